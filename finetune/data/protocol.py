@@ -1,0 +1,150 @@
+"""The agent's own protocol as training turns: plan, answer, review, rewrite, grade, better query.
+
+The texts are those of `graph/prompts.py` and the answers serialise the models of `graph/state.py`, so
+what the bundled checkpoint learns is what the graph says.
+"""
+
+import json
+from random import Random
+
+from finetune.data.questions import Question, ask, casual, compare
+from finetune.data.reading import NOT_SAID, Fact, made_up_name, numbered, sample_facts
+from finetune.data.scenes import draw_scene, sample_scene
+from finetune.data.turns import Conversation, Turn
+from graph import prompts
+from graph.state import Grade, Plan, Query, Review, Task
+
+TASK_OF: dict[str, Task] = {"caption": "caption", "locate": "locate", "word": "read_text", "compare": "compare"}
+SAVES = (
+    "Archive this conversation.", "Save a summary of this session.", "Please save this conversation.",
+    "Write a summary of our talk and save it.", "Save this chat for later.", "Archive our session, please.",
+)  # fmt: skip
+ABOUT_DOCUMENTS = (
+    "What do my documents say about {name}?", "What do the documents say about {name}?",
+    "Search my files for {name}.", "Look up {name} in the knowledge base.",
+)  # fmt: skip
+TURN_CHARS = 330  # of the conversation's text: keeps the sequences of a batch at about one length
+REVIEWED = 0.16  # share of the answers that are drafted, right or wrong, and then reviewed
+
+
+def plan_turn(question: str, kind: str, step: str) -> Turn:
+    """Plan a question about the picture: no documents."""
+    plan = Plan(task=TASK_OF.get(kind, "answer"), steps=[step], needs_knowledge=False, queries=[])
+    return Turn("plan", prompts.PLAN.format(question=question), plan.model_dump_json())
+
+
+def plan_reading_turn(rng: Random, fact: Fact) -> Turn:
+    """Plan a question that only documents answer, or a wish to save the conversation."""
+    if rng.random() < 0.2:
+        plan = Plan(task="archive", steps=["save the conversation"], needs_knowledge=False, queries=[])
+        return Turn("plan", prompts.PLAN.format(question=casual(rng, rng.choice(SAVES))), plan.model_dump_json())
+    question, query = fact.question(rng), f"the {fact.topic} of {fact.name}"
+    if rng.random() < 0.3:
+        question, query = rng.choice(ABOUT_DOCUMENTS).format(name=fact.name), f"about {fact.name}"
+    steps = ["search the documents", "answer with citations"]
+    plan = Plan(task="answer", steps=steps, needs_knowledge=True, queries=[query])
+    return Turn("plan", prompts.PLAN.format(question=casual(rng, question)), plan.model_dump_json())
+
+
+def answer_turns(rng: Random, question: Question) -> list[Turn]:
+    """Answer; or draft, review and, where the draft was wrong, rewrite."""
+    text = prompts.ANSWER.format(question=question.text)
+    turn = Turn(question.kind, text, question.answer)
+    return reviewed(rng, turn, question.wrong) if rng.random() < REVIEWED else [turn]
+
+
+def reviewed(rng: Random, turn: Turn, wrong: str) -> list[Turn]:
+    """Return the turn with a right or a wrong draft, the review of it and the rewrite that follows a RETRY."""
+    right = rng.random() < 0.5
+    review = Review(feedback=feedback_of(turn), verdict="PASS" if right else "RETRY")
+    turns = [
+        turn if right else Turn("draft", turn.text, wrong, learn=False),
+        Turn("review", prompts.REVIEW, review.model_dump_json()),
+    ]
+    if not right:
+        turns.append(Turn("rewrite", prompts.REWRITE.format(feedback=review.feedback), turn.answer))
+    return turns
+
+
+def feedback_of(turn: Turn) -> str:
+    """Restate the right answer for the reviewer; a box without the JSON that would be escaped in JSON."""
+    if turn.kind == "locate":
+        found = json.loads(turn.answer)[0]
+        return f"{found['label']} at {' '.join(map(str, found['bbox_2d']))}"
+    return turn.answer[:200]
+
+
+def scene_conversation(rng: Random, width: int, height: int, ease: float = 0.0) -> Conversation:
+    """Draw a picture and talk about it until the turns are long enough.
+
+    Args:
+        rng: Decides everything.
+        width, height: Size that the model will see, in pixels; the picture is drawn at 1 to 3 times this.
+        ease: 1 for few plain shapes and many captions, 0 for the whole world.
+    """
+    scale = rng.choice((1.0, 1.0, rng.uniform(1, 3)))
+    few = rng.randint(1, 3) if rng.random() < ease else None
+    word = rng.random() < 0.12 * (1 - ease)
+    scene = sample_scene(rng, round(width * scale), round(height * scale), things=few, word=word)
+    turns: list[Turn] = []
+    while sum(len(t.text) + len(t.answer) for t in turns) < TURN_CHARS:
+        question = ask(rng, scene, ease)
+        if rng.random() < 0.07 * (1 - ease):
+            turns.append(plan_turn(question.text, question.kind, question.step))
+        elif rng.random() < 0.02:  # a document may be asked for beside a picture too
+            turns.append(plan_reading_turn(rng, sample_facts(rng, 1)[0]))
+        else:
+            turns += answer_turns(rng, question)
+    return Conversation((draw_scene(rng, scene, ease),), tuple(turns))
+
+
+def compare_conversation(rng: Random, width: int, height: int) -> Conversation:
+    """Draw two pictures and compare them."""
+    scenes = [sample_scene(rng, width, height) for _ in range(2)]
+    turns: list[Turn] = []
+    while sum(len(t.text) + len(t.answer) for t in turns) < TURN_CHARS * 0.8:
+        question = compare(rng, scenes[0], scenes[1])
+        if rng.random() < 0.1:
+            turns.append(plan_turn(question.text, question.kind, question.step))
+        else:
+            turns += answer_turns(rng, question)
+    return Conversation(tuple(draw_scene(rng, s) for s in scenes), tuple(turns))
+
+
+def reading_conversation(rng: Random, most: int) -> Conversation:
+    """Show up to `most` numbered passages, then ask about them several times; or plan without any."""
+    if rng.random() < 0.15:
+        return Conversation((), tuple(plan_reading_turn(rng, sample_facts(rng, 1)[0]) for _ in range(4)))
+    facts = sample_facts(rng, most)
+    evidence = numbered(rng, facts)
+    turns: list[Turn] = []
+    while sum(len(t.text) + len(t.answer) for t in turns) < TURN_CHARS:
+        turns += _read(rng, facts, "" if turns else evidence)
+    return Conversation((), tuple(turns))
+
+
+def _read(rng: Random, facts: list[Fact], evidence: str) -> list[Turn]:
+    """Ask about one fact, or about one that is not there; with the evidence where it has not been shown yet."""
+    k = rng.randrange(len(facts))
+    asked, answer, relevant = facts[k], f"It is {facts[k].value} [{k + 1}].", [k + 1]
+    if rng.random() < 0.18:
+        absent = Fact(asked.topic, made_up_name(rng), "")
+        if absent.name not in [f.name for f in facts]:
+            asked, answer, relevant = absent, NOT_SAID, []
+    question = casual(rng, asked.question(rng))
+    if evidence and rng.random() < 0.4:
+        text = prompts.GRADE.format(evidence=evidence, question=question)
+        turns = [Turn("grade", text, Grade(relevant=relevant).model_dump_json())]
+        if not relevant:
+            query = Query(query=f"the {asked.topic} of {asked.name}")
+            turns.append(Turn("query", prompts.REWRITE_QUERY.format(question=question), query.model_dump_json()))
+        return turns
+    form = prompts.ANSWER_FROM_EVIDENCE if evidence else prompts.ANSWER
+    turn = Turn("read", form.format(evidence=evidence, question=question), answer)
+    if rng.random() < REVIEWED:
+        other = rng.randrange(len(facts))
+        wrong = f"It is {facts[other].value} [{other + 1}]."
+        if wrong == answer:
+            wrong = f"It is {made_up_name(rng)} [{k + 1}]."
+        return reviewed(rng, turn, wrong)
+    return [turn]

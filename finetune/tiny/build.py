@@ -1,0 +1,103 @@
+"""The bundled checkpoint before training: its tokenizer, its configuration and its processor's settings.
+
+The classes, the special tokens and the chat format are Qwen3-VL's own; only the sizes are small.
+"""
+
+from importlib.resources import files
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING
+
+from finetune.data.protocol import compare_conversation, reading_conversation, scene_conversation
+from graph import prompts
+
+if TYPE_CHECKING:
+    from transformers import Qwen2Tokenizer, Qwen3VLConfig
+
+SPECIAL_TOKENS = (
+    "<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>",
+    "<|vision_pad|>", "<|image_pad|>", "<|video_pad|>",
+)  # fmt: skip
+VOCAB_SIZE = 1000
+PATCH_SIZE = 16
+MERGE_SIZE = 2
+MIN_PIXELS = 96 * 96
+MAX_PIXELS = 128 * 128
+# Sizes that the processor's resizing gives to usual shapes of pictures, in pixels (width, height).
+SIZES = (
+    (128, 128), (128, 128), (128, 128), (128, 96), (128, 96), (128, 96), (96, 128), (96, 128),
+    (160, 96), (160, 96), (96, 160), (96, 96), (96, 96), (160, 64),
+)  # fmt: skip
+EASY_SIZES = ((96, 96), (96, 96), (128, 96), (96, 128))
+
+
+def build_tokenizer() -> "Qwen2Tokenizer":
+    """Train a byte-level BPE on the tasks' own texts, with Qwen's pre-tokenizer and special tokens."""
+    from transformers import Qwen2Tokenizer
+
+    tokenizer = Qwen2Tokenizer().train_new_from_iterator(_corpus(), vocab_size=VOCAB_SIZE, show_progress=False)
+    tokenizer.add_tokens(list(SPECIAL_TOKENS), special_tokens=True)
+    tokenizer.pad_token, tokenizer.eos_token = "<|endoftext|>", "<|im_end|>"
+    tokenizer.model_max_length = 4096
+    tokenizer.padding_side = "left"
+    tokenizer.chat_template = files("finetune.tiny").joinpath("chat_template.jinja").read_text("utf-8")
+    return tokenizer
+
+
+def _corpus() -> list[str]:
+    rng = Random(1)
+    lines = [prompts.SYSTEM]
+    for _ in range(1500):
+        for talk in (
+            scene_conversation(rng, 96, 96, 0.0), compare_conversation(rng, 96, 96), reading_conversation(rng, 4)
+        ):  # fmt: skip
+            lines += [line for t in talk.turns for line in (t.text, t.answer)]
+    return lines
+
+
+def build_config(tokenizer: "Qwen2Tokenizer") -> "Qwen3VLConfig":
+    """Return a Qwen3-VL of about 4.5 M parameters for this tokenizer."""
+    from transformers import Qwen3VLConfig
+
+    ids = {t: tokenizer.convert_tokens_to_ids(t) for t in SPECIAL_TOKENS}
+    text = {
+        "vocab_size": len(tokenizer), "hidden_size": 192, "intermediate_size": 512, "num_hidden_layers": 6,
+        "num_attention_heads": 6, "num_key_value_heads": 2, "head_dim": 32, "max_position_embeddings": 4096,
+        "rope_parameters": {
+            "rope_type": "default", "rope_theta": 10000.0, "mrope_section": [6, 5, 5], "mrope_interleaved": True
+        },
+        "tie_word_embeddings": True, "eos_token_id": ids["<|im_end|>"], "pad_token_id": ids["<|endoftext|>"],
+        "bos_token_id": None,
+    }  # fmt: skip
+    vision = {
+        "depth": 4, "hidden_size": 128, "intermediate_size": 384, "num_heads": 4, "out_hidden_size": 192,
+        "patch_size": PATCH_SIZE, "spatial_merge_size": MERGE_SIZE, "temporal_patch_size": 2,
+        "num_position_embeddings": 256, "deepstack_visual_indexes": [1, 2],
+    }  # fmt: skip
+    return Qwen3VLConfig(
+        text_config=text,
+        vision_config=vision,
+        image_token_id=ids["<|image_pad|>"],
+        video_token_id=ids["<|video_pad|>"],
+        vision_start_token_id=ids["<|vision_start|>"],
+        vision_end_token_id=ids["<|vision_end|>"],
+        tie_word_embeddings=True,
+    )
+
+
+def save_untrained(folder: Path, seed: int = 0) -> None:
+    """Write configuration, random weights, tokenizer and processor settings into the folder."""
+    import torch
+    from transformers import GenerationConfig, Qwen3VLForConditionalGeneration
+
+    from model.processor import build_processor
+
+    tokenizer = build_tokenizer()
+    config = build_config(tokenizer)
+    torch.manual_seed(seed)
+    model = Qwen3VLForConditionalGeneration(config)
+    model.generation_config = GenerationConfig(
+        eos_token_id=config.text_config.eos_token_id, pad_token_id=config.text_config.pad_token_id, do_sample=False
+    )
+    model.save_pretrained(folder)
+    build_processor(tokenizer, patch_size=PATCH_SIZE, min_pixels=MIN_PIXELS, max_pixels=MAX_PIXELS).save_pretrained(folder)

@@ -1,0 +1,1 @@
+"""The mind: a LangGraph state machine of planner, responder and reviewer."""

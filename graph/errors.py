@@ -1,0 +1,21 @@
+"""What can go wrong with a question, named for what the caller can do about it."""
+
+from model.errors import LorgnetteError
+
+
+class GraphError(LorgnetteError):
+    """The agent cannot answer as it was asked."""
+
+
+class QuestionEmpty(GraphError):
+    """There is nothing to answer."""
+
+    def __init__(self) -> None:
+        super().__init__("the question is empty; ask something")
+
+
+class PictureMissing(GraphError):
+    """The question came without a picture and there is no knowledge base to turn to."""
+
+    def __init__(self) -> None:
+        super().__init__("no picture was given and this version has no knowledge base; give at least one picture")

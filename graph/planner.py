@@ -1,0 +1,21 @@
+"""The planner: decides what kind of answer is wanted and whether documents are needed."""
+
+from langgraph.runtime import Runtime
+
+from graph import prompts
+from graph.agent_state import AgentState
+from graph.context import Context
+from graph.state import Plan
+from model.errors import DeadlineExceeded
+
+
+def planner(state: AgentState, runtime: Runtime[Context]) -> AgentState:
+    """Plan the answer; out of time, go on without a plan and say so."""
+    context = runtime.context
+    try:
+        plan, _ = context.decide(Plan, context.opening(prompts.PLAN.format(question=state["question"])))
+    except DeadlineExceeded:
+        return {"plan": None, "degraded": ["plan: skipped, the time budget was spent"]}
+    if plan.needs_knowledge:
+        return {"plan": plan, "degraded": ["knowledge base: wanted by the plan, but this version has none"]}
+    return {"plan": plan}

@@ -1,0 +1,123 @@
+"""What the nodes decide and pass on, and the answer that leaves the graph. It runs nothing."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Task = Literal[
+    "answer", "caption", "read_text", "locate", "compare", "extract", "solve", "moderate", "archive"
+]
+ShortText = Annotated[str, Field(max_length=80)]
+
+
+class Decision(BaseModel):
+    """A JSON object that the model writes under a grammar; short, because every token costs a user seconds."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Plan(Decision):
+    """What the planner decided to do about a question."""
+
+    task: Task = Field(description="What kind of answer is wanted")
+    steps: list[ShortText] = Field(max_length=3, description="At most three short steps")
+    needs_knowledge: bool = Field(description="Whether the user's documents are needed")
+    queries: list[ShortText] = Field(max_length=2, description="What to search for in the documents")
+
+
+class Grade(Decision):
+    """Which of the numbered passages help to answer the question."""
+
+    relevant: list[Annotated[int, Field(ge=1, le=99)]] = Field(max_length=8)
+
+
+class Query(Decision):
+    """A better search query."""
+
+    query: ShortText
+
+
+class Review(Decision):
+    """The reviewer's own look, written before the verdict so that the verdict can rest on it."""
+
+    feedback: Annotated[str, Field(max_length=200, description="The answer that the reviewer sees")]
+    verdict: Literal["PASS", "RETRY"]
+
+
+class Result(BaseModel):
+    """A part of an answer; unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Citation(Result):
+    """A passage that the answer rests on."""
+
+    id: str = Field(description="Passage id")
+    source: str = Field(description="Document path")
+    page: int | None = Field(description="Page from 1, where the document has pages")
+    start: int = Field(description="First character in the decoded document")
+    end: int = Field(description="Character after the last")
+    quote: str = Field(description="The passage's words")
+
+
+class Box(Result):
+    """A box in pixels of the picture as given."""
+
+    label: str = Field(description="What the box holds")
+    image: int = Field(description="Number of the picture, from 0")
+    x1: int
+    y1: int
+    x2: int
+    y2: int
+
+
+class ReviewResult(Result):
+    """The reviewer's last word."""
+
+    verdict: Literal["PASS", "RETRY"]
+    feedback: str = Field(description="What the reviewer saw")
+    rewrites: int = Field(description="How often the answer was rewritten")
+
+
+class ModelResult(Result):
+    """Which model answered."""
+
+    name: str
+    adapter: str | None
+    quantization: str
+
+
+class Usage(Result):
+    """What the answer cost, over all nodes."""
+
+    prefill_tokens: int = Field(description="Prompt tokens read anew")
+    cached_tokens: int = Field(description="Prompt tokens taken from the cache")
+    new_tokens: int = Field(description="Tokens generated")
+    seconds: float
+
+
+class Answer(Result):
+    """The answer with what it rests on."""
+
+    answer: str = Field(description="The answer in words")
+    citations: list[Citation] = Field(description="Passages it rests on")
+    boxes: list[Box] = Field(description="Places in the pictures")
+    plan: Plan | None = Field(description="What the agent set out to do; none with effort quick")
+    review: ReviewResult | None = Field(description="The check of the answer; none with effort quick")
+    degraded: list[str] = Field(description="What was missing or skipped")
+    model: ModelResult
+    usage: Usage
+    session_id: str
+    truncated: bool = Field(description="Whether time or length ended the answer early")
+
+
+class Event(Result):
+    """News from a running node, for progress lines and traces."""
+
+    node: str
+    kind: Literal["start", "text", "end"]
+    text: str = Field("", description="With kind text: what the responder has just written")
+    seconds: float = Field(0.0, description="With kind end: how long the node ran")
+    new_tokens: int = 0
+    cached_tokens: int = 0

@@ -1,0 +1,1 @@
+"""The eyes: Qwen3-VL as a LangChain chat model."""

@@ -1,0 +1,34 @@
+"""The model's section of the settings: which weights, in which form, and how they generate."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Quantization = Literal["auto", "none", "nf4", "int8"]
+
+
+class ModelSettings(BaseModel):
+    """Which model answers, and how; each key is also `LORGNETTE_<KEY>` and a line of `lorgnette.yaml`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str = Field(
+        "tiny", description="`tiny`, a hub id, a local folder, or `http(s)://host/v1#model-name`"
+    )
+    adapter: Path | None = Field(None, description="Folder of a PEFT adapter")
+    quantization: Quantization = Field(
+        "auto", description="auto = none for tiny, nf4 on CUDA under 12 GiB free, else bf16"
+    )
+    roots: tuple[Path, ...] = Field(
+        default_factory=lambda: (Path.cwd(),), description="Folders from which pictures may be read"
+    )
+    max_new_tokens: int = Field(256, ge=1, le=8192, description="Longest answer, in tokens")
+    temperature: float = Field(0.0, ge=0, le=2, description="0 means greedy")
+    top_p: float = Field(1.0, gt=0, le=1, description="Nucleus sampling, where temperature is above 0")
+    seed: int | None = Field(None, description="Of the sampling, where temperature is above 0")
+    time_budget_s: float = Field(50.0, gt=0, description="Seconds after which an answer ends with what there is")
+    max_pixels: int | None = Field(
+        None, ge=1024, description="Pixel budget of a picture; larger ones are scaled down; none = the model's own"
+    )
+    queue_size: int = Field(8, ge=1, description="Questions that may wait for the model before it says busy")
