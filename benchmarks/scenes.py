@@ -9,10 +9,15 @@ import argparse
 import json
 import time
 from collections import defaultdict
-from pathlib import Path
 from random import Random
 from typing import Any
 
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
+from PIL import Image
+from rich.progress import track
+
+from benchmarks.report import publish
 from finetune.data.protocol import compare_conversation, plan_reading_turn, plan_turn, reading_conversation
 from finetune.data.questions import ask
 from finetune.data.reading import sample_facts
@@ -21,13 +26,7 @@ from finetune.data.turns import Conversation, Turn
 from finetune.metrics import iou
 from graph import prompts
 from graph.state import Grade, Plan, Query, Review
-from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 from model.images import Picture
-from PIL import Image
-from rich.progress import track
-
-from benchmarks.report import publish
 
 SEED = "unseen"
 PICTURE_SIZES = ((320, 240), (300, 300), (480, 320), (240, 320), (640, 480), (200, 200), (400, 250), (150, 130))

@@ -95,8 +95,6 @@ class Context:
             if chunk.text:
                 self.on_event(Event(node=node, kind="text", text=chunk.text))
         assert whole is not None, "a stream always ends with a chunk that carries the usage"
-        message = AIMessage(
-            whole.text, usage_metadata=whole.usage_metadata, response_metadata=whole.response_metadata
-        )
+        message = AIMessage(whole.text, usage_metadata=whole.usage_metadata, response_metadata=whole.response_metadata)
         self.meter.add(message)
         return message

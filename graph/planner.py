@@ -6,7 +6,7 @@ from graph import prompts
 from graph.agent_state import AgentState
 from graph.context import Context
 from graph.state import Plan
-from model.errors import DeadlineExceeded
+from model.call import DeadlineExceeded
 
 
 def planner(state: AgentState, runtime: Runtime[Context]) -> AgentState:

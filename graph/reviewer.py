@@ -7,7 +7,7 @@ from graph import prompts
 from graph.agent_state import AgentState
 from graph.context import Context
 from graph.state import Review, ReviewResult
-from model.errors import DeadlineExceeded
+from model.call import DeadlineExceeded
 
 
 def reviewer(state: AgentState, runtime: Runtime[Context]) -> AgentState:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from graph.errors import PictureMissing, QuestionEmpty
 from graph.settings import AgentSettings, Effort
 from graph.state import Answer, Box, Event, ModelResult
-from model.errors import Cancelled
+from model.call import Cancelled
 from model.grounding import parse_boxes
 from model.images import Picture, open_picture
 

@@ -4,9 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Task = Literal[
-    "answer", "caption", "read_text", "locate", "compare", "extract", "solve", "moderate", "archive"
-]
+Task = Literal["answer", "caption", "read_text", "locate", "compare", "extract", "solve", "moderate", "archive"]
 ShortText = Annotated[str, Field(max_length=80)]
 
 

@@ -13,9 +13,7 @@ class ModelSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    model: str = Field(
-        "tiny", description="`tiny`, a hub id, a local folder, or `http(s)://host/v1#model-name`"
-    )
+    model: str = Field("tiny", description="`tiny`, a hub id, a local folder, or `http(s)://host/v1#model-name`")
     adapter: Path | None = Field(None, description="Folder of a PEFT adapter")
     quantization: Quantization = Field(
         "auto", description="auto = none for tiny, nf4 on CUDA under 12 GiB free, else bf16"

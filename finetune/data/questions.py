@@ -139,9 +139,7 @@ def _shape(rng: Random, scene: Scene) -> Question:
     found = [t.shape for t in scene.things if t.color == color]
     answer = _names(found) if found else f"There is no {color} object."
     wrong = _other(rng, SHAPES, *found) if len(set(found)) < len(SHAPES) else "none"
-    return Question(
-        "shape", rng.choice(SHAPE_OF).format(what=color), answer, wrong, f"look at the {color} object"
-    )
+    return Question("shape", rng.choice(SHAPE_OF).format(what=color), answer, wrong, f"look at the {color} object")
 
 
 def _exist(rng: Random, scene: Scene) -> Question:
@@ -152,7 +150,9 @@ def _exist(rng: Random, scene: Scene) -> Question:
         what = f"{rng.choice(scene.things).color} {rng.choice(scene.things).shape}"
     yes = any(_matches(t, what) for t in scene.things)
     answer, wrong = ("yes", "no") if yes else ("no", "yes")
-    return Question("exist", rng.choice(EXISTS).format(what=with_article(what)), answer, wrong, f"look for {with_article(what)}")
+    return Question(
+        "exist", rng.choice(EXISTS).format(what=with_article(what)), answer, wrong, f"look for {with_article(what)}"
+    )
 
 
 def _caption(rng: Random, scene: Scene) -> Question:
@@ -170,7 +170,9 @@ def _caption(rng: Random, scene: Scene) -> Question:
         wrong = caption(tuple(things))
     else:
         wrong = f"There is 1 object: a small {rng.choice(list(COLORS))} {rng.choice(SHAPES)}."
-    return Question("caption", rng.choice(CAPTIONS), caption(scene.things), wrong, "name the objects from left to right")
+    return Question(
+        "caption", rng.choice(CAPTIONS), caption(scene.things), wrong, "name the objects from left to right"
+    )
 
 
 def _unique(scene: Scene) -> list[Thing]:
@@ -284,8 +286,16 @@ def compare(rng: Random, first: Scene, second: Scene) -> Question:
     if rng.random() < 0.6:
         answer = "the first" if a > b else "the second" if b > a else "both have the same number"
         wrong = _other(rng, ("the first", "the second", "both have the same number"), answer)
-        return Question("compare", casual(rng, f"Which picture has more {noun}?"), answer, wrong, f"count the {noun} in each picture")
+        return Question(
+            "compare",
+            casual(rng, f"Which picture has more {noun}?"),
+            answer,
+            wrong,
+            f"count the {noun} in each picture",
+        )
     which = rng.randrange(2)
     n = (a, b)[which]
     text = f"How many {noun} are in the {('first', 'second')[which]} picture?"
-    return Question("compare", casual(rng, text), str(n), str(n + rng.choice((1, 2))), f"count the {noun} in each picture")
+    return Question(
+        "compare", casual(rng, text), str(n), str(n + rng.choice((1, 2))), f"count the {noun} in each picture"
+    )

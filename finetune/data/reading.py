@@ -3,12 +3,37 @@
 from dataclasses import dataclass
 from random import Random
 
-SYLLABLES = "ba ko mi ta ru shi le no va dor pel gan ser lin mo zu ka fe wo hin".split()
+SYLLABLES = [
+    "ba",
+    "ko",
+    "mi",
+    "ta",
+    "ru",
+    "shi",
+    "le",
+    "no",
+    "va",
+    "dor",
+    "pel",
+    "gan",
+    "ser",
+    "lin",
+    "mo",
+    "zu",
+    "ka",
+    "fe",
+    "wo",
+    "hin",
+]
 TOPICS = (
     "price", "color", "owner", "height", "opening time", "code", "author", "temperature", "address",
     "weight", "year", "number", "limit", "deadline", "phone", "fee", "warranty", "speed",
 )  # fmt: skip
-FACTS = ("The {topic} of {name} is {value}.", "The {topic} for {name} is {value}.", "We know that {name} has the {topic} {value}.")
+FACTS = (
+    "The {topic} of {name} is {value}.",
+    "The {topic} for {name} is {value}.",
+    "We know that {name} has the {topic} {value}.",
+)
 QUESTIONS = (
     "What is the {topic} of {name}?",
     "What is the {topic} of {name}?",

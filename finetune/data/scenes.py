@@ -27,10 +27,38 @@ COLORS: dict[str, Rgb] = {
     "white": (250, 250, 250),
 }
 SHAPES = ("circle", "square", "triangle", "star", "cross", "ring")
-WORDS = (
-    "OPEN STOP EXIT SALE FREE HELP TAXI CAFE BANK BOOK FISH MILK TEA RICE NORTH SOUTH EAST WEST "
-    "PUSH PULL HOT COLD LEFT RIGHT YES NO BUS PARK HOTEL MUSIC"
-).split()
+WORDS = [
+    "OPEN",
+    "STOP",
+    "EXIT",
+    "SALE",
+    "FREE",
+    "HELP",
+    "TAXI",
+    "CAFE",
+    "BANK",
+    "BOOK",
+    "FISH",
+    "MILK",
+    "TEA",
+    "RICE",
+    "NORTH",
+    "SOUTH",
+    "EAST",
+    "WEST",
+    "PUSH",
+    "PULL",
+    "HOT",
+    "COLD",
+    "LEFT",
+    "RIGHT",
+    "YES",
+    "NO",
+    "BUS",
+    "PARK",
+    "HOTEL",
+    "MUSIC",
+]
 MAX_THINGS = 6
 SMALL_RADIUS = (0.055, 0.08)  # of the shorter side
 LARGE_RADIUS = (0.115, 0.16)

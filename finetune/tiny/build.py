@@ -100,4 +100,6 @@ def save_untrained(folder: Path, seed: int = 0) -> None:
         eos_token_id=config.text_config.eos_token_id, pad_token_id=config.text_config.pad_token_id, do_sample=False
     )
     model.save_pretrained(folder)
-    build_processor(tokenizer, patch_size=PATCH_SIZE, min_pixels=MIN_PIXELS, max_pixels=MAX_PIXELS).save_pretrained(folder)
+    build_processor(tokenizer, patch_size=PATCH_SIZE, min_pixels=MIN_PIXELS, max_pixels=MAX_PIXELS).save_pretrained(
+        folder
+    )

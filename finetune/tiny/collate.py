@@ -41,7 +41,9 @@ def patches(image: Image.Image, width: int, height: int) -> np.ndarray:
     resized = image.resize((width, height), Image.Resampling.BICUBIC)
     x = (np.asarray(resized, dtype=np.float32) / 255 - 0.5) / 0.5  # (H, W, 3)
     p, m = PATCH_SIZE, MERGE_SIZE
-    x = x.reshape(height // CELL, m, p, width // CELL, m, p, 3).transpose(0, 3, 1, 4, 6, 2, 5)  # (gh, gw, m, m, 3, p, p)
+    x = x.reshape(height // CELL, m, p, width // CELL, m, p, 3).transpose(
+        0, 3, 1, 4, 6, 2, 5
+    )  # (gh, gw, m, m, 3, p, p)
     x = np.repeat(x[:, :, :, :, :, None], 2, axis=5)  # a still picture fills both time steps of a patch
     return x.reshape(-1, 3 * 2 * p * p)
 

@@ -160,9 +160,7 @@ def save_model(model: "Qwen3VLForConditionalGeneration", processor_from: Path, f
     ImageTextProcessor.from_pretrained(processor_from).save_pretrained(folder)
 
 
-def _save_state(
-    file: Path, model: torch.nn.Module, optimizers: list[torch.optim.Optimizer], step: int
-) -> None:
+def _save_state(file: Path, model: torch.nn.Module, optimizers: list[torch.optim.Optimizer], step: int) -> None:
     """Replace the checkpoint in one step, so that a kill leaves the old one or the new one."""
     part = file.with_suffix(".part")
     state = {"model": model.state_dict(), "optimizers": [o.state_dict() for o in optimizers], "step": step}

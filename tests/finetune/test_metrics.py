@@ -1,4 +1,5 @@
 import pytest
+
 from finetune.metrics import iou
 
 

@@ -5,6 +5,7 @@ from random import Random
 
 import numpy as np
 import pytest
+
 from finetune.data.questions import ask, compare
 from finetune.data.scenes import COLORS, MAX_THINGS, SHAPES, Scene, Thing, draw_scene, sample_scene
 

@@ -6,20 +6,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from graph.errors import PictureMissing, QuestionEmpty
-from graph.session import Agent
-from graph.settings import AgentSettings
-from graph.state import Event
 from langchain_core.callbacks import CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable, RunnableLambda
-from model.errors import Cancelled, DeadlineExceeded
-from model.images import ImageNotFound
-from model.open import ModelIdentity
 from PIL import Image
 from pydantic import BaseModel
+
+from graph.errors import PictureMissing, QuestionEmpty
+from graph.session import Agent
+from graph.settings import AgentSettings
+from graph.state import Event
+from model.call import Cancelled, DeadlineExceeded
+from model.errors import ImageNotFound
+from model.open import ModelIdentity
 
 PLAN = '{"task":"answer","steps":["count"],"needs_knowledge":false,"queries":[]}'
 PASS = '{"feedback":"3","verdict":"PASS"}'
@@ -154,14 +155,14 @@ def test_a_cut_draft_is_marked_and_not_reviewed(tmp_path: Path, picture: str) ->
 
 
 def test_a_planner_out_of_time_is_said_and_the_answer_still_comes(tmp_path: Path, picture: str) -> None:
-    agent, _ = agent_of(tmp_path, DeadlineExceeded(), "3", PASS)
+    agent, _ = agent_of(tmp_path, DeadlineExceeded("Plan", 1.0), "3", PASS)
     answer = agent.ask("How many?", [picture])
     assert answer.answer == "3" and answer.plan is None
     assert any(note.startswith("plan: skipped") for note in answer.degraded)
 
 
 def test_a_reviewer_out_of_time_is_said(tmp_path: Path, picture: str) -> None:
-    agent, _ = agent_of(tmp_path, PLAN, "3", DeadlineExceeded())
+    agent, _ = agent_of(tmp_path, PLAN, "3", DeadlineExceeded("Plan", 1.0))
     answer = agent.ask("How many?", [picture])
     assert answer.review is None
     assert any(note.startswith("review: skipped") for note in answer.degraded)

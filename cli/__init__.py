@@ -1,0 +1,1 @@
+"""The command line `lorgnette`. Importing this package loads nothing heavy."""

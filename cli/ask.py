@@ -1,0 +1,128 @@
+"""`lorgnette ask`: one question, one answer, printed as it is written."""
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli.edge import Run, set_up_logging, settings_options, verbose_option
+
+if TYPE_CHECKING:
+    from graph.state import Answer, Event
+
+GIVE_UP_S = 0.5  # a cancelled generation stops within a token; a load cannot be stopped and is left behind
+
+
+@click.command(short_help="Ask a question about pictures.")
+@click.argument("question")
+@click.argument("images", metavar="[IMAGE]...", nargs=-1)
+@click.option("--session", "session_id", metavar="ID", help="Go on with an earlier conversation.")
+@click.option("--no-kb", is_flag=True, help="Do not search documents.")
+@settings_options
+@click.option("--json", "as_json", is_flag=True, help="Print exactly one JSON document.")
+@verbose_option
+@click.pass_obj
+def ask(
+    run: Run,
+    /,
+    question: str,
+    images: tuple[str, ...],
+    session_id: str | None,
+    no_kb: bool,
+    as_json: bool,
+    **flags: Any,
+) -> None:
+    """Ask QUESTION about the pictures IMAGE...; several are one question about all of them.
+
+    \b
+    Examples:
+      lorgnette ask "How many objects are there?" photo.png
+      lorgnette ask "What differs?" before.jpg after.jpg --json
+      lorgnette ask "Who is at the door?" door.jpg --model Qwen/Qwen3-VL-2B-Instruct
+    """  # noqa: D301
+    from cli.render import Transcript, status_line
+    from mcp_server.loading import open_real_agent
+    from mcp_server.settings import load_settings
+
+    settings = load_settings(**flags)
+    set_up_logging(run)
+
+    def work(job: "Job") -> "Answer":
+        agent = (run.open_agent or open_real_agent)(settings, job.on_load)
+        return agent.ask(
+            question,
+            images,
+            session_id=session_id,
+            use_knowledge=not no_kb,
+            on_event=job.news.put,
+            cancel=job.cancel,
+        )
+
+    with status_line() as line, Job(work) as job:
+        transcript = Transcript(line)
+        for news in job.follow():
+            if isinstance(news, str):
+                line.say(f"Loading {settings.model}: {news}")
+            elif not as_json:
+                transcript.show(news)
+            elif news.kind == "start":
+                line.say(news.node)
+        answer = job.answer()
+        if as_json:
+            line.hide()
+            click.echo(answer.model_dump_json())
+        else:
+            transcript.finish(answer)
+
+
+class Job:
+    """Work on a thread whose news are read here, so that Ctrl-C is heard at once."""
+
+    def __init__(self, work: "Callable[[Job], Answer]") -> None:
+        self.news: queue.SimpleQueue[Event | str | None] = queue.SimpleQueue()
+        self.cancel = threading.Event()
+        self._work = work
+        self._answer: Answer | None = None
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="ask", daemon=True)
+
+    def __enter__(self) -> "Job":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop the work if it still runs: Ctrl-C, or nobody reads the output any more."""
+        self.cancel.set()
+        self._thread.join(GIVE_UP_S)
+
+    def on_load(self, phase: str, share: float) -> None:
+        """Pass on how far the loading is."""
+        self.news.put(f"{phase} {share:.0%}")
+
+    def follow(self) -> "Iterator[Event | str]":
+        """Yield the news until the work is done."""
+        while True:
+            try:
+                news = self.news.get(timeout=0.1)  # a wait without end would not hear Ctrl-C on Windows
+            except queue.Empty:
+                continue
+            if news is None:
+                return
+            yield news
+
+    def answer(self) -> "Answer":
+        """Return what the work returned, or raise what it raised."""
+        if self._error is not None:
+            raise self._error
+        assert self._answer is not None, "follow() returns only after the work has ended"
+        return self._answer
+
+    def _run(self) -> None:
+        try:
+            self._answer = self._work(self)
+        except BaseException as error:  # a thread's edge: answer() raises it
+            self._error = error
+        finally:
+            self.news.put(None)

@@ -1,0 +1,52 @@
+"""`lorgnette`: the commands and their help. Each command imports what it needs when it runs, so help is instant."""
+
+import click
+
+from cli.ask import ask
+from cli.doctor import doctor
+from cli.edge import Edge, Run, leave, verbose_option
+from cli.models import model
+from cli.serve import serve
+
+
+def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if not wanted or ctx.resilient_parsing:
+        return
+    from mcp_server.versions import own_version
+
+    click.echo(f"lorgnette {own_version()}")
+    ctx.exit()
+
+
+@click.group(cls=Edge, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Print the version."
+)
+@verbose_option
+@click.pass_context
+def app(ctx: click.Context) -> None:
+    """Ask about pictures, on this machine.
+
+    \b
+    Examples:
+      lorgnette ask "How many objects are there?" photo.png
+      lorgnette serve --root ~/Pictures
+      lorgnette doctor
+    """  # noqa: D301 - \b is click's mark for lines that stay as they are
+    ctx.ensure_object(Run)
+
+
+for command in (ask, serve, model, doctor):
+    app.add_command(command)
+
+
+def main() -> None:
+    """Run the command line and end the process."""
+    try:
+        app(prog_name="lorgnette")
+    except SystemExit as end:
+        leave(end.code)
+
+
+if __name__ == "__main__":
+    main()

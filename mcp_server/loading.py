@@ -1,0 +1,115 @@
+"""Opening the agent in the background, so that the handshake never waits for weights.
+
+It knows neither the protocol nor what a model is: it runs one opening function on a thread, says how
+far it got, and tries again after a failure.
+"""
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Protocol
+
+import anyio
+
+from graph.settings import Effort
+from graph.state import Answer, Event
+from mcp_server.settings import Settings
+from model.errors import LorgnetteError
+
+logger = logging.getLogger(__name__)
+
+HANDSHAKE_S = 1.0  # importing torch holds the interpreter lock; the client's first requests go first
+
+
+class Asks(Protocol):
+    """What the server needs of an agent (`graph.session.Agent`)."""
+
+    def ask(
+        self,
+        question: str,
+        images: Sequence[str] = (),
+        *,
+        session_id: str | None = None,
+        use_knowledge: bool = True,
+        effort: Effort | None = None,
+        max_new_tokens: int | None = None,
+        on_event: Callable[[Event], None] | None = None,
+        cancel: threading.Event | None = None,
+    ) -> Answer:
+        """Answer a question."""
+
+
+OpenAgent = Callable[[Settings, Callable[[str, float], None]], Asks]
+
+
+def open_real_agent(settings: Settings, progress: Callable[[str, float], None]) -> Asks:
+    """Load the model that the settings name; the imports alone take seconds, so they are made here."""
+    from graph.session import open_agent
+
+    return open_agent(settings, progress)
+
+
+class StillLoading(LorgnetteError):
+    """The model is not ready within the call's time."""
+
+    def __init__(self, name: str, seconds: float, phase: str) -> None:
+        self.name, self.seconds, self.phase = name, seconds, phase
+        super().__init__(f"The model {name!r} is still loading, {seconds:.0f} s so far ({phase}); call again.")
+
+
+class AgentLoader:
+    """One agent, opened on a thread; an opening that failed is repeated for the next who asks."""
+
+    def __init__(self, settings: Settings, open_agent: OpenAgent) -> None:
+        self._settings, self._open = settings, open_agent
+        self._phase, self._share, self._began = "starting", 0.0, time.monotonic()
+        self._handshake_done = threading.Event()
+        self._opening: Future[Asks] | None = None  # only touched on the event loop's thread
+
+    def start(self) -> None:
+        """Begin to load, at once after the handshake and at the latest in a second."""
+        self._attempt()
+
+    def handshake_done(self) -> None:
+        """Tell that the client has what it needed first."""
+        self._handshake_done.set()
+
+    def describe(self) -> str:
+        """Say how far the loading is."""
+        return f"loading {self._settings.model}: {self._phase} {self._share:.0%}"
+
+    async def agent(self, timeout_s: float) -> Asks:
+        """Return the agent as soon as it is there.
+
+        Raises:
+            StillLoading: It is not there after `timeout_s`; the loading goes on.
+            LorgnetteError: The loading failed; the next call tries again.
+        """
+        self._handshake_done.set()
+        opening = self._attempt()
+        with anyio.move_on_after(timeout_s):
+            return await asyncio.wrap_future(opening)
+        raise StillLoading(self._settings.model, time.monotonic() - self._began, f"{self._phase} {self._share:.0%}")
+
+    def _attempt(self) -> Future[Asks]:
+        if self._opening is None or (self._opening.done() and self._opening.exception() is not None):
+            self._phase, self._share, self._began = "starting", 0.0, time.monotonic()
+            self._opening = Future()
+            self._opening.set_running_or_notify_cancel()  # a caller that gives up must not cancel it for the others
+            threading.Thread(target=self._load, args=(self._opening,), name="model-load", daemon=True).start()
+        return self._opening
+
+    def _load(self, opening: "Future[Asks]") -> None:
+        self._handshake_done.wait(HANDSHAKE_S)
+        try:
+            opening.set_result(self._open(self._settings, self._progress))
+        except BaseException as error:  # a thread's edge: whoever waits must hear of it, whatever it is
+            if isinstance(error, LorgnetteError):
+                logger.warning("the model could not be loaded: %s", error)
+            opening.set_exception(error)
+
+    def _progress(self, phase: str, share: float) -> None:
+        self._phase, self._share = phase, share

@@ -1,0 +1,102 @@
+"""An answer as text, and an answer cut to the size that clients accept.
+
+Clients read either the text or the structured data of a result, so both are complete. Nothing here
+knows the protocol; the command line prints the same text.
+"""
+
+import json
+from typing import TypeVar
+
+from graph.state import Answer, Citation, Result
+
+R = TypeVar("R", bound=Result)
+
+MAX_RESULT_BYTES = 900_000  # some clients refuse a result above 1 MB; both channels count
+KEPT_QUOTE_CHARS = 300
+KEPT_PLACES = 200
+NOTE = "result: shortened to 900 KB, {what} cut; ask a narrower question for the rest"
+
+
+def printable(text: str) -> str:
+    """Drop control characters except line breaks and tabs: documents and models may hold terminal commands."""
+    return "".join(c for c in text if c in "\n\t" or not (ord(c) < 32 or 127 <= ord(c) < 160))
+
+
+def render(answer: Answer) -> str:
+    """Render the whole answer as text: the answer first, then what it rests on."""
+    return "\n".join([printable(answer.answer), "", *render_evidence(answer)])
+
+
+def render_evidence(answer: Answer) -> list[str]:
+    """Render everything beside the answer's words, one line an item."""
+    lines = [_citation(number, citation) for number, citation in enumerate(answer.citations, start=1)]
+    lines += [
+        f"Box: {box.label}, picture {box.image}, x {box.x1} to {box.x2}, y {box.y1} to {box.y2} (pixels)"
+        for box in answer.boxes
+    ]
+    if answer.plan is not None:
+        steps = "; ".join(answer.plan.steps) or "no steps"
+        search = f"; search: {', '.join(answer.plan.queries)}" if answer.plan.queries else ""
+        lines.append(f"Plan ({answer.plan.task}): {steps}{search}")
+    if answer.review is not None:
+        times = {0: "", 1: ", rewritten once"}.get(
+            answer.review.rewrites, f", rewritten {answer.review.rewrites} times"
+        )
+        saw = f" (the reviewer saw: {answer.review.feedback})" if answer.review.feedback else ""
+        lines.append(f"Verdict: {answer.review.verdict}{times}{saw}")
+    if answer.truncated:
+        lines.append("Truncated: the answer was ended early by its limit of time or length")
+    lines += [f"Degraded: {note}" for note in answer.degraded]
+    adapter = f", adapter {answer.model.adapter}" if answer.model.adapter else ""
+    usage = answer.usage
+    lines.append(f"Model: {answer.model.name}, quantization {answer.model.quantization}{adapter}")
+    lines.append(
+        f"Time: {usage.seconds:.2f} s; {usage.prefill_tokens} tokens read, "
+        f"{usage.cached_tokens} from the cache, {usage.new_tokens} written"
+    )
+    lines.append(f"Session: {answer.session_id}")
+    return [printable(line) for line in lines]
+
+
+def fit(answer: Answer, max_bytes: int = MAX_RESULT_BYTES) -> Answer:
+    """Return the answer, cut where both its forms together exceed `max_bytes`; a note in `degraded` says what.
+
+    Quotes go first, then what is beyond 200 citations or boxes, then the end of the answer.
+    """
+    if _size(answer) <= max_bytes:
+        return answer
+    quotes = [_shorten(c, quote=_cut(c.quote, KEPT_QUOTE_CHARS)) for c in answer.citations]
+    shorter = _noted(_shorten(answer, citations=quotes), "quotes")
+    if _size(shorter) <= max_bytes:
+        return shorter
+    answer = _shorten(answer, citations=quotes[:KEPT_PLACES], boxes=answer.boxes[:KEPT_PLACES])
+    shorter = _noted(answer, f"quotes and what is beyond {KEPT_PLACES} citations or boxes")
+    kept = len(answer.answer)
+    while _size(shorter) > max_bytes and kept > 1:
+        kept //= 2
+        cut = _shorten(answer, answer=_cut(answer.answer, kept), truncated=True)
+        shorter = _noted(cut, "quotes, citations, boxes and the end of the answer")
+    return shorter
+
+
+def _citation(number: int, citation: Citation) -> str:
+    page = f", page {citation.page}" if citation.page is not None else ""
+    place = f"{citation.source}{page}, characters {citation.start} to {citation.end}"
+    return f'[{number}] {place} ({citation.id}): "{citation.quote}"'
+
+
+def _size(answer: Answer) -> int:
+    """Bytes of both channels on the wire, with room for the envelope; the text is a JSON string there."""
+    return len(json.dumps(render(answer), ensure_ascii=False).encode()) + len(answer.model_dump_json().encode()) + 500
+
+
+def _shorten(result: R, **changes: object) -> R:
+    return result.model_copy(update=changes)
+
+
+def _noted(answer: Answer, what: str) -> Answer:
+    return _shorten(answer, degraded=[*answer.degraded, NOTE.format(what=what)])
+
+
+def _cut(text: str, chars: int) -> str:
+    return text if len(text) <= chars else text[:chars] + "…"

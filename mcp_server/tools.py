@@ -1,0 +1,115 @@
+"""The tools: arguments in, answers out. Their texts are prompts, read by the calling model.
+
+They hold no logic of their own: the agent answers, `middleware` translates errors, `results` renders.
+"""
+
+import inspect
+from dataclasses import dataclass
+from typing import Annotated
+
+from mcp.server import MCPServer
+from mcp.server.mcpserver import Context
+from mcp.types import CallToolResult, TextContent, ToolAnnotations
+from pydantic import Field
+
+from graph.settings import Effort
+from graph.state import Answer
+from mcp_server.loading import AgentLoader
+from mcp_server.middleware import tool_errors
+from mcp_server.progress import Watch, heartbeat, in_thread
+from mcp_server.results import fit, render
+from mcp_server.settings import Settings
+
+MAX_SOURCE_CHARS = 6_000_000  # 4 MiB as base64, and the address in front of it
+
+ImageSource = Annotated[str, Field(min_length=1, max_length=MAX_SOURCE_CHARS)]
+
+
+@dataclass(frozen=True)
+class App:
+    """What the tools share for the life of the server."""
+
+    settings: Settings
+    loader: AgentLoader
+    heartbeat_s: float
+
+
+def add_tools(server: MCPServer[App]) -> None:
+    """Register the tools."""
+    reading = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
+    server.add_tool(
+        ask_image,
+        title="Ask about pictures",
+        description=inspect.cleandoc(ask_image.__doc__ or ""),
+        annotations=reading,
+    )
+
+
+async def ask_image(
+    question: Annotated[
+        str,
+        Field(min_length=1, max_length=4000, description="What to find out, in any language the model knows"),
+    ],
+    images: Annotated[
+        list[ImageSource],
+        Field(
+            max_length=8,
+            description="Pictures, all meant by the one question: paths of PNG, JPEG, WebP, GIF or BMP files "
+            "inside the allowed folders, absolute or relative to the first folder, or data: URLs under 4 MiB. "
+            "No http: or file: addresses.",
+        ),
+    ] = [],  # noqa: B006 - the schema shows this default, and nobody changes it
+    session_id: Annotated[
+        str | None,
+        Field(
+            max_length=100,
+            pattern=r"^[A-Za-z0-9._-]+$",
+            description="session_id of an earlier answer, to go on with that conversation; leave out to begin one",
+        ),
+    ] = None,
+    use_knowledge: Annotated[
+        bool, Field(description="Whether the user's documents may be searched for evidence")
+    ] = True,
+    effort: Annotated[
+        Effort | None,
+        Field(
+            description="quick: one look, no check; normal: plan, answer, check; thorough: more drafts and time. "
+            "Leave out for the user's setting"
+        ),
+    ] = None,
+    max_new_tokens: Annotated[
+        int | None, Field(ge=1, le=8192, description="Longest answer in tokens; leave out for the user's setting")
+    ] = None,
+    *,
+    ctx: Context[App],
+) -> Annotated[CallToolResult, Answer]:
+    """Look at local pictures and answer a question about them with a vision model on this machine.
+
+    Use it to describe, count, locate, read or compare what is in one or several pictures. Nothing leaves
+    the machine. Returns the answer with its evidence: citations, boxes in pixels of the picture as given,
+    the plan, the reviewer's verdict (PASS or RETRY), and `degraded`, which says what was missing; trust the
+    answer less when it is not empty. Refuses files outside the allowed folders, files that are no
+    pictures, and pictures that are too large; the error says what to do. Right after the start the model
+    may still be loading: call again.
+    """
+    app: App = ctx.request_context.lifespan_context
+    with tool_errors():
+        async with heartbeat(ctx, app.heartbeat_s, app.loader.describe) as beat:
+            agent = await app.loader.agent(app.settings.time_budget_s)
+            watch = Watch(beat.wake)
+            beat.describe = watch.describe
+            answer = await in_thread(
+                lambda cancel: agent.ask(
+                    question,
+                    images,
+                    session_id=session_id,
+                    use_knowledge=use_knowledge,
+                    effort=effort,
+                    max_new_tokens=max_new_tokens,
+                    on_event=watch.on_event,
+                    cancel=cancel,
+                )
+            )
+        answer = fit(answer)
+    text = TextContent(type="text", text=render(answer))
+    return CallToolResult(content=[text], structured_content=answer.model_dump(mode="json"))

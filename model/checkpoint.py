@@ -1,0 +1,169 @@
+"""Reads what a checkpoint folder promises, its configuration and the headers of its weights, and refuses broken ones.
+
+Loads no weights and needs neither torch nor transformers: it costs milliseconds also for large models.
+"""
+
+import json
+import math
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from model.errors import ModelError
+
+MODEL_TYPE = "qwen3_vl"
+BYTES_PER_VALUE = {
+    "F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1,
+    "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1,
+}  # fmt: skip
+# Bytes a value of a quantised matrix takes: the codes, and the scale of each block or row.
+QUANTIZED_BYTES = {"nf4": 0.5 + 1 / 64 + 4 / (64 * 256), "int8": 1.0}
+INDEX = "model.safetensors.index.json"
+MOST_HEADER_BYTES = 100_000_000  # safetensors' own limit
+
+
+class ModelFolderError(ModelError):
+    """A folder that cannot be loaded as it is; `folder`, `reason` and `fix` say why and what mends it."""
+
+    def __init__(self, folder: Path, reason: str, fix: str) -> None:
+        self.folder, self.reason, self.fix = folder, reason, fix
+        super().__init__(f"The model folder {str(folder)!r} {reason}; {fix}.")
+
+
+class ModelIncomplete(ModelFolderError):
+    """A file or a part of the weights is missing."""
+
+
+class ModelCorrupt(ModelFolderError):
+    """A file is there and cannot be read."""
+
+
+class ModelUnsupported(ModelFolderError):
+    """The folder holds something else than a Qwen3-VL."""
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """One tensor as the header of its file declares it."""
+
+    dtype: str
+    """As safetensors writes it, "BF16"."""
+    shape: tuple[int, ...]
+
+    @property
+    def values(self) -> int:
+        """How many numbers the tensor has."""
+        return math.prod(self.shape)
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A folder whose files are all there and whole."""
+
+    folder: Path
+    config: dict[str, Any]
+    """`config.json`."""
+    tensors: dict[str, Tensor]
+    """Every tensor of every shard, by name."""
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers the weights have; a tied head counts once."""
+        return sum(tensor.values for tensor in self.tensors.values())
+
+    def bytes_needed(self, bytes_per_value: int, quantization: str = "none") -> int:
+        """Estimate the memory of the loaded weights: matrices of the language layers quantised, all else as it is."""
+        small = QUANTIZED_BYTES.get(quantization, bytes_per_value)
+        total = 0.0
+        for name, tensor in self.tensors.items():
+            quantized = ".language_model.layers." in f".{name}" and len(tensor.shape) == 2
+            total += tensor.values * (small if quantized else bytes_per_value)
+        return math.ceil(total)
+
+
+def read_checkpoint(folder: Path, *, fix: str = "copy or download the folder again") -> Checkpoint:
+    """Return what the folder holds, after checking that it is a whole Qwen3-VL.
+
+    Args:
+        folder: As the hub has it or as `save_pretrained` writes it.
+        fix: What the user can do about a broken folder; the last clause of the error.
+
+    Raises:
+        ModelIncomplete, ModelCorrupt, ModelUnsupported: With the file that is to blame.
+    """
+    if not (folder / "config.json").is_file():
+        if (folder / "adapter_config.json").is_file():
+            raise ModelUnsupported(
+                folder, "holds an adapter, not a model", "give it as the adapter, and its base as the model"
+            )
+        raise ModelIncomplete(folder, "has no config.json", fix)
+    config = read_json(folder, "config.json", fix)
+    found = config.get("model_type")
+    if found != MODEL_TYPE:
+        raise ModelUnsupported(
+            folder, f"holds a model of type {found!r}, not {MODEL_TYPE!r}", "choose a Qwen3-VL such as "
+            "'Qwen/Qwen3-VL-2B-Instruct'"
+        )  # fmt: skip
+    if not (_has(folder, "tokenizer.json") or (_has(folder, "vocab.json") and _has(folder, "merges.txt"))):
+        raise ModelIncomplete(folder, "has no tokenizer (tokenizer.json, or vocab.json with merges.txt)", fix)
+    if not (_has(folder, "processor_config.json") or _has(folder, "preprocessor_config.json")):
+        raise ModelIncomplete(folder, "has no processor_config.json or preprocessor_config.json", fix)
+    tensors: dict[str, Tensor] = {}
+    for shard in _shards(folder, fix):
+        tensors |= read_tensors(folder, shard, fix)
+    return Checkpoint(folder, config, tensors)
+
+
+def read_json(folder: Path, name: str, fix: str) -> dict[str, Any]:
+    """Return a JSON object of the folder; ModelCorrupt when it is none."""
+    try:
+        content = json.loads((folder / name).read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise ModelCorrupt(folder, f"has a {name} that cannot be read ({error})", fix) from error
+    if not isinstance(content, dict):
+        raise ModelCorrupt(folder, f"has a {name} that is no JSON object", fix)
+    return content
+
+
+def read_tensors(folder: Path, name: str, fix: str) -> dict[str, Tensor]:
+    """Return the tensors that the header of one safetensors file declares, after checking the file's length.
+
+    Format: eight bytes of length (little endian), a JSON header, the data
+    (https://github.com/huggingface/safetensors#format).
+    """
+    path = folder / name
+    if not path.is_file():
+        raise ModelIncomplete(folder, f"lacks {name}", fix)
+    size = path.stat().st_size
+    try:
+        with path.open("rb") as file:
+            length = struct.unpack("<Q", file.read(8))[0]
+            header = json.loads(file.read(length)) if length <= min(size, MOST_HEADER_BYTES) else None
+        if header is None:
+            raise ValueError("the header is longer than the file")
+        entries = {key: value for key, value in header.items() if key != "__metadata__"}
+        tensors = {key: Tensor(entry["dtype"], tuple(entry["shape"])) for key, entry in entries.items()}
+        end = 8 + length + max((entry["data_offsets"][1] for entry in entries.values()), default=0)
+    except (struct.error, ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+        raise ModelCorrupt(folder, f"has a {name} that is no safetensors file ({error})", fix) from error
+    if end != size:
+        raise ModelCorrupt(folder, f"has a {name} of {size:,} bytes that should have {end:,}: it is cut off", fix)
+    return tensors
+
+
+def _shards(folder: Path, fix: str) -> list[str]:
+    if _has(folder, INDEX):
+        weight_map = read_json(folder, INDEX, fix).get("weight_map")
+        if not isinstance(weight_map, dict) or not weight_map:
+            raise ModelCorrupt(folder, f"has a {INDEX} without a weight_map", fix)
+        return sorted(set(weight_map.values()))
+    if not _has(folder, "model.safetensors") and next(folder.glob("*.bin"), None) is not None:
+        raise ModelUnsupported(
+            folder, "has pickled weights (.bin), which can run code when loaded", "save it as safetensors"
+        )
+    return ["model.safetensors"]
+
+
+def _has(folder: Path, name: str) -> bool:
+    return (folder / name).is_file()

@@ -1,0 +1,61 @@
+"""Opens the model that the settings name, wherever it is. It loads nothing heavy before it is asked."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from model.settings import ModelSettings
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+
+
+@dataclass(frozen=True)
+class ModelIdentity:
+    """Which model answers."""
+
+    name: str
+    """As the settings name it; a server's model by its own name."""
+    adapter: str | None
+    """Folder of the adapter."""
+    quantization: str
+    """none, nf4 or int8; `remote` where the server decides."""
+
+
+def is_remote(address: str) -> bool:
+    """Return whether the model is an address of a server."""
+    return address.lower().startswith(("http://", "https://"))
+
+
+def open_chat(
+    settings: ModelSettings, progress: Callable[[str, float], None] | None = None, *, api_key: str = "none"
+) -> "tuple[BaseChatModel, ModelIdentity]":
+    """Load the model, or connect to the server; blocks for as long as loading takes.
+
+    Args:
+        settings: Which model.
+        progress: Told the phase and the share done, 0 to 1.
+        api_key: Of the server, where it wants one.
+
+    Raises:
+        ModelError: The model cannot be had; a child names what to do.
+    """
+    if is_remote(settings.model):
+        from model.remote import remote_chat
+
+        remote = remote_chat(settings, api_key=api_key)
+        return remote, ModelIdentity(remote.model_name, None, "remote")
+    from model.chat import ChatQwen3VL
+    from model.load import load
+
+    loaded = load(settings, progress)
+    chat = ChatQwen3VL(
+        loaded=loaded,
+        max_new_tokens=settings.max_new_tokens,
+        temperature=settings.temperature,
+        top_p=settings.top_p,
+        seed=settings.seed,
+        max_pixels=settings.max_pixels,
+        queue_size=settings.queue_size,
+    )
+    return chat, ModelIdentity(loaded.name, loaded.adapter, loaded.quantization)

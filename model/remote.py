@@ -1,0 +1,379 @@
+"""A model behind an OpenAI-compatible address (vLLM, SGLang, llama.cpp, Ollama) as the same chat model.
+
+It keeps no queue and retries once at most: the server has its own queue, and who waits wants to know why.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing, closing, contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import openai
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.language_models.chat_models import agenerate_from_stream, generate_from_stream
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, SystemMessage
+from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from langchain_core.runnables import Runnable
+from langchain_openai.chat_models.base import BaseChatOpenAI
+from pydantic import SecretStr
+
+from model.call import (
+    POLL_S,
+    Call,
+    Cancelled,
+    DeadlineExceeded,
+    json_schema,
+    metadata,
+    parse_call,
+    schema_name,
+    structured,
+    usage,
+)
+from model.errors import ModelError
+from model.images import to_data_url
+from model.messages import Image, Text, Turn, parse_messages
+from model.settings import ModelSettings
+
+CONNECT_TIMEOUT_S = 5.0
+MAX_RETRIES = 1
+
+
+class RemoteAddressInvalid(ModelError):
+    """The address does not say where the model is, or which."""
+
+    def __init__(self, address: str, reason: str) -> None:
+        super().__init__(f"The address {address!r} {reason}; write it as http://host:port/v1#model-name.")
+        self.address = address
+
+
+class RemoteOptionRefused(ModelError):
+    """A setting of the local model was given with an address."""
+
+    def __init__(self, option: str, value: object) -> None:
+        super().__init__(
+            f"The setting {option} {value!r} is for a local model, but the model is an address; "
+            "leave it out and set it where the server is started."
+        )
+        self.option = option
+
+
+class RemoteError(ModelError):
+    """The server did not answer the question."""
+
+    def __init__(self, address: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.address = address
+
+
+class RemoteUnavailable(RemoteError):
+    """Nobody answers at the address, or the connection broke."""
+
+    def __init__(self, address: str, reason: str) -> None:
+        super().__init__(
+            address, f"The server at {address!r} cannot be reached ({reason}); start it or mend the address."
+        )
+
+
+class RemoteTimeout(RemoteError):
+    """The server was silent for too long."""
+
+    def __init__(self, address: str, seconds: float) -> None:
+        super().__init__(
+            address, f"The server at {address!r} was silent for {seconds:.0f} s; try again or raise time_budget_s."
+        )
+
+
+class RemoteRefused(RemoteError):
+    """The server wants another key."""
+
+    def __init__(self, address: str, status: int) -> None:
+        super().__init__(
+            address, f"The server at {address!r} refused the key (HTTP {status}); set LORGNETTE_API_KEY to a valid one."
+        )
+
+
+class RemoteModelNotFound(RemoteError):
+    """The server does not have the model, or the path is wrong."""
+
+    def __init__(self, address: str, model: str) -> None:
+        super().__init__(
+            address,
+            f"The server at {address!r} has no model {model!r} (HTTP 404); "
+            f"see {address}/models and name one of those after the #.",
+        )
+        self.model = model
+
+
+class RemoteFailed(RemoteError):
+    """The server reports an error."""
+
+    def __init__(self, address: str, reason: str) -> None:
+        shown = " ".join(reason.split())[:300]
+        super().__init__(address, f"The server at {address!r} failed ({shown}); see its log, or ask for less.")
+
+
+class RemoteUnreadable(RemoteError):
+    """What came back is no answer of an OpenAI-compatible server."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(
+            address,
+            f"The server at {address!r} does not speak the OpenAI protocol; check the address, which ends in /v1.",
+        )
+
+
+def remote_chat(settings: ModelSettings, *, api_key: str = "none") -> "RemoteChat":
+    """Return the chat model behind `settings.model`; nothing is sent before the first question.
+
+    Raises:
+        RemoteAddressInvalid: Not `http(s)://host/v1#model-name`.
+        RemoteOptionRefused: An adapter or a quantisation, which are the server's.
+    """
+    parts = urlsplit(settings.model)
+    if parts.scheme.lower() not in ("http", "https") or not parts.hostname:
+        raise RemoteAddressInvalid(settings.model, "names no server")
+    if not parts.fragment:
+        raise RemoteAddressInvalid(settings.model, "does not name the model")
+    if settings.adapter is not None:
+        raise RemoteOptionRefused("adapter", str(settings.adapter))
+    if settings.quantization not in ("auto", "none"):
+        raise RemoteOptionRefused("quantization", settings.quantization)
+    return RemoteChat(
+        model=parts.fragment,
+        base_url=parts._replace(fragment="").geturl().rstrip("/"),
+        api_key=SecretStr(api_key),
+        max_tokens=settings.max_new_tokens,
+        temperature=settings.temperature,
+        top_p=settings.top_p,
+        seed=settings.seed,
+        timeout=openai.Timeout(settings.time_budget_s, connect=CONNECT_TIMEOUT_S),
+        silence_s=settings.time_budget_s,
+    )
+
+
+class RemoteChat(BaseChatOpenAI):
+    """Same messages, call options and answers as `ChatQwen3VL`.
+
+    Every answer is streamed from the server, also for `invoke`, so that `cancel` and `deadline` work: the stream is
+    closed, and servers then stop generating. `cancel` is looked at between pieces (async: at any time). A server that
+    reports no usage gives zeros. Calls raise RemoteError's children beside those of the local model.
+    """
+
+    # BaseChatOpenAI, not ChatOpenAI: that one renames max_tokens to max_completion_tokens, which older servers ignore.
+
+    silence_s: float
+    """Longest wait for the next piece, in seconds."""
+    max_retries: int | None = MAX_RETRIES
+    stream_usage: bool | None = True
+    use_responses_api: bool | None = False
+    stream_chunk_timeout: float | None = None
+
+    @property
+    def _llm_type(self) -> str:
+        return "openai-compatible"
+
+    @property
+    def _address(self) -> str:
+        return str(self.openai_api_base)
+
+    def with_structured_output(  # type: ignore[override]  # one method: response_format, checked here
+        self, schema: dict[str, Any] | type, *, include_raw: bool = False
+    ) -> Runnable[Any, Any]:
+        """Return a runnable that answers with an instance of the schema; see `ChatQwen3VL.with_structured_output`.
+
+        The server is asked for `response_format` json_schema; what it returns is validated (InvalidOutput).
+        """
+        return structured(self, schema, include_raw=include_raw)
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        return generate_from_stream(self._stream(messages, stop, **kwargs))
+
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        return await agenerate_from_stream(self._astream(messages, stop, **kwargs))
+
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        call = parse_call(self._defaults(), stop, kwargs)
+        answer = _Answer(call, self.model_name)
+        with self._translated(answer):
+            answer.check()
+            with closing(super()._stream(_openai_messages(messages), **self._options(call))) as chunks:  # type: ignore[type-var]
+                for chunk in chunks:
+                    if piece := answer.take(chunk):
+                        yield piece
+                    if answer.check():
+                        break
+        yield answer.last_chunk()
+
+    async def _astream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        call = parse_call(self._defaults(), stop, kwargs)
+        answer = _Answer(call, self.model_name)
+        with self._translated(answer):
+            answer.check()
+            turns = await asyncio.to_thread(_openai_messages, messages)  # compresses the pictures
+            async with aclosing(super()._astream(turns, **self._options(call))) as chunks:  # type: ignore[type-var]
+                while (chunk := await _next(chunks, answer)) is not None:
+                    if piece := answer.take(chunk):
+                        yield piece
+        yield answer.last_chunk()
+
+    def _defaults(self) -> dict[str, Any]:
+        return {
+            "max_new_tokens": self.max_tokens,
+            "temperature": self.temperature,
+            "top_p": self.top_p,
+            "seed": self.seed,
+        }
+
+    def _options(self, call: Call) -> dict[str, Any]:
+        options: dict[str, Any] = {
+            "max_tokens": call.max_new_tokens,
+            "temperature": call.temperature,
+            "top_p": call.top_p,
+        }
+        if call.stop:
+            options["stop"] = list(call.stop)
+        if call.seed is not None:
+            options["seed"] = call.seed
+        if call.deadline is not None:
+            left = max(call.deadline - time.monotonic(), 0.001)
+            options["timeout"] = openai.Timeout(min(left, self.silence_s), connect=min(left, CONNECT_TIMEOUT_S))
+        if call.output_schema is not None:
+            # In extra_body, because with a response_format of its own langchain-openai leaves the plain stream
+            # for one that validates against OpenAI's rules and retries as it likes.
+            schema = {
+                "name": schema_name(call.output_schema),
+                "schema": json_schema(call.output_schema),
+                "strict": True,
+            }
+            options["extra_body"] = {"response_format": {"type": "json_schema", "json_schema": schema}}
+        return options
+
+    @contextmanager
+    def _translated(self, answer: "_Answer") -> Iterator[None]:
+        """Turn the client's errors into ours; a silence that lasts to the deadline is the deadline."""
+        try:
+            yield
+        except openai.APITimeoutError as error:
+            if not answer.check():
+                raise RemoteTimeout(self._address, self.silence_s) from error
+        except openai.APIConnectionError as error:
+            raise RemoteUnavailable(self._address, str(error.__cause__ or error)) from error
+        except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
+            raise RemoteRefused(self._address, error.status_code) from error
+        except openai.NotFoundError as error:
+            raise RemoteModelNotFound(self._address, self.model_name) from error
+        except openai.APIStatusError as error:
+            raise RemoteFailed(self._address, f"HTTP {error.status_code}: {error.message}") from error
+        except openai.APIError as error:
+            raise RemoteFailed(self._address, error.message) from error
+        except (json.JSONDecodeError, UnicodeDecodeError, TypeError, AttributeError, KeyError) as error:
+            # What the client makes of JSON that is no answer: it trusts the server's form.
+            raise RemoteUnreadable(self._address) from error
+        if not answer.started and not answer.finish_reason:
+            raise RemoteUnreadable(self._address)
+
+
+class _Answer:
+    """What has come of one answer."""
+
+    def __init__(self, call: Call, model_name: str) -> None:
+        self._call = call
+        self._model_name = model_name
+        self._began = time.monotonic()
+        self._usage = usage(0, 0)
+        self.started = False
+        self.finish_reason = ""
+
+    def take(self, chunk: ChatGenerationChunk) -> ChatGenerationChunk | None:
+        """Return the chunk's text as a chunk, and keep what else it says."""
+        self.started = True
+        message = chunk.message
+        if isinstance(message, AIMessageChunk) and message.usage_metadata:
+            given = message.usage_metadata
+            cached = given.get("input_token_details", {}).get("cache_read", 0)
+            self._usage = usage(given["input_tokens"], given["output_tokens"], cached)
+        self.finish_reason = (chunk.generation_info or {}).get("finish_reason") or self.finish_reason
+        return ChatGenerationChunk(message=AIMessageChunk(content=chunk.text)) if chunk.text else None
+
+    def check(self) -> bool:
+        """Return whether the answer ends here; raise where nothing is left of it."""
+        if self._call.cancel is not None and self._call.cancel.is_set():
+            raise Cancelled
+        if self.finish_reason or not self._call.is_over():
+            return False
+        self.finish_reason = "deadline"
+        if self._call.output_schema is not None:
+            raise DeadlineExceeded(schema_name(self._call.output_schema), time.monotonic() - self._began)
+        return True
+
+    def last_chunk(self) -> ChatGenerationChunk:
+        """Return the chunk that closes the answer."""
+        seconds = time.monotonic() - self._began
+        return ChatGenerationChunk(
+            message=AIMessageChunk(
+                content="",
+                usage_metadata=self._usage,
+                response_metadata=metadata(self.finish_reason or "stop", seconds, self._model_name),
+                chunk_position="last",
+            )
+        )
+
+
+async def _next(chunks: AsyncIterator[ChatGenerationChunk], answer: _Answer) -> ChatGenerationChunk | None:
+    """Return the next chunk; None at the end or the deadline. A cancelled call does not wait for it."""
+    task: asyncio.Future[ChatGenerationChunk | None] = asyncio.ensure_future(anext(chunks, None))
+    try:
+        while not (await asyncio.wait([task], timeout=POLL_S))[0]:
+            if answer.check():
+                return None
+        return None if answer.check() else task.result()
+    finally:
+        if not task.done():
+            task.cancel()
+            await asyncio.wait([task])  # the generator must be at rest before it is closed
+
+
+def _openai_messages(messages: list[BaseMessage]) -> list[BaseMessage]:
+    kinds: dict[str, type[BaseMessage]] = {"system": SystemMessage, "user": HumanMessage, "assistant": AIMessage}
+    return [kinds[turn.role](content=_content(turn)) for turn in parse_messages(messages)]
+
+
+def _content(turn: Turn) -> str | list[str | dict[Any, Any]]:
+    if all(isinstance(block, Text) for block in turn.blocks):  # some servers take no list from system or assistant
+        return "".join(block.text for block in turn.blocks if isinstance(block, Text))
+    content: list[str | dict[Any, Any]] = []
+    for block in turn.blocks:
+        if isinstance(block, Text):
+            content.append({"type": "text", "text": block.text})
+            continue
+        # A video goes as its frames: no two servers take video in the same form.
+        pictures = [block.picture] if isinstance(block, Image) else block.frames
+        content += [{"type": "image_url", "image_url": {"url": to_data_url(picture)}} for picture in pictures]
+    return content

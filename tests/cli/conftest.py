@@ -1,0 +1,76 @@
+"""A scripted agent, and an environment that holds no settings of this machine."""
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from cli.edge import Run
+from cli.main import app
+from graph.state import Answer, Box, Event, ModelResult, Plan, ReviewResult, Usage
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("LORGNETTE_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("LORGNETTE_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def answer() -> Answer:
+    return Answer(
+        answer="Three circles.",
+        citations=[],
+        boxes=[Box(label="circle", image=0, x1=1, y1=2, x2=30, y2=40)],
+        plan=Plan(task="answer", steps=["count"], needs_knowledge=False, queries=[]),
+        review=ReviewResult(verdict="PASS", feedback="three", rewrites=0),
+        degraded=["model: for drawn shapes only"],
+        model=ModelResult(name="fake", adapter=None, quantization="none"),
+        usage=Usage(prefill_tokens=11, cached_tokens=22, new_tokens=33, seconds=0.5),
+        session_id="s-1",
+        truncated=False,
+    )
+
+
+class ScriptedAgent:
+    """Tells its events, then answers or raises."""
+
+    def __init__(self, answer: Answer, events: Sequence[Event] = (), error: BaseException | None = None) -> None:
+        self.answer, self.events, self.error = answer, events, error
+        self.asked: list[dict[str, Any]] = []
+        self.settings: Any = None
+
+    def ask(
+        self, question: str, images: Any = (), *, on_event: Callable[[Event], None], cancel: Any, **options: Any
+    ) -> Answer:
+        self.asked.append({"question": question, "images": list(images), **options})
+        for event in self.events:
+            on_event(event)
+        if self.error is not None:
+            raise self.error
+        return self.answer
+
+
+@pytest.fixture
+def scripted_agent() -> type[ScriptedAgent]:
+    return ScriptedAgent
+
+
+@pytest.fixture
+def lorgnette() -> Callable[..., Result]:
+    """Run the command line in this process with the given agent."""
+
+    def run(*arguments: str, agent: Any = None) -> Result:
+        def open_agent(settings: Any, _progress: Any) -> Any:
+            agent.settings = settings
+            return agent
+
+        return CliRunner().invoke(app, list(arguments), obj=Run(open_agent=open_agent))
+
+    return run

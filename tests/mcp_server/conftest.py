@@ -1,0 +1,86 @@
+"""A fake agent whose every answer can be written down by hand, and settings that see nothing of this machine."""
+
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from graph.state import Answer, Box, Citation, Event, ModelResult, Plan, ReviewResult, Usage
+from mcp_server.settings import Settings
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("LORGNETTE_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("LORGNETTE_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(roots=(tmp_path,))
+
+
+@pytest.fixture
+def answer() -> Answer:
+    return Answer(
+        answer="Three circles [1].",
+        citations=[Citation(id="c1", source="shapes.md", page=2, start=10, end=14, quote="A circle is round.")],
+        boxes=[Box(label="circle", image=0, x1=1, y1=2, x2=30, y2=40)],
+        plan=Plan(task="answer", steps=["count the circles"], needs_knowledge=True, queries=["circle"]),
+        review=ReviewResult(verdict="PASS", feedback="three", rewrites=1),
+        degraded=["search: lexical only"],
+        model=ModelResult(name="fake", adapter="lens", quantization="none"),
+        usage=Usage(prefill_tokens=11, cached_tokens=22, new_tokens=33, seconds=0.5),
+        session_id="s-1",
+        truncated=False,
+    )
+
+
+class FakeAgent:
+    """Remembers what it was asked; answers, raises, or waits until it is cancelled."""
+
+    def __init__(self, answer: Answer, error: Exception | None = None, wait_for_cancel: bool = False) -> None:
+        self.answer, self.error, self.wait_for_cancel = answer, error, wait_for_cancel
+        self.hold: threading.Event | None = None
+        self.asked: list[dict[str, Any]] = []
+        self.started, self.cancelled = threading.Event(), threading.Event()
+
+    def ask(
+        self,
+        question: str,
+        images: Any = (),
+        *,
+        on_event: Callable[[Event], None],
+        cancel: threading.Event,
+        **options: Any,
+    ) -> Answer:
+        self.asked.append({"question": question, "images": list(images), **options})
+        on_event(Event(node="planner", kind="start"))
+        on_event(Event(node="planner", kind="end"))
+        on_event(Event(node="responder", kind="start"))
+        on_event(Event(node="responder", kind="text", text="Three"))
+        self.started.set()
+        if self.wait_for_cancel:
+            assert cancel.wait(30)
+            self.cancelled.set()
+        if self.hold is not None:
+            assert self.hold.wait(30)
+        if self.error is not None:
+            raise self.error
+        return self.answer
+
+
+@pytest.fixture
+def fake_agent() -> type[FakeAgent]:
+    return FakeAgent

@@ -1,0 +1,55 @@
+from typing import Any
+
+from graph.state import Answer, Box, Citation
+from mcp_server.results import fit, printable, render
+
+
+def size(answer: Answer) -> int:
+    return len(render(answer).encode()) + len(answer.model_dump_json().encode())
+
+
+def cite(quote: str) -> Citation:
+    return Citation(id="c", source="s.md", page=None, start=0, end=len(quote), quote=quote)
+
+
+def with_(base: Answer, **changes: Any) -> Answer:
+    return base.model_copy(update=changes)
+
+
+def test_an_answer_that_fits_is_left_alone(answer: Answer) -> None:
+    assert fit(answer) is answer
+
+
+def test_quotes_are_cut_first(answer: Answer) -> None:
+    shorter = fit(with_(answer, citations=[cite("q" * 9_000)]), max_bytes=10_000)
+    assert size(shorter) <= 10_000
+    assert shorter.citations[0].quote == "q" * 300 + "…"
+    assert shorter.answer == answer.answer
+    assert shorter.degraded[-1].startswith("result: shortened to 900 KB, quotes cut")
+
+
+def test_places_beyond_two_hundred_are_cut_next(answer: Answer) -> None:
+    boxes = [Box(label="dot", image=0, x1=i, y1=i, x2=i + 1, y2=i + 1) for i in range(1_000)]
+    shorter = fit(with_(answer, boxes=boxes), max_bytes=40_000)
+    assert size(shorter) <= 40_000
+    assert shorter.boxes == boxes[:200]
+    assert not shorter.truncated
+
+
+def test_the_end_of_the_answer_is_cut_last(answer: Answer) -> None:
+    shorter = fit(with_(answer, answer="\u4e2d" * 10_000), max_bytes=10_000)
+    assert size(shorter) <= 10_000
+    assert shorter.answer.startswith("\u4e2d\u4e2d") and shorter.answer.endswith("…")
+    assert shorter.truncated
+    assert len(shorter.degraded) == len(answer.degraded) + 1
+
+
+def test_terminal_commands_in_an_answer_become_harmless(answer: Answer) -> None:
+    assert printable("a\x1b[2Jb\x9bc\nd\te") == "a[2Jbc\nd\te"
+    assert "\x1b" not in render(with_(answer, answer="\x1b]0;owned\x07", citations=[cite("\x1b[31m")]))
+
+
+def test_an_answer_of_a_quick_look_renders_without_plan_and_verdict(answer: Answer) -> None:
+    text = render(with_(answer, plan=None, review=None, citations=[], boxes=[], degraded=[], truncated=True))
+    assert "Plan" not in text and "Verdict" not in text
+    assert "Truncated: " in text

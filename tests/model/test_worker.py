@@ -1,0 +1,99 @@
+"""The queue in front of the model, with jobs that wait for a switch."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from model.worker import ModelBusy, Worker, WorkerClosed
+
+
+@pytest.fixture
+def worker() -> Iterator[Worker]:
+    worker = Worker(queue_size=2)
+    yield worker
+    worker.close()
+
+
+def test_jobs_run_one_at_a_time_in_the_order_of_their_arrival(worker: Worker) -> None:
+    order: list[int] = []
+    gate = threading.Event()
+    first = worker.submit(lambda: (gate.wait(), order.append(1)))
+    second = worker.submit(lambda: order.append(2))
+    third = worker.submit(lambda: order.append(3))
+    gate.set()
+    for future in (first, second, third):
+        future.result()
+    assert order == [1, 2, 3]
+
+
+def test_a_full_queue_says_how_many_wait(worker: Worker) -> None:
+    gate = threading.Event()
+    futures = [worker.submit(gate.wait) for _ in range(3)]  # one runs, two wait
+    with pytest.raises(ModelBusy, match="2 questions wait") as caught:
+        worker.submit(gate.wait)
+    assert caught.value.waiting == 2
+    gate.set()
+    assert all(future.result() for future in futures)
+
+
+def test_a_cancelled_job_never_starts_and_frees_its_place(worker: Worker) -> None:
+    gate = threading.Event()
+    ran: list[str] = []
+    running = worker.submit(gate.wait)
+    cancelled = worker.submit(lambda: ran.append("cancelled"))
+    worker.submit(lambda: ran.append("second"))
+    assert cancelled.cancel()
+    third = worker.submit(lambda: ran.append("third"))
+    gate.set()
+    third.result()
+    assert running.result()
+    assert ran == ["second", "third"]
+
+
+def test_the_position_in_the_queue_counts_the_job_that_runs(worker: Worker) -> None:
+    gate, started = threading.Event(), threading.Event()
+    running = worker.submit(lambda: (started.set(), gate.wait()))
+    waiting = [worker.submit(gate.wait) for _ in range(2)]
+    started.wait()
+    assert [worker.position(future) for future in (running, *waiting)] == [0, 1, 2]
+    assert worker.waiting == 2
+    gate.set()
+    waiting[1].result()
+    assert worker.position(running) is None
+
+
+def test_an_exception_reaches_the_caller_and_the_thread_lives_on(worker: Worker) -> None:
+    failed = worker.submit(lambda: 1 // 0)
+    with pytest.raises(ZeroDivisionError):
+        failed.result()
+    assert worker.submit(lambda: "next").result() == "next"
+
+
+def test_a_closed_worker_cancels_what_waits_and_takes_nothing_more(worker: Worker) -> None:
+    gate, started = threading.Event(), threading.Event()
+    running = worker.submit(lambda: (started.set(), gate.wait()))
+    waiting = worker.submit(gate.wait)
+    started.wait()
+    worker.close()
+    assert waiting.cancelled()
+    with pytest.raises(WorkerClosed):
+        worker.submit(gate.wait)
+    gate.set()
+    running.result()
+
+
+def test_a_finished_job_is_not_kept_alive(worker: Worker) -> None:
+    import gc
+    import weakref
+
+    class Big:
+        pass
+
+    big = Big()
+    gone = weakref.ref(big)
+    worker.submit(lambda big=big: None).result()
+    worker.submit(lambda: None).result()  # the thread has come back to the queue
+    del big
+    gc.collect()
+    assert gone() is None
