@@ -15,6 +15,7 @@ from typing import Any
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 from PIL import Image
+from pydantic import BaseModel
 from rich.progress import track
 
 from benchmarks.report import publish
@@ -30,7 +31,7 @@ from model.images import Picture
 
 SEED = "unseen"
 PICTURE_SIZES = ((320, 240), (300, 300), (480, 320), (240, 320), (640, 480), (200, 200), (400, 250), (150, 130))
-FORMS = {"plan": Plan, "grade": Grade, "review": Review, "query": Query}
+FORMS: dict[str, type[BaseModel]] = {"plan": Plan, "grade": Grade, "review": Review, "query": Query}
 AIMS = {
     "count": 95, "color": 95, "shape": 95, "exist": 95, "relation": 90, "plan": 90, "grade": 90, "review": 90,
     "read": 85, "locate": 80,

@@ -92,16 +92,11 @@ def _read_settings(flags: dict[str, object]) -> "tuple[Check, Settings | None]":
 
 def _check_device() -> Check:
     try:
-        import torch
-    except Exception as error:  # a broken installation raises anything, and saying so is the work here
+        from model.device import describe, find_device
+
+        return Check("device", "ok", describe(find_device()))
+    except Exception as error:  # a broken installation of torch raises anything, and saying so is the work here
         return Check("device", "fail", f"torch cannot be imported: {error}", "pip install --force-reinstall torch")
-    if torch.cuda.is_available():
-        free, whole = torch.cuda.mem_get_info()
-        name = torch.cuda.get_device_name()
-        return Check("device", "ok", f"{name}, {free / GIB:.1f} of {whole / GIB:.1f} GiB free")
-    if torch.backends.mps.is_available():
-        return Check("device", "ok", "Apple GPU (mps)")
-    return Check("device", "ok", f"CPU, {torch.get_num_threads()} threads")
 
 
 def _check_memory() -> Check:

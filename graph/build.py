@@ -1,8 +1,7 @@
 """The compiled graph: nodes, edges and the rules by which a run moves. The nodes live in modules of their own."""
 
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Protocol
 
 from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime
@@ -19,7 +18,13 @@ if TYPE_CHECKING:
 
 MAX_REWRITES = 1
 
-Node = Callable[[AgentState, Runtime[Context]], AgentState]
+
+class Node(Protocol):
+    """A step of the graph: reads the state, returns what changes."""
+
+    def __call__(self, state: AgentState, runtime: Runtime[Context]) -> AgentState:
+        """Run the step."""
+        ...
 
 
 def build_graph() -> "CompiledStateGraph[AgentState, Context, AgentState, AgentState]":
@@ -27,24 +32,24 @@ def build_graph() -> "CompiledStateGraph[AgentState, Context, AgentState, AgentS
     graph = StateGraph(AgentState, context_schema=Context)
     for name, node in (("planner", planner), ("responder", responder), ("reviewer", reviewer)):
         graph.add_node(name, _reported(name, node))
-    graph.add_conditional_edges(START, after_start)
+    graph.add_conditional_edges(START, after_start, ["planner", "responder"])
     graph.add_edge("planner", "responder")
-    graph.add_conditional_edges("responder", after_responder)
-    graph.add_conditional_edges("reviewer", after_reviewer)
+    graph.add_conditional_edges("responder", after_responder, ["reviewer", END])
+    graph.add_conditional_edges("reviewer", after_reviewer, ["responder", END])
     return graph.compile()
 
 
-def after_start(state: AgentState) -> Literal["planner", "responder"]:
+def after_start(state: AgentState) -> str:
     """Skip the plan where one look must do."""
     return "responder" if state["effort"] == "quick" else "planner"
 
 
-def after_responder(state: AgentState) -> Literal["reviewer", "__end__"]:
+def after_responder(state: AgentState) -> str:
     """Skip the review where one look must do, and of a draft that was cut off."""
     return END if state["effort"] == "quick" or state["truncated"] else "reviewer"
 
 
-def after_reviewer(state: AgentState) -> Literal["responder", "__end__"]:
+def after_reviewer(state: AgentState) -> str:
     """Rewrite on RETRY, once."""
     review = state.get("review")
     return "responder" if review and review.verdict == "RETRY" and state["rewrites"] < MAX_REWRITES else END

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 import platformdirs
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -61,10 +61,6 @@ class Settings(BaseSettings, AgentSettings):
 
     model_config = SettingsConfigDict(
         frozen=True, extra="forbid", env_prefix=PREFIX, env_ignore_empty=True, enable_decoding=False
-    )
-
-    api_key: SecretStr | None = Field(
-        None, description="Key of a remote model; only from `LORGNETTE_API_KEY`, so that no file holds it"
     )
 
     @field_validator("roots", mode="before")

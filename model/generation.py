@@ -142,7 +142,7 @@ class _Interrupted(Exception):
     """Leaves `generate` from inside a layer; never leaves this module."""
 
 
-class _Watch(StoppingCriteria):  # type: ignore[misc]  # transformers' class is untyped
+class _Watch(StoppingCriteria):
     """Reads each token as it comes, gives its text out and decides whether it was the last."""
 
     def __init__(
@@ -212,7 +212,7 @@ class _Watch(StoppingCriteria):  # type: ignore[misc]  # transformers' class is 
             self._emit(piece)
 
 
-class _Sampler(LogitsProcessor):  # type: ignore[misc]  # transformers' class is untyped
+class _Sampler(LogitsProcessor):
     """Samples by the Gumbel trick: the greatest of the scores plus this noise is a draw from their softmax.
 
     `generate` then runs greedily, so that the draw comes from a generator of its own: its `do_sample` would

@@ -76,7 +76,7 @@ class Grammars:
         )
 
 
-class JsonConstraint(LogitsProcessor):  # type: ignore[misc]  # transformers' class is untyped
+class JsonConstraint(LogitsProcessor):
     """Allows the tokens that keep the text a beginning of the document, and ends it in time.
 
     Invariant: from the present state, `_closing` finds a way to the end that fits the tokens left. A token

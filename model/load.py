@@ -95,9 +95,11 @@ def load(settings: ModelSettings, progress: Progress | None = None, *, dtype: "t
 
     import torch
 
-    device = _device()
-    dtype = dtype or _dtype(device, tiny=settings.model == TINY)
-    available = _available_bytes(device)
+    from model.device import available_bytes, choose_dtype, find_device
+
+    device = find_device()
+    dtype = dtype or choose_dtype(device, tiny=settings.model == TINY)
+    available = available_bytes(device)
     quantization = choose_quantization(settings, checkpoint, dtype, device, available)
     needed = int(checkpoint.bytes_needed(dtype.itemsize, quantization) * WORKING_SPACE)
     shortage = NotEnoughMemory(settings.model, needed, available, str(device), quantized=quantization != "none")
@@ -143,34 +145,6 @@ def _load_processor(checkpoint: Checkpoint, fix: str) -> "Qwen3VLProcessor":
     if processor.chat_template is None:
         raise ModelIncomplete(checkpoint.folder, "has no chat template", fix)
     return processor
-
-
-def _device() -> "torch.device":
-    import torch
-
-    if torch.cuda.is_available():
-        return torch.device("cuda", torch.cuda.current_device())
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-
-
-def _dtype(device: "torch.device", *, tiny: bool) -> "torch.dtype":
-    import torch
-
-    if tiny:
-        return torch.float32
-    if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
-    return torch.float16 if device.type == "mps" else torch.bfloat16
-
-
-def _available_bytes(device: "torch.device") -> int:
-    if device.type == "cuda":
-        import torch
-
-        return torch.cuda.mem_get_info(device)[0]
-    import psutil
-
-    return int(psutil.virtual_memory().available)
 
 
 def choose_quantization(

@@ -28,14 +28,13 @@ def is_remote(address: str) -> bool:
 
 
 def open_chat(
-    settings: ModelSettings, progress: Callable[[str, float], None] | None = None, *, api_key: str = "none"
+    settings: ModelSettings, progress: Callable[[str, float], None] | None = None
 ) -> "tuple[BaseChatModel, ModelIdentity]":
     """Load the model, or connect to the server; blocks for as long as loading takes.
 
     Args:
         settings: Which model.
         progress: Told the phase and the share done, 0 to 1.
-        api_key: Of the server, where it wants one.
 
     Raises:
         ModelError: The model cannot be had; a child names what to do.
@@ -43,7 +42,7 @@ def open_chat(
     if is_remote(settings.model):
         from model.remote import remote_chat
 
-        remote = remote_chat(settings, api_key=api_key)
+        remote = remote_chat(settings)
         return remote, ModelIdentity(remote.model_name, None, "remote")
     from model.chat import ChatQwen3VL
     from model.load import load

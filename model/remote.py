@@ -125,7 +125,7 @@ class RemoteUnreadable(RemoteError):
         )
 
 
-def remote_chat(settings: ModelSettings, *, api_key: str = "none") -> "RemoteChat":
+def remote_chat(settings: ModelSettings) -> "RemoteChat":
     """Return the chat model behind `settings.model`; nothing is sent before the first question.
 
     Raises:
@@ -144,7 +144,7 @@ def remote_chat(settings: ModelSettings, *, api_key: str = "none") -> "RemoteCha
     return RemoteChat(
         model=parts.fragment,
         base_url=parts._replace(fragment="").geturl().rstrip("/"),
-        api_key=SecretStr(api_key),
+        api_key=settings.api_key or SecretStr("none"),  # the client refuses to have none
         max_tokens=settings.max_new_tokens,
         temperature=settings.temperature,
         top_p=settings.top_p,

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 Quantization = Literal["auto", "none", "nf4", "int8"]
 
@@ -30,3 +30,6 @@ class ModelSettings(BaseModel):
         None, ge=1024, description="Pixel budget of a picture; larger ones are scaled down; none = the model's own"
     )
     queue_size: int = Field(8, ge=1, description="Questions that may wait for the model before it says busy")
+    api_key: SecretStr | None = Field(
+        None, description="Key of a remote model; only from `LORGNETTE_API_KEY`, so that no file holds it"
+    )

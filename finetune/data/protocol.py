@@ -23,6 +23,7 @@ ABOUT_DOCUMENTS = (
     "What do my documents say about {name}?", "What do the documents say about {name}?",
     "Search my files for {name}.", "Look up {name} in the knowledge base.",
 )  # fmt: skip
+CELL = 32  # pixels, the side of a visual token
 TURN_CHARS = 330  # of the conversation's text: keeps the sequences of a batch at about one length
 REVIEWED = 0.16  # share of the answers that are drafted, right or wrong, and then reviewed
 
@@ -79,13 +80,16 @@ def scene_conversation(rng: Random, width: int, height: int, ease: float = 0.0) 
 
     Args:
         rng: Decides everything.
-        width, height: Size that the model will see, in pixels; the picture is drawn at 1 to 3 times this.
+        width: Of what the model will see, in pixels; the picture is drawn at 1 to 3 times this.
+        height: Likewise.
         ease: 1 for few plain shapes and many captions, 0 for the whole world.
     """
     scale = rng.choice((1.0, 1.0, rng.uniform(1, 3)))
     few = rng.randint(1, 3) if rng.random() < ease else None
     word = rng.random() < 0.12 * (1 - ease)
-    scene = sample_scene(rng, round(width * scale), round(height * scale), things=few, word=word)
+    # A thing inside one visual token is learned first: anywhere from the start, the tower stays blind for long.
+    cell = CELL * scale if not word and rng.random() < ease else None
+    scene = sample_scene(rng, round(width * scale), round(height * scale), things=few, word=word, cell=cell)
     turns: list[Turn] = []
     while sum(len(t.text) + len(t.answer) for t in turns) < TURN_CHARS:
         question = ask(rng, scene, ease)

@@ -60,8 +60,8 @@ WORDS = [
     "MUSIC",
 ]
 MAX_THINGS = 6
-SMALL_RADIUS = (0.055, 0.08)  # of the shorter side
-LARGE_RADIUS = (0.115, 0.16)
+SMALL_RADIUS = (0.07, 0.09)  # of the shorter side
+LARGE_RADIUS = (0.12, 0.16)
 MIN_CONTRAST = 95  # Euclidean distance in RGB between a thing and every background colour
 
 
@@ -110,8 +110,20 @@ class Scene:
         ]
 
 
-def sample_scene(rng: Random, width: int, height: int, *, things: int | None = None, word: bool = False) -> Scene:
-    """Place up to `things` shapes (default: 0 to 6, few of them 0) without overlap in a picture of this size."""
+def sample_scene(
+    rng: Random, width: int, height: int, *, things: int | None = None, word: bool = False, cell: float | None = None
+) -> Scene:
+    """Place shapes without overlap in a picture of this size.
+
+    Args:
+        rng: Decides everything.
+        width: In pixels.
+        height: In pixels.
+        things: How many at most; by default 0 to 6, few of them 0.
+        word: Whether a word is written too.
+        cell: Side in pixels of a grid, each thing in the middle of a cell and in a column of its own; by default
+            things lie anywhere.
+    """
     wanted = things if things is not None else rng.choices(range(MAX_THINGS + 1), (1, 6, 8, 8, 7, 6, 6))[0]
     side = min(width, height)
     text, word_box = None, (0, 0, 0, 0)
@@ -130,11 +142,14 @@ def sample_scene(rng: Random, width: int, height: int, *, things: int | None = N
         size: Size = rng.choice(("small", "large"))
         r = side * rng.uniform(*(SMALL_RADIUS if size == "small" else LARGE_RADIUS))
         x, y = rng.uniform(r + 1, width - r - 1), rng.uniform(r + 1, height - r - 1)
+        if cell is not None:
+            r = min(r, cell * 0.45)
+            x, y = ((int(at / cell) + 0.5 + rng.uniform(-0.05, 0.05)) * cell for at in (x, y))
         if word and word_box[1] - r < y < word_box[3] + r:
             continue
         if any(math.hypot(x - p.x, y - p.y) < (r + p.r) * 1.12 for p in placed):
             continue
-        if any(abs(x - p.x) < width * 0.02 for p in placed):
+        if any(abs(x - p.x) < width * 0.04 for p in placed):
             continue  # else "from left to right" would be a guess
         angle = rng.uniform(-0.25, 0.25) if rng.random() < 0.4 else 0.0
         placed.append(Thing(rng.choice(shapes), rng.choice(colors), size, x, y, r, angle))

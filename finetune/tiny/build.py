@@ -26,7 +26,7 @@ MAX_PIXELS = 128 * 128
 # Sizes that the processor's resizing gives to usual shapes of pictures, in pixels (width, height).
 SIZES = (
     (128, 128), (128, 128), (128, 128), (128, 96), (128, 96), (128, 96), (96, 128), (96, 128),
-    (160, 96), (160, 96), (96, 160), (96, 96), (96, 96), (160, 64),
+    (160, 96), (160, 96), (96, 160), (96, 96), (96, 96),
 )  # fmt: skip
 EASY_SIZES = ((96, 96), (96, 96), (128, 96), (96, 128))
 

@@ -61,13 +61,7 @@ def train(options: argparse.Namespace) -> None:
     )
     model.train()
     optimizers = build_optimizers(model)
-    step = 0
-    if state_file.exists():
-        state = torch.load(state_file, weights_only=True)
-        model.load_state_dict(state["model"])
-        for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(saved)
-        step = state["step"]
+    step = _load_state(state_file, model, optimizers) if state_file.exists() else 0
     held_out = [make_batch(Collator(tokenizer), EVALUATION_SEED, 10**6 + i) for i in range(EVALUATION_BATCHES)]
     batches = DataLoader(
         Batches(tokenizer, options.seed, step, options.steps), batch_size=None, num_workers=1, prefetch_factor=4
@@ -100,7 +94,7 @@ def train(options: argparse.Namespace) -> None:
 
 def build_optimizers(model: "Qwen3VLForConditionalGeneration") -> list[torch.optim.Optimizer]:
     """Return Muon over the weight matrices and AdamW over embeddings, positions, norms and biases."""
-    matrices, rest = [], []
+    matrices, rest = list[torch.nn.Parameter](), list[torch.nn.Parameter]()
     for name, parameter in model.named_parameters():
         is_table = "embed_tokens" in name or "pos_embed" in name
         (matrices if parameter.ndim == 2 and not is_table else rest).append(parameter)
@@ -158,6 +152,15 @@ def save_model(model: "Qwen3VLForConditionalGeneration", processor_from: Path, f
 
     model.to(torch.float16).save_pretrained(folder)
     ImageTextProcessor.from_pretrained(processor_from).save_pretrained(folder)
+
+
+def _load_state(file: Path, model: torch.nn.Module, optimizers: list[torch.optim.Optimizer]) -> int:
+    """Take up model and optimizers where the checkpoint left them; returns its step."""
+    state = torch.load(file, weights_only=True)
+    model.load_state_dict(state["model"])
+    for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
+        optimizer.load_state_dict(saved)
+    return int(state["step"])
 
 
 def _save_state(file: Path, model: torch.nn.Module, optimizers: list[torch.optim.Optimizer], step: int) -> None:

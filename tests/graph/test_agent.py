@@ -12,7 +12,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable, RunnableLambda
 from PIL import Image
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from graph.errors import PictureMissing, QuestionEmpty
 from graph.session import Agent
@@ -32,7 +32,7 @@ class Scripted(BaseChatModel):
     """Says the next line of its script and keeps what it was asked; an exception in the script is raised."""
 
     script: list[Any]
-    asked: list[list[BaseMessage]] = []
+    asked: list[list[BaseMessage]] = Field(default_factory=list)
     finish_reason: str = "stop"
 
     @property

@@ -1,6 +1,7 @@
 import json
 import threading
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import anyio
@@ -243,7 +244,7 @@ async def test_progress_always_grows_and_names_what_is_being_done(
         result = await client.call_tool("ask_image", {"question": "Which?"}, progress_callback=hear)
     assert not result.is_error
     values = [progress for progress, _ in heard]
-    assert all(earlier < later for earlier, later in zip(values, values[1:], strict=False))
+    assert all(earlier < later for earlier, later in pairwise(values))
 
 
 @ERAS

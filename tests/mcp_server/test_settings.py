@@ -98,9 +98,9 @@ def test_a_bad_value_names_the_place_where_it_was_set(tmp_path: Path, monkeypatc
         load_settings()
     assert str(path) in str(caught.value) and "'hot'" in str(caught.value)
     monkeypatch.setenv("LORGNETTE_TEMPERATURE", "warm")
-    with pytest.raises(BadSetting, match="^LORGNETTE_TEMPERATURE cannot be 'warm'"):
+    with pytest.raises(BadSetting, match=r"^LORGNETTE_TEMPERATURE cannot be 'warm'"):
         load_settings()
-    with pytest.raises(BadSetting, match="^--time-budget cannot be -1"):
+    with pytest.raises(BadSetting, match=r"^--time-budget cannot be -1"):
         load_settings(time_budget_s=-1, temperature=0.0)
 
 
@@ -134,7 +134,7 @@ def test_the_default_root_is_the_working_folder(tmp_path: Path) -> None:
 
 
 def test_no_root_at_all_is_an_error() -> None:
-    with pytest.raises(ConfigError, match="--root cannot be .*at least one folder"):
+    with pytest.raises(ConfigError, match=r"--root cannot be .*at least one folder"):
         load_settings(roots=())
 
 

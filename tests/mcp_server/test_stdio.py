@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +106,7 @@ def test_a_question_about_a_picture_is_answered_over_stdio(circle: Path) -> None
     assert answer.usage.new_tokens > 0
     assert result["content"][0]["text"].startswith(printable(answer.answer))
     values = [note["params"]["progress"] for note in server.notes if note["method"] == "notifications/progress"]
-    assert values and all(earlier < later for earlier, later in zip(values, values[1:], strict=False))
+    assert values and all(earlier < later for earlier, later in pairwise(values))
 
 
 def test_a_refused_picture_is_told_to_the_model_over_stdio(circle: Path, tmp_path_factory: Any) -> None:
