@@ -7,7 +7,7 @@ PACKAGES := cli finetune graph mcp_server model
 QUESTION ?= How many objects are there?
 PICTURE ?= examples/shapes.png
 
-.PHONY: help demo test test-slow lint fix tiny inspector clean
+.PHONY: help demo test test-slow lint fix tiny benchmarks inspector clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -46,7 +46,12 @@ fix: $(VENV)/installed-dev ## let ruff mend what it can
 tiny: $(VENV)/installed ## train the bundled checkpoint from scratch (hours; resumes by itself)
 	$(BIN)/python -m finetune.tiny.train --out runs/tiny
 
-inspector: $(VENV)/installed-dev ## call ask_image with the official MCP Inspector (needs npm)
+benchmarks: $(VENV)/installed-dev ## every figure of the docs, measured again (an hour on two cores)
+	$(BIN)/python -m benchmarks.ask
+	$(BIN)/python -m benchmarks.scenes
+	$(BIN)/python -m benchmarks.real_shapes
+
+inspector: $(VENV)/installed-dev ## call ask_image with the official MCP Inspector (fetches Node by itself)
 	sh tests/inspector.sh $(BIN)
 
 clean: ## remove the virtual environment and caches

@@ -1,6 +1,6 @@
 """What a question and a start cost: cold and warm `ask`, `--help`, `serve` to `tools/list` beside an empty server.
 
-`python benchmarks/ask.py [--runs 10]` starts every command anew, alternating with its peer, and quotes medians.
+`python -m benchmarks.ask [--runs 10]` starts every command anew, alternating with its peer, and quotes medians.
 """
 
 import argparse

@@ -94,7 +94,7 @@ class Agent:
             boxes=boxes,
             plan=state.get("plan"),
             review=state.get("review"),
-            degraded=[*state.get("degraded", []), *self._notes(session_id)],
+            degraded=[*state.get("degraded", []), *self._notes(session_id, start["effort"])],
             model=ModelResult(
                 name=self._identity.name, adapter=self._identity.adapter, quantization=self._identity.quantization
             ),
@@ -103,8 +103,10 @@ class Agent:
             truncated=state["truncated"],
         )
 
-    def _notes(self, session_id: str | None) -> list[str]:
+    def _notes(self, session_id: str | None, effort: Effort) -> list[str]:
         notes = []
+        if effort == "thorough":
+            notes.append("effort: several drafts are not written yet, thorough worked like normal")
         if session_id is not None:
             notes.append("session: earlier turns are not read yet, the question was answered on its own")
         if self._identity.name == "tiny":

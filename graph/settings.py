@@ -14,7 +14,9 @@ class GraphSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    effort: Effort = Field("normal", description="quick = one look, one answer; normal; thorough")
+    effort: Effort = Field(
+        "normal", description="quick = one look, one answer; normal = plan, answer, check; thorough = as normal for now"
+    )
 
 
 class AgentSettings(ModelSettings, GraphSettings):

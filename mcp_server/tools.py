@@ -73,7 +73,7 @@ async def ask_image(
     effort: Annotated[
         Effort | None,
         Field(
-            description="quick: one look, no check; normal: plan, answer, check; thorough: more drafts and time. "
+            description="quick: one look, no check; normal: plan, answer, check; thorough: as normal for now. "
             "Leave out for the user's setting"
         ),
     ] = None,

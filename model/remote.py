@@ -5,11 +5,14 @@ It keeps no queue and retries once at most: the server has its own queue, and wh
 
 import asyncio
 import json
+import threading
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import aclosing, closing, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing, contextmanager
+from queue import SimpleQueue
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import openai
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
@@ -77,6 +80,14 @@ class RemoteUnavailable(RemoteError):
         )
 
 
+class RemoteBusy(RemoteError):
+    """The server has too much to do."""
+
+    def __init__(self, address: str, status: int) -> None:
+        super().__init__(address, f"The server at {address!r} is busy (HTTP {status}); try again later.")
+        self.status = status
+
+
 class RemoteTimeout(RemoteError):
     """The server was silent for too long."""
 
@@ -115,6 +126,13 @@ class RemoteFailed(RemoteError):
         super().__init__(address, f"The server at {address!r} failed ({shown}); see its log, or ask for less.")
 
 
+class RemoteBrokeOff(RemoteError):
+    """The answer ends in the middle."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(address, f"The server at {address!r} broke off in the middle of the answer; ask again.")
+
+
 class RemoteUnreadable(RemoteError):
     """What came back is no answer of an OpenAI-compatible server."""
 
@@ -132,11 +150,7 @@ def remote_chat(settings: ModelSettings) -> "RemoteChat":
         RemoteAddressInvalid: Not `http(s)://host/v1#model-name`.
         RemoteOptionRefused: An adapter or a quantisation, which are the server's.
     """
-    parts = urlsplit(settings.model)
-    if parts.scheme.lower() not in ("http", "https") or not parts.hostname:
-        raise RemoteAddressInvalid(settings.model, "names no server")
-    if not parts.fragment:
-        raise RemoteAddressInvalid(settings.model, "does not name the model")
+    parts = _split(settings.model)
     if settings.adapter is not None:
         raise RemoteOptionRefused("adapter", str(settings.adapter))
     if settings.quantization not in ("auto", "none"):
@@ -151,15 +165,37 @@ def remote_chat(settings: ModelSettings) -> "RemoteChat":
         seed=settings.seed,
         timeout=openai.Timeout(settings.time_budget_s, connect=CONNECT_TIMEOUT_S),
         silence_s=settings.time_budget_s,
+        # No connection is kept: it belongs to the event loop that made it, and calls come from several.
+        http_async_client=openai.DefaultAsyncHttpxClient(
+            limits=openai.DEFAULT_CONNECTION_LIMITS.__class__(max_keepalive_connections=0)
+        ),
     )
+
+
+def _split(address: str) -> SplitResult:
+    try:
+        parts = urlsplit(address)
+        named = parts.scheme.lower() in ("http", "https") and parts.hostname and parts.port != 0  # may raise, too
+    except ValueError as error:
+        raise RemoteAddressInvalid(address, f"cannot be read ({error})") from error
+    if parts.username is not None or parts.password is not None:
+        host = parts.netloc.rpartition("@")[2]
+        raise RemoteAddressInvalid(parts._replace(netloc=f"***@{host}").geturl(), "holds a user or a password")
+    if not named or any(character.isspace() for character in parts.netloc):
+        raise RemoteAddressInvalid(address, "names no server")
+    if parts.query:
+        raise RemoteAddressInvalid(address, "has a query")
+    if not parts.fragment.strip():
+        raise RemoteAddressInvalid(address, "does not name the model")
+    return parts
 
 
 class RemoteChat(BaseChatOpenAI):
     """Same messages, call options and answers as `ChatQwen3VL`.
 
     Every answer is streamed from the server, also for `invoke`, so that `cancel` and `deadline` work: the stream is
-    closed, and servers then stop generating. `cancel` is looked at between pieces (async: at any time). A server that
-    reports no usage gives zeros. Calls raise RemoteError's children beside those of the local model.
+    closed at once, also while the server is silent, and servers then stop generating. A server that reports no usage
+    gives zeros. Calls raise RemoteError's children beside those of the local model.
     """
 
     # BaseChatOpenAI, not ChatOpenAI: that one renames max_tokens to max_completion_tokens, which older servers ignore.
@@ -213,17 +249,24 @@ class RemoteChat(BaseChatOpenAI):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        call = parse_call(self._defaults(), stop, kwargs)
-        answer = _Answer(call, self.model_name)
-        with self._translated(answer):
-            answer.check()
-            with closing(super()._stream(_openai_messages(messages), **self._options(call))) as chunks:  # type: ignore[type-var]
-                for chunk in chunks:
-                    if piece := answer.take(chunk):
-                        yield piece
-                    if answer.check():
-                        break
-        yield answer.last_chunk()
+        # The async call in a thread of its own: a blocked read cannot be cancelled, a task that waits can.
+        answer = self._answer(stop, kwargs)
+        pieces: SimpleQueue[ChatGenerationChunk | None] = SimpleQueue()
+
+        async def pump() -> None:
+            async with aclosing(self._pieces(messages, answer)) as chunks:
+                async for piece in chunks:
+                    pieces.put(piece)
+
+        with ThreadPoolExecutor(1, "remote-answer") as thread:
+            running = thread.submit(asyncio.run, pump())
+            running.add_done_callback(lambda _: pieces.put(None))
+            try:
+                while (piece := pieces.get()) is not None:
+                    yield piece
+                running.result()
+            finally:
+                answer.left.set()
 
     async def _astream(
         self,
@@ -232,16 +275,22 @@ class RemoteChat(BaseChatOpenAI):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        call = parse_call(self._defaults(), stop, kwargs)
-        answer = _Answer(call, self.model_name)
+        async with aclosing(self._pieces(messages, self._answer(stop, kwargs))) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    async def _pieces(self, messages: list[BaseMessage], answer: "_Answer") -> AsyncGenerator[ChatGenerationChunk]:
         with self._translated(answer):
             answer.check()
             turns = await asyncio.to_thread(_openai_messages, messages)  # compresses the pictures
-            async with aclosing(super()._astream(turns, **self._options(call))) as chunks:  # type: ignore[type-var]
+            async with aclosing(super()._astream(turns, **self._options(answer.call))) as chunks:  # type: ignore[type-var]
                 while (chunk := await _next(chunks, answer)) is not None:
                     if piece := answer.take(chunk):
                         yield piece
         yield answer.last_chunk()
+
+    def _answer(self, stop: list[str] | None, options: dict[str, Any]) -> "_Answer":
+        return _Answer(parse_call(self._defaults(), stop, options), self.model_name)
 
     def _defaults(self) -> dict[str, Any]:
         return {
@@ -282,29 +331,43 @@ class RemoteChat(BaseChatOpenAI):
             yield
         except openai.APITimeoutError as error:
             if not answer.check():
+                if "ConnectTimeout" in _causes(error):
+                    raise RemoteUnavailable(self._address, "no connection in time") from error
                 raise RemoteTimeout(self._address, self.silence_s) from error
         except openai.APIConnectionError as error:
-            raise RemoteUnavailable(self._address, str(error.__cause__ or error)) from error
+            if answer.started:
+                raise RemoteBrokeOff(self._address) from error
+            raise RemoteUnavailable(self._address, list(_causes(error).values())[-1]) from error
         except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
             raise RemoteRefused(self._address, error.status_code) from error
         except openai.NotFoundError as error:
             raise RemoteModelNotFound(self._address, self.model_name) from error
         except openai.APIStatusError as error:
-            raise RemoteFailed(self._address, f"HTTP {error.status_code}: {error.message}") from error
+            if error.status_code in (429, 503):
+                raise RemoteBusy(self._address, error.status_code) from error
+            raise RemoteFailed(
+                self._address, f"HTTP {error.status_code}: {self._without_key(error.message)}"
+            ) from error
         except openai.APIError as error:
-            raise RemoteFailed(self._address, error.message) from error
+            raise RemoteFailed(self._address, self._without_key(error.message)) from error
         except (json.JSONDecodeError, UnicodeDecodeError, TypeError, AttributeError, KeyError) as error:
             # What the client makes of JSON that is no answer: it trusts the server's form.
             raise RemoteUnreadable(self._address) from error
-        if not answer.started and not answer.finish_reason:
-            raise RemoteUnreadable(self._address)
+        if not answer.finish_reason:
+            raise RemoteBrokeOff(self._address) if answer.started else RemoteUnreadable(self._address)
+
+    def _without_key(self, text: str) -> str:
+        """Return the server's words without the key, which some servers repeat."""
+        key = self.openai_api_key.get_secret_value() if isinstance(self.openai_api_key, SecretStr) else ""
+        return text.replace(key, "***") if len(key) > 4 else text
 
 
 class _Answer:
     """What has come of one answer."""
 
     def __init__(self, call: Call, model_name: str) -> None:
-        self._call = call
+        self.call = call
+        self.left = threading.Event()
         self._model_name = model_name
         self._began = time.monotonic()
         self._usage = usage(0, 0)
@@ -324,13 +387,13 @@ class _Answer:
 
     def check(self) -> bool:
         """Return whether the answer ends here; raise where nothing is left of it."""
-        if self._call.cancel is not None and self._call.cancel.is_set():
+        if self.left.is_set() or (self.call.cancel is not None and self.call.cancel.is_set()):
             raise Cancelled
-        if self.finish_reason or not self._call.is_over():
+        if self.finish_reason or not self.call.is_over():
             return False
         self.finish_reason = "deadline"
-        if self._call.output_schema is not None:
-            raise DeadlineExceeded(schema_name(self._call.output_schema), time.monotonic() - self._began)
+        if self.call.output_schema is not None:
+            raise DeadlineExceeded(schema_name(self.call.output_schema), time.monotonic() - self._began)
         return True
 
     def last_chunk(self) -> ChatGenerationChunk:
@@ -340,7 +403,7 @@ class _Answer:
             message=AIMessageChunk(
                 content="",
                 usage_metadata=self._usage,
-                response_metadata=metadata(self.finish_reason or "stop", seconds, self._model_name),
+                response_metadata=metadata(self.finish_reason, seconds, self._model_name),
                 chunk_position="last",
             )
         )
@@ -358,6 +421,16 @@ async def _next(chunks: AsyncIterator[ChatGenerationChunk], answer: _Answer) -> 
         if not task.done():
             task.cancel()
             await asyncio.wait([task])  # the generator must be at rest before it is closed
+
+
+def _causes(error: BaseException) -> dict[str, str]:
+    """Return name and text of the error and of what lies below it, deepest last."""
+    causes: dict[str, str] = {}
+    below: BaseException | None = error
+    while below is not None:
+        causes[type(below).__name__] = str(below) or type(below).__name__
+        below = below.__cause__ or below.__context__
+    return causes
 
 
 def _openai_messages(messages: list[BaseMessage]) -> list[BaseMessage]:

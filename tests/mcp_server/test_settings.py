@@ -164,3 +164,8 @@ def test_the_table_for_the_readme_has_a_row_for_every_setting() -> None:
     assert sorted(row.split("`")[1] for row in rows) == sorted(Settings.model_fields)
     assert all(cell.strip() for row in rows for cell in row.replace("\\|", "").strip("|").split("|"))
     assert "| `effort` | `normal` |" in settings_table()
+
+
+def test_the_documentation_holds_every_setting() -> None:
+    page = Path(__file__).parents[2] / "docs" / "settings.md"
+    assert settings_table() in page.read_text("utf-8")
