@@ -5,6 +5,7 @@ It keeps no queue and retries once at most: the server has its own queue, and wh
 
 import asyncio
 import json
+import os
 import threading
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
@@ -35,112 +36,25 @@ from model.call import (
     structured,
     usage,
 )
-from model.errors import ModelError
 from model.images import to_data_url
 from model.messages import Image, Text, Turn, parse_messages
+from model.remote_errors import (
+    RemoteAddressInvalid,
+    RemoteBrokeOff,
+    RemoteBusy,
+    RemoteError,
+    RemoteFailed,
+    RemoteModelNotFound,
+    RemoteOptionRefused,
+    RemoteRefused,
+    RemoteTimeout,
+    RemoteUnavailable,
+    RemoteUnreadable,
+)
 from model.settings import ModelSettings
 
 CONNECT_TIMEOUT_S = 5.0
 MAX_RETRIES = 1
-
-
-class RemoteAddressInvalid(ModelError):
-    """The address does not say where the model is, or which."""
-
-    def __init__(self, address: str, reason: str) -> None:
-        super().__init__(f"The address {address!r} {reason}; write it as http://host:port/v1#model-name.")
-        self.address = address
-
-
-class RemoteOptionRefused(ModelError):
-    """A setting of the local model was given with an address."""
-
-    def __init__(self, option: str, value: object) -> None:
-        super().__init__(
-            f"The setting {option} {value!r} is for a local model, but the model is an address; "
-            "leave it out and set it where the server is started."
-        )
-        self.option = option
-
-
-class RemoteError(ModelError):
-    """The server did not answer the question."""
-
-    def __init__(self, address: str, sentence: str) -> None:
-        super().__init__(sentence)
-        self.address = address
-
-
-class RemoteUnavailable(RemoteError):
-    """Nobody answers at the address, or the connection broke."""
-
-    def __init__(self, address: str, reason: str) -> None:
-        super().__init__(
-            address, f"The server at {address!r} cannot be reached ({reason}); start it or mend the address."
-        )
-
-
-class RemoteBusy(RemoteError):
-    """The server has too much to do."""
-
-    def __init__(self, address: str, status: int) -> None:
-        super().__init__(address, f"The server at {address!r} is busy (HTTP {status}); try again later.")
-        self.status = status
-
-
-class RemoteTimeout(RemoteError):
-    """The server was silent for too long."""
-
-    def __init__(self, address: str, seconds: float) -> None:
-        super().__init__(
-            address, f"The server at {address!r} was silent for {seconds:.0f} s; try again or raise time_budget_s."
-        )
-
-
-class RemoteRefused(RemoteError):
-    """The server wants another key."""
-
-    def __init__(self, address: str, status: int) -> None:
-        super().__init__(
-            address, f"The server at {address!r} refused the key (HTTP {status}); set LORGNETTE_API_KEY to a valid one."
-        )
-
-
-class RemoteModelNotFound(RemoteError):
-    """The server does not have the model, or the path is wrong."""
-
-    def __init__(self, address: str, model: str) -> None:
-        super().__init__(
-            address,
-            f"The server at {address!r} has no model {model!r} (HTTP 404); "
-            f"see {address}/models and name one of those after the #.",
-        )
-        self.model = model
-
-
-class RemoteFailed(RemoteError):
-    """The server reports an error."""
-
-    def __init__(self, address: str, reason: str) -> None:
-        shown = " ".join(reason.split())[:300]
-        super().__init__(address, f"The server at {address!r} failed ({shown}); see its log, or ask for less.")
-
-
-class RemoteBrokeOff(RemoteError):
-    """The answer ends in the middle."""
-
-    def __init__(self, address: str) -> None:
-        super().__init__(address, f"The server at {address!r} broke off in the middle of the answer; ask again.")
-
-
-class RemoteUnreadable(RemoteError):
-    """What came back is no answer of an OpenAI-compatible server."""
-
-    def __init__(self, address: str) -> None:
-        super().__init__(
-            address,
-            f"The server at {address!r} does not speak the OpenAI protocol; check the address, which ends in /v1.",
-        )
 
 
 def remote_chat(settings: ModelSettings) -> "RemoteChat":
@@ -166,9 +80,7 @@ def remote_chat(settings: ModelSettings) -> "RemoteChat":
         timeout=openai.Timeout(settings.time_budget_s, connect=CONNECT_TIMEOUT_S),
         silence_s=settings.time_budget_s,
         # No connection is kept: it belongs to the event loop that made it, and calls come from several.
-        http_async_client=openai.DefaultAsyncHttpxClient(
-            limits=openai.DEFAULT_CONNECTION_LIMITS.__class__(max_keepalive_connections=0)
-        ),
+        default_headers={"Connection": "close"},
     )
 
 
@@ -281,12 +193,13 @@ class RemoteChat(BaseChatOpenAI):
 
     async def _pieces(self, messages: list[BaseMessage], answer: "_Answer") -> AsyncGenerator[ChatGenerationChunk]:
         with self._translated(answer):
-            answer.check()
-            turns = await asyncio.to_thread(_openai_messages, messages)  # compresses the pictures
-            async with aclosing(super()._astream(turns, **self._options(answer.call))) as chunks:  # type: ignore[type-var]
-                while (chunk := await _next(chunks, answer)) is not None:
-                    if piece := answer.take(chunk):
-                        yield piece
+            if not answer.check():
+                turns = await asyncio.to_thread(_openai_messages, messages)  # compresses the pictures
+                source = super()._astream(turns, **self._options(answer.call))
+                async with aclosing(source) as chunks:  # type: ignore[type-var]
+                    while (chunk := await _next(chunks, answer)) is not None:
+                        if piece := answer.take(chunk):
+                            yield piece
         yield answer.last_chunk()
 
     def _answer(self, stop: list[str] | None, options: dict[str, Any]) -> "_Answer":
@@ -331,23 +244,15 @@ class RemoteChat(BaseChatOpenAI):
             yield
         except openai.APITimeoutError as error:
             if not answer.check():
-                if "ConnectTimeout" in _causes(error):
+                if any(type(cause).__name__ == "ConnectTimeout" for cause in _causes(error)):
                     raise RemoteUnavailable(self._address, "no connection in time") from error
                 raise RemoteTimeout(self._address, self.silence_s) from error
         except openai.APIConnectionError as error:
             if answer.started:
                 raise RemoteBrokeOff(self._address) from error
-            raise RemoteUnavailable(self._address, list(_causes(error).values())[-1]) from error
-        except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
-            raise RemoteRefused(self._address, error.status_code) from error
-        except openai.NotFoundError as error:
-            raise RemoteModelNotFound(self._address, self.model_name) from error
+            raise RemoteUnavailable(self._address, _reason(_causes(error)[-1])) from error
         except openai.APIStatusError as error:
-            if error.status_code in (429, 503):
-                raise RemoteBusy(self._address, error.status_code) from error
-            raise RemoteFailed(
-                self._address, f"HTTP {error.status_code}: {self._without_key(error.message)}"
-            ) from error
+            raise self._refusal(error) from error
         except openai.APIError as error:
             raise RemoteFailed(self._address, self._without_key(error.message)) from error
         except (json.JSONDecodeError, UnicodeDecodeError, TypeError, AttributeError, KeyError) as error:
@@ -355,6 +260,17 @@ class RemoteChat(BaseChatOpenAI):
             raise RemoteUnreadable(self._address) from error
         if not answer.finish_reason:
             raise RemoteBrokeOff(self._address) if answer.started else RemoteUnreadable(self._address)
+
+    def _refusal(self, error: openai.APIStatusError) -> RemoteError:
+        status = error.status_code
+        if status in (401, 403):
+            return RemoteRefused(self._address, status)
+        if status == 404:
+            return RemoteModelNotFound(self._address, self.model_name)
+        if status in (429, 503):
+            return RemoteBusy(self._address, status)
+        reason = error.message.removeprefix(f"Error code: {status} - ")
+        return RemoteFailed(self._address, f"HTTP {status}: {self._without_key(reason)}")
 
     def _without_key(self, text: str) -> str:
         """Return the server's words without the key, which some servers repeat."""
@@ -423,14 +339,15 @@ async def _next(chunks: AsyncIterator[ChatGenerationChunk], answer: _Answer) -> 
             await asyncio.wait([task])  # the generator must be at rest before it is closed
 
 
-def _causes(error: BaseException) -> dict[str, str]:
-    """Return name and text of the error and of what lies below it, deepest last."""
-    causes: dict[str, str] = {}
-    below: BaseException | None = error
-    while below is not None:
-        causes[type(below).__name__] = str(below) or type(below).__name__
-        below = below.__cause__ or below.__context__
-    return causes
+def _causes(error: BaseException) -> list[BaseException]:
+    """Return the error and what lies below it, deepest last."""
+    below = error.__cause__ or error.__context__
+    return [error, *_causes(below)] if below else [error]
+
+
+def _reason(error: BaseException) -> str:
+    known = isinstance(error, OSError) and error.errno is not None and error.errno > 0  # below 0: of name look-up
+    return os.strerror(error.errno) if known else str(error) or type(error).__name__  # type: ignore[attr-defined]
 
 
 def _openai_messages(messages: list[BaseMessage]) -> list[BaseMessage]:
