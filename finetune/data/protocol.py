@@ -25,7 +25,7 @@ ABOUT_DOCUMENTS = (
 )  # fmt: skip
 CELL = 32  # pixels, the side of a visual token
 TURN_CHARS = 330  # of the conversation's text: keeps the sequences of a batch at about one length
-REVIEWED = 0.16  # share of the answers that are drafted, right or wrong, and then reviewed
+REVIEWED = 0.16  # share of the answers that are drafted, right or wrong, and then reviewed; less at the beginning
 
 
 def plan_turn(question: str, kind: str, step: str) -> Turn:
@@ -47,11 +47,11 @@ def plan_reading_turn(rng: Random, fact: Fact) -> Turn:
     return Turn("plan", prompts.PLAN.format(question=casual(rng, question)), plan.model_dump_json())
 
 
-def answer_turns(rng: Random, question: Question) -> list[Turn]:
-    """Answer; or draft, review and, where the draft was wrong, rewrite."""
+def answer_turns(rng: Random, question: Question, ease: float = 0.0) -> list[Turn]:
+    """Answer; or, seldom at an `ease` near 1, draft, review and, where the draft was wrong, rewrite."""
     text = prompts.ANSWER.format(question=question.text)
     turn = Turn(question.kind, text, question.answer)
-    return reviewed(rng, turn, question.wrong) if rng.random() < REVIEWED else [turn]
+    return reviewed(rng, turn, question.wrong) if rng.random() < REVIEWED * (1 - ease) else [turn]
 
 
 def reviewed(rng: Random, turn: Turn, wrong: str) -> list[Turn]:
@@ -98,7 +98,7 @@ def scene_conversation(rng: Random, width: int, height: int, ease: float = 0.0) 
         elif rng.random() < 0.02:  # a document may be asked for beside a picture too
             turns.append(plan_reading_turn(rng, sample_facts(rng, 1)[0]))
         else:
-            turns += answer_turns(rng, question)
+            turns += answer_turns(rng, question, ease)
     return Conversation((draw_scene(rng, scene, ease),), tuple(turns))
 
 

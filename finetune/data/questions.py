@@ -245,7 +245,7 @@ def _unknown(rng: Random, scene: Scene) -> Question:
     return Question("unknown", rng.choice(UNKNOWN), CANNOT_TELL, rng.choice(("yes", "3", "red")), "look at the picture")
 
 
-ASKERS: dict[Callable[[Random, Scene], Question | None], int] = {
+ASKERS: dict[Callable[[Random, Scene], Question | None], float] = {
     _count: 24, _color: 12, _shape: 12, _exist: 14, _caption: 8, _relation: 15, _size: 3,
     _locate: 12, _unknown: 2,
 }  # fmt: skip
@@ -254,14 +254,16 @@ ASKERS: dict[Callable[[Random, Scene], Question | None], int] = {
 def ask(rng: Random, scene: Scene, ease: float = 0.0) -> Question:
     """Draw a question about the scene; sometimes without its capital or its question mark, as people type.
 
-    With `ease` above 0 captions are asked for more often: they name everything, so they teach to see.
+    With `ease` above 0 captions are asked for more often, because they name everything and so teach to see, and
+    boxes more seldom, because their digits are noise as long as nothing is seen.
     """
+    weights = {**ASKERS, _locate: ASKERS[_locate] * (1 - ease)}
     question = None
     while question is None:
         if rng.random() < 0.35 * ease:
             question = _caption(rng, scene)
             break
-        asker = rng.choices(list(ASKERS), list(ASKERS.values()))[0]
+        asker = rng.choices(list(weights), list(weights.values()))[0]
         if scene.word is not None and rng.random() < 0.4:
             asker = _word
         question = asker(rng, scene)

@@ -151,7 +151,7 @@ def sample_scene(
             continue
         if any(abs(x - p.x) < width * 0.04 for p in placed):
             continue  # else "from left to right" would be a guess
-        angle = rng.uniform(-0.25, 0.25) if rng.random() < 0.4 else 0.0
+        angle = rng.uniform(-0.25, 0.25) if cell is None and rng.random() < 0.4 else 0.0
         placed.append(Thing(rng.choice(shapes), rng.choice(colors), size, x, y, r, angle))
     return Scene(width, height, tuple(sorted(placed, key=lambda t: t.x)), text, word_box)
 

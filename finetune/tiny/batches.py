@@ -14,10 +14,12 @@ from finetune.tiny.collate import Batch, Collator
 if TYPE_CHECKING:
     from transformers import Qwen2Tokenizer
 
-CONVERSATIONS = {"scene": 23, "compare": 2, "reading": 7}
+ROWS, MAX_TOKENS = 32, 250
+EASY_MAX_TOKENS = 170  # shorter rows make room for more pictures, of which the tower learns
+COMPARE_ROWS, READING_ROWS = 2, 7
 # Over these the pictures grow from few plain shapes to all, and the reading from one passage to `MAX_PASSAGES`:
 # from the full world at once the tower stayed blind for 600 steps.
-WARM_UP_BATCHES = 1500
+WARM_UP_BATCHES = 3000
 MAX_PASSAGES = 4
 
 
@@ -27,10 +29,12 @@ def make_batch(collator: Collator, seed: int, number: int) -> Batch:
     ease = max(0.0, 1 - number / WARM_UP_BATCHES)
     width, height = rng.choice(EASY_SIZES if rng.random() < ease else SIZES)
     most = 1 + min(MAX_PASSAGES - 1, number * MAX_PASSAGES // WARM_UP_BATCHES)
-    talks = [scene_conversation(rng, width, height, ease) for _ in range(CONVERSATIONS["scene"])]
-    talks += [compare_conversation(rng, width, height) for _ in range(CONVERSATIONS["compare"])]
-    talks += [reading_conversation(rng, most) for _ in range(CONVERSATIONS["reading"])]
-    return collator(talks, width, height)
+    max_tokens = round(MAX_TOKENS - (MAX_TOKENS - EASY_MAX_TOKENS) * ease)
+    scenes = ROWS * MAX_TOKENS // max_tokens - COMPARE_ROWS - READING_ROWS
+    talks = [scene_conversation(rng, width, height, ease) for _ in range(scenes)]
+    talks += [compare_conversation(rng, width, height) for _ in range(COMPARE_ROWS)]
+    talks += [reading_conversation(rng, most) for _ in range(READING_ROWS)]
+    return collator(talks, width, height, max_tokens)
 
 
 class Batches(IterableDataset[Batch]):

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from transformers import Qwen2Tokenizer
 
 IGNORE_INDEX = -100
-MAX_TOKENS = 250  # later turns of a longer conversation are left out, or one row would pad all others
 CELL = PATCH_SIZE * MERGE_SIZE
 
 
@@ -61,13 +60,20 @@ class Collator:
 
         self._encode = encode
 
-    def __call__(self, conversations: Sequence[Conversation], width: int, height: int) -> Batch:
-        """Return the batch; every picture is resized to (width, height), multiples of 32 pixels."""
+    def __call__(self, conversations: Sequence[Conversation], width: int, height: int, max_tokens: int) -> Batch:
+        """Return the batch.
+
+        Args:
+            conversations: One a row.
+            width: In pixels, a multiple of 32: every picture is resized to it.
+            height: Likewise.
+            max_tokens: Later turns of a longer conversation are left out, or one row would pad all others.
+        """
         rows: list[tuple[list[int], list[int]]] = []
         spans: list[tuple[int, int, int, str]] = []
         pixel_values: list[np.ndarray] = []
         for row, talk in enumerate(conversations):
-            rows.append(self._row(row, talk, width // CELL * (height // CELL), spans))
+            rows.append(self._row(row, talk, width // CELL * (height // CELL), max_tokens, spans))
             pixel_values += [patches(im, width, height) for im in talk.images]
         longest = max(len(ids) for ids, _ in rows)
         input_ids = torch.full((len(rows), longest), self.pad_id)
@@ -90,7 +96,7 @@ class Collator:
         return Batch(inputs, spans)
 
     def _row(
-        self, row: int, talk: Conversation, cells: int, spans: list[tuple[int, int, int, str]]
+        self, row: int, talk: Conversation, cells: int, max_tokens: int, spans: list[tuple[int, int, int, str]]
     ) -> tuple[list[int], list[int]]:
         ids = list(self._encode(f"<|im_start|>system\n{prompts.SYSTEM}<|im_end|>\n"))
         labels = [IGNORE_INDEX] * len(ids)
@@ -101,7 +107,7 @@ class Collator:
             said = [*self._encode("<|im_start|>user\n"), *(pictures * len(talk.images) if i == 0 else [])]
             said += [*self._encode(turn.text), *self._encode("<|im_end|>\n<|im_start|>assistant\n")]
             answer = [*self._encode(turn.answer), *self._encode("<|im_end|>")]
-            if i and len(ids) + len(said) + len(answer) >= MAX_TOKENS:
+            if i and len(ids) + len(said) + len(answer) >= max_tokens:
                 break
             ids += said
             labels += [IGNORE_INDEX] * len(said)

@@ -11,7 +11,7 @@ from transformers import Qwen3VLForConditionalGeneration
 
 from finetune.data.protocol import compare_conversation, reading_conversation, scene_conversation
 from finetune.data.turns import KINDS, Conversation
-from finetune.tiny.batches import make_batch
+from finetune.tiny.batches import MAX_TOKENS, make_batch
 from finetune.tiny.build import save_untrained
 from finetune.tiny.collate import IGNORE_INDEX, Collator
 from finetune.tiny.train import learning_rate_share, loss_of
@@ -53,7 +53,7 @@ def test_the_collator_writes_what_the_chat_template_and_the_processor_write(
         _messages(talk), tokenize=True, return_dict=True, return_tensors="pt", return_assistant_tokens_mask=True
     )
     _, height, width = (int(v) for v in expected["image_grid_thw"][0])
-    batch = Collator(processor.tokenizer)([talk], width * 16, height * 16)
+    batch = Collator(processor.tokenizer)([talk], width * 16, height * 16, MAX_TOKENS)
     assert torch.equal(batch.inputs["input_ids"], expected["input_ids"])
     assert torch.equal(batch.inputs["pixel_values"], expected["pixel_values"])
     learned = batch.inputs["labels"] != IGNORE_INDEX
@@ -63,7 +63,7 @@ def test_the_collator_writes_what_the_chat_template_and_the_processor_write(
 def test_wrong_drafts_are_read_but_not_learned(processor: ImageTextProcessor) -> None:
     collator = Collator(processor.tokenizer)
     talk = next(t for s in range(200) if (t := scene_conversation(Random(s), 96, 96)).turns[0].kind == "draft")
-    batch = collator([talk], 96, 96)
+    batch = collator([talk], 96, 96, MAX_TOKENS)
     first_learned = int((batch.inputs["labels"][0] != IGNORE_INDEX).nonzero()[0])
     text_before = processor.tokenizer.decode(batch.inputs["input_ids"][0, :first_learned])
     assert f"assistant\n{talk.turns[0].answer}<|im_end|>" in text_before
@@ -108,7 +108,7 @@ def test_one_attention_call_for_equal_pictures_gives_the_same_loss(
 ) -> None:
     model = Qwen3VLForConditionalGeneration.from_pretrained(untrained, dtype=torch.float32).eval()
     talks = [scene_conversation(Random(s), 96, 96) for s in range(3)]
-    inputs = Collator(processor.tokenizer)(talks, 96, 96).inputs
+    inputs = Collator(processor.tokenizer)(talks, 96, 96, MAX_TOKENS).inputs
     images = {"pixel_values": inputs["pixel_values"], "image_grid_thw": inputs["image_grid_thw"]}
     with torch.no_grad():
         stock = model.model.visual(images["pixel_values"], images["image_grid_thw"]).pooler_output
@@ -121,7 +121,7 @@ def test_the_loss_over_labelled_positions_is_the_models_own_loss(
     untrained: Path, processor: ImageTextProcessor
 ) -> None:
     model = Qwen3VLForConditionalGeneration.from_pretrained(untrained, dtype=torch.float32).eval()
-    batch = Collator(processor.tokenizer)([scene_conversation(Random(1), 96, 96)], 96, 96)
+    batch = Collator(processor.tokenizer)([scene_conversation(Random(1), 96, 96)], 96, 96, MAX_TOKENS)
     with torch.no_grad():
         assert float(loss_of(model, batch, bf16=False)) == pytest.approx(float(model(**batch.inputs).loss), abs=1e-5)
 
