@@ -3,6 +3,7 @@
 0 done, 1 the work failed, 2 bad usage, 130 stopped by Ctrl-C.
 """
 
+import errno
 import logging
 import os
 import sys
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 FAILED, STOPPED = 1, 130
+DISK_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}  # Windows' errno has no quota
 
 
 @dataclass
@@ -50,10 +52,20 @@ class Edge(click.Group):
             ctx.exit(FAILED)
         except LorgnetteError as error:
             _fail(ctx, str(error), error)
+        except OSError as error:
+            if error.errno not in DISK_FULL:
+                _fail_unforeseen(ctx, error)
+            _forget_stdout()  # what could not be written would be tried again at the end
+            where = f" ({error.filename})" if error.filename else ""
+            _fail(ctx, f"The disk is full, nothing more can be written{where}; make room and try again.", error)
         except Exception as error:  # the process edge
-            text = " ".join(str(error).split())
-            name = type(error).__name__
-            _fail(ctx, f"{name}: {text}" if text else name, error, hint="; --verbose shows the traceback")
+            _fail_unforeseen(ctx, error)
+
+
+def _fail_unforeseen(ctx: click.Context, error: Exception) -> NoReturn:
+    text = " ".join(str(error).split())
+    name = type(error).__name__
+    _fail(ctx, f"{name}: {text}" if text else name, error, hint="; --verbose shows the traceback")
 
 
 def _fail(ctx: click.Context, text: str, error: Exception, hint: str = "") -> NoReturn:

@@ -46,7 +46,9 @@ def pull_model(model_id: str) -> None:
     from model.hub import pull
 
     columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    # where nobody watches, the bar would still write an empty line
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(model_id, total=None)
         folder = pull(model_id, lambda done, total: bar.update(task, completed=done, total=total or None))
     click.echo(str(folder))

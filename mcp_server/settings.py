@@ -85,6 +85,8 @@ class Settings(BaseSettings, AgentSettings):
     @classmethod
     def _model_at_home(cls, value: str) -> str:
         """A client's configuration file is no shell: nobody expands the tilde there."""
+        if not value.strip():
+            raise ValueError("give tiny, a folder, a hub id or an address")
         return str(_absolute(Path(value))) if value.startswith("~") else value
 
     @classmethod

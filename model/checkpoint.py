@@ -13,10 +13,6 @@ from typing import Any
 from model.errors import ModelError
 
 MODEL_TYPE = "qwen3_vl"
-BYTES_PER_VALUE = {
-    "F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1,
-    "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1,
-}  # fmt: skip
 # Bytes a value of a quantised matrix takes: the codes, and the scale of each block or row.
 QUANTIZED_BYTES = {"nf4": 0.5 + 1 / 64 + 4 / (64 * 256), "int8": 1.0}
 INDEX = "model.safetensors.index.json"
@@ -105,6 +101,10 @@ def read_checkpoint(folder: Path, *, fix: str = "copy or download the folder aga
             folder, f"holds a model of type {found!r}, not {MODEL_TYPE!r}", "choose a Qwen3-VL such as "
             "'Qwen/Qwen3-VL-2B-Instruct'"
         )  # fmt: skip
+    for part in ("text_config", "vision_config"):
+        # transformers would put its own default in the place: billions of random weights
+        if not isinstance(config.get(part), dict):
+            raise ModelCorrupt(folder, f"has a config.json without a {part}", fix)
     if not (_has(folder, "tokenizer.json") or (_has(folder, "vocab.json") and _has(folder, "merges.txt"))):
         raise ModelIncomplete(folder, "has no tokenizer (tokenizer.json, or vocab.json with merges.txt)", fix)
     if not (_has(folder, "processor_config.json") or _has(folder, "preprocessor_config.json")):
@@ -119,10 +119,10 @@ def read_json(folder: Path, name: str, fix: str) -> dict[str, Any]:
     """Return a JSON object of the folder; ModelCorrupt when it is none."""
     try:
         content = json.loads((folder / name).read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
-        raise ModelCorrupt(folder, f"has a {name} that cannot be read ({error})", fix) from error
+    except (ValueError, OSError, RecursionError) as error:
+        raise ModelCorrupt(folder, f"has {_a(name)} that cannot be read ({error})", fix) from error
     if not isinstance(content, dict):
-        raise ModelCorrupt(folder, f"has a {name} that is no JSON object", fix)
+        raise ModelCorrupt(folder, f"has {_a(name)} that is no JSON object", fix)
     return content
 
 
@@ -142,21 +142,26 @@ def read_tensors(folder: Path, name: str, fix: str) -> dict[str, Tensor]:
             header = json.loads(file.read(length)) if length <= min(size, MOST_HEADER_BYTES) else None
         if header is None:
             raise ValueError("the header is longer than the file")
+        if not isinstance(header, dict):
+            raise ValueError("the header is no JSON object")
         entries = {key: value for key, value in header.items() if key != "__metadata__"}
         tensors = {key: Tensor(entry["dtype"], tuple(entry["shape"])) for key, entry in entries.items()}
+        if not all(isinstance(side, int) and side >= 0 for tensor in tensors.values() for side in tensor.shape):
+            raise ValueError("a shape that is none")
         end = 8 + length + max((entry["data_offsets"][1] for entry in entries.values()), default=0)
-    except (struct.error, ValueError, KeyError, TypeError, AttributeError, OSError) as error:
-        raise ModelCorrupt(folder, f"has a {name} that is no safetensors file ({error})", fix) from error
+    except (struct.error, ValueError, KeyError, TypeError, AttributeError, OSError, RecursionError) as error:
+        raise ModelCorrupt(folder, f"has {_a(name)} that is no safetensors file ({error})", fix) from error
     if end != size:
-        raise ModelCorrupt(folder, f"has a {name} of {size:,} bytes that should have {end:,}: it is cut off", fix)
+        how = "it is cut off" if size < end else "there is more than its header tells"
+        raise ModelCorrupt(folder, f"has {_a(name)} of {size:,} bytes that should have {end:,}: {how}", fix)
     return tensors
 
 
 def _shards(folder: Path, fix: str) -> list[str]:
     if _has(folder, INDEX):
         weight_map = read_json(folder, INDEX, fix).get("weight_map")
-        if not isinstance(weight_map, dict) or not weight_map:
-            raise ModelCorrupt(folder, f"has a {INDEX} without a weight_map", fix)
+        if not (isinstance(weight_map, dict) and weight_map and all(isinstance(n, str) for n in weight_map.values())):
+            raise ModelCorrupt(folder, f"has a {INDEX} without a weight_map of file names", fix)
         return sorted(set(weight_map.values()))
     if not _has(folder, "model.safetensors") and next(folder.glob("*.bin"), None) is not None:
         raise ModelUnsupported(
@@ -167,3 +172,7 @@ def _shards(folder: Path, fix: str) -> list[str]:
 
 def _has(folder: Path, name: str) -> bool:
     return (folder / name).is_file()
+
+
+def _a(name: str) -> str:
+    return f"an {name}" if name.startswith("a") else f"a {name}"

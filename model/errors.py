@@ -101,6 +101,20 @@ class ImageNotFound(ImageError):
         super().__init__(f"There is no file {_quoted(source)}; {advice}")
 
 
+class ImageRootMissing(ImageNotFound):
+    """No such file, because the allowed folder in which it should be is no folder itself."""
+
+    def __init__(self, source: str, root: Path) -> None:
+        self.source = source
+        self.suggestions = ()
+        self.root = root
+        ImageError.__init__(
+            self,
+            f"{_quoted(source)} cannot be found: the allowed folder {str(root)!r} does not exist; "
+            "create it, or allow another with --root DIR.",
+        )
+
+
 class ImageNotAFile(ImageError):
     """A folder, a pipe, a socket or a device where a file is wanted; `kind` says which."""
 

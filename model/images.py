@@ -37,6 +37,7 @@ from model.errors import (
     ImageNotFound,
     ImageNotReadable,
     ImageOutsideRoots,
+    ImageRootMissing,
     ImageSourceEmpty,
     ImageTooManyFrames,
     ImageTooManyPixels,
@@ -203,6 +204,8 @@ def _read_file(source: str, roots: Sequence[Path], max_bytes: int) -> tuple[Path
                 raise ImageNotReadable(source, error.strerror or "unknown reason") from None
         else:
             return path, _read_descriptor(source, descriptor, max_bytes)
+    if not any(root.is_dir() for root in inside.values()):
+        raise ImageRootMissing(source, next(iter(inside.values())))
     raise ImageNotFound(source, _similar_names(path for path, root in inside.items() if path != root))
 
 

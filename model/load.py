@@ -140,11 +140,26 @@ def _load_processor(checkpoint: Checkpoint, fix: str) -> "Qwen3VLProcessor":
     try:
         processor = load_processor(checkpoint.folder)
     except Exception as error:  # the tokenizers library raises bare Exception for a broken tokenizer.json
-        reason = f"has a tokenizer or processor that cannot be read ({_first_line(error)})"
+        reason = f"has a configuration, tokenizer or processor that cannot be read ({_first_line(error)})"
         raise ModelCorrupt(checkpoint.folder, reason, fix) from error
     if processor.chat_template is None:
         raise ModelIncomplete(checkpoint.folder, "has no chat template", fix)
+    _try_template(processor, checkpoint, fix)
     return processor
+
+
+def _try_template(processor: "Qwen3VLProcessor", checkpoint: Checkpoint, fix: str) -> None:
+    """Refuse a template that would fail at the first question, or that would leave the picture out."""
+    from jinja2 import TemplateError
+
+    content = [{"type": "image"}, {"type": "text", "text": "?"}]
+    try:
+        prompt = processor.apply_chat_template([{"role": "user", "content": content}], tokenize=False)
+    except (TemplateError, ValueError, TypeError, LookupError) as error:
+        reason = f"has a chat template that cannot be used ({_first_line(error)})"
+        raise ModelCorrupt(checkpoint.folder, reason, fix) from error
+    if processor.image_token not in prompt:
+        raise ModelCorrupt(checkpoint.folder, "has a chat template that leaves pictures out", fix)
 
 
 def choose_quantization(
@@ -199,12 +214,14 @@ def _load_weights(
                 output_loading_info=True,
                 **options,
             )
-    except (RuntimeError, ValueError, TypeError, KeyError, OSError) as error:
+    except ImportError:
+        raise  # the installation is to blame, not the folder
+    except Exception as error:  # a configuration can be wrong in every way, and safetensors' own is an Exception
         import torch
 
         if isinstance(error, torch.OutOfMemoryError):
             raise
-        if "can't allocate memory" in str(error):  # how torch's CPU allocator says it, as a bare RuntimeError
+        if isinstance(error, MemoryError) or "allocate memory" in str(error):  # torch and mmap say it as bare errors
             raise torch.OutOfMemoryError(str(error)) from error
         reason = f"has a configuration and weights that do not fit together ({_first_line(error)})"
         raise ModelCorrupt(checkpoint.folder, reason, fix) from error
@@ -248,5 +265,7 @@ def _counted(items: list[Any], report: Callable[[float], None]) -> Iterable[Any]
 
 
 def _first_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__
+    """Return the first sentence of a library's message, with the next line where it only announces that."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    first = " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
+    return first.partition(". ")[0].rstrip(".")

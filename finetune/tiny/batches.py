@@ -19,7 +19,7 @@ EASY_MAX_TOKENS = 170  # shorter rows make room for more pictures, of which the 
 COMPARE_ROWS, READING_ROWS = 2, 7
 # Over these the pictures grow from few plain shapes to all, and the reading from one passage to `MAX_PASSAGES`:
 # from the full world at once the tower stayed blind for 600 steps.
-WARM_UP_BATCHES = 3000
+WARM_UP_BATCHES = 2500
 MAX_PASSAGES = 4
 
 
