@@ -3,6 +3,7 @@
 import queue
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -43,17 +44,20 @@ def ask(
       lorgnette ask "Who is at the door?" door.jpg --model Qwen/Qwen3-VL-2B-Instruct
     """  # noqa: D301
     from cli.render import Transcript, status_line
+    from graph.session import open_pictures
     from mcp_server.loading import open_real_agent
     from mcp_server.settings import load_settings
 
     settings = load_settings(**flags)
     set_up_logging(run)
+    sources = [_from_here(image, settings.roots[0]) for image in images]
 
     def work(job: "Job") -> "Answer":
+        open_pictures(sources, settings)  # a mistyped path is told before minutes of loading
         agent = (run.open_agent or open_real_agent)(settings, job.on_load)
         return agent.ask(
             question,
-            images,
+            sources,
             session_id=session_id,
             use_knowledge=not no_kb,
             on_event=job.news.put,
@@ -75,6 +79,12 @@ def ask(
             click.echo(answer.model_dump_json())
         else:
             transcript.finish(answer)
+
+
+def _from_here(image: str, first_root: Path) -> str:
+    """Mean a relative path from the working folder, as a shell does; the agent would take it from the first root."""
+    here = Path.cwd()
+    return image if ":" in image or first_root == here else str(here / image)
 
 
 class Job:

@@ -11,11 +11,11 @@ class QuestionEmpty(GraphError):
     """There is nothing to answer."""
 
     def __init__(self) -> None:
-        super().__init__("the question is empty; ask something")
+        super().__init__("The question is empty; ask something.")
 
 
 class PictureMissing(GraphError):
     """The question came without a picture and there is no knowledge base to turn to."""
 
     def __init__(self) -> None:
-        super().__init__("no picture was given and this version has no knowledge base; give at least one picture")
+        super().__init__("No picture was given and this version has no knowledge base; give at least one picture.")

@@ -70,7 +70,7 @@ class Agent:
         began = time.monotonic()
         if not question.strip():
             raise QuestionEmpty
-        pictures = tuple(open_picture(source, self._settings.roots) for source in images)
+        pictures = open_pictures(images, self._settings)
         if not pictures:
             raise PictureMissing
         context = Context(
@@ -112,6 +112,15 @@ class Agent:
         if self._identity.name == "tiny":
             notes.append(TINY_LIMITS)
         return notes
+
+
+def open_pictures(images: Sequence[str], settings: AgentSettings) -> tuple[Picture, ...]:
+    """Open the pictures of a question; cheap beside a model, so that a mistyped path need not wait for one.
+
+    Raises:
+        ImageError: A picture was refused.
+    """
+    return tuple(open_picture(source, settings.roots) for source in images)
 
 
 def open_agent(settings: AgentSettings, progress: Callable[[str, float], None] | None = None) -> Agent:

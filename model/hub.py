@@ -4,6 +4,7 @@ Nothing here is called by an answer: only `pull` uses the network, and only for 
 weights.
 """
 
+import errno
 import json
 import re
 from collections.abc import Callable
@@ -31,6 +32,14 @@ class ModelNotFound(ModelError):
     def __init__(self, model: str, fix: str) -> None:
         self.model, self.fix = model, fix
         super().__init__(f"The model {model!r} is not on this machine; {fix}.")
+
+
+class ModelNotAFolder(ModelError):
+    """A file was given where a folder belongs."""
+
+    def __init__(self, model: str) -> None:
+        super().__init__(f"The model {model!r} is a file; give the folder that holds config.json and the weights.")
+        self.model = model
 
 
 class ModelUnavailable(ModelError):
@@ -77,9 +86,15 @@ def find_local(model: str) -> Path:
     if model == TINY:
         return tiny_folder()
     folder = Path(model).expanduser()
-    if folder.is_dir():
-        return folder
-    if not HUB_ID.fullmatch(model.removeprefix(MODELSCOPE)) or folder.is_file():
+    try:
+        if folder.is_dir():
+            return folder
+        is_file = folder.is_file()
+    except OSError as error:  # a name longer than any file's
+        raise ModelNotFound(f"{model[:40]}…", "give a folder, `tiny`, or a hub id") from error
+    if is_file:
+        raise ModelNotAFolder(model)
+    if not HUB_ID.fullmatch(model.removeprefix(MODELSCOPE)):
         raise ModelNotFound(model, "give a folder, `tiny`, or a hub id such as 'Qwen/Qwen3-VL-2B-Instruct'")
     try:
         return Path(_snapshot(model)(model.removeprefix(MODELSCOPE), allow_patterns=FILES, local_files_only=True))
@@ -228,6 +243,8 @@ def _modelscope_callback(progress: Progress | None) -> type:
 def _fix(error: OSError) -> str:
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 
+    if error.errno == errno.ENOSPC:
+        return "make room on the disk and try again; what was downloaded is kept"
     if isinstance(error, GatedRepoError):
         return "accept its licence on the hub and log in with `hf auth login`"
     if isinstance(error, RepositoryNotFoundError):

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from PIL import Image
 
 from cli.edge import Run
 from cli.main import app
@@ -20,6 +21,9 @@ def clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("LORGNETTE_HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
+    for name in ("a.png", "cat.png", "a/a.png", "b/b.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.new("RGB", (64, 64), "red").save(tmp_path / name)
 
 
 @pytest.fixture

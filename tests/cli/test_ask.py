@@ -93,11 +93,10 @@ def test_flags_reach_the_settings_and_the_agent(
     agent = scripted_agent(answer)
     flags = "--session s-1 --no-kb --effort quick --model M --adapter lens --quantization none --root a --root b"
     limits = "--max-new-tokens 9 --time-budget 2.5"
-    result = lorgnette("ask", "Which?", "a.png", "b.png", *flags.split(), *limits.split(), agent=agent)
+    pictures = [str(tmp_path / name) for name in ("a/a.png", "b/b.png")]  # meant from here, not from the first root
+    result = lorgnette("ask", "Which?", "a/a.png", "b/b.png", *flags.split(), *limits.split(), agent=agent)
     assert result.exit_code == 0
-    assert agent.asked == [
-        {"question": "Which?", "images": ["a.png", "b.png"], "session_id": "s-1", "use_knowledge": False}
-    ]
+    assert agent.asked == [{"question": "Which?", "images": pictures, "session_id": "s-1", "use_knowledge": False}]
     read = agent.settings
     assert (read.effort, read.model, read.quantization) == ("quick", "M", "none")
     assert (read.adapter, read.roots) == (tmp_path / "lens", (tmp_path / "a", tmp_path / "b"))

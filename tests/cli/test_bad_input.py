@@ -369,7 +369,7 @@ def test_a_full_disk_ends_a_download_with_what_to_do(root: Path, monkeypatch: py
     monkeypatch.setattr("huggingface_hub.snapshot_download", full)
     said = refusal("model", "pull", "nobody/no-such")
     assert "No space left on device" in said
-    assert "free disk space" in said
+    assert "make room on the disk" in said
 
 
 # The same in a process of its own, where a traceback or a library's chatter could not hide

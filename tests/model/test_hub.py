@@ -14,6 +14,7 @@ from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError, Repo
 from model.hub import (
     FILES,
     MissingExtra,
+    ModelNotAFolder,
     ModelNotFound,
     ModelUnavailable,
     find_local,
@@ -49,10 +50,15 @@ def test_a_folder_is_itself(tmp_path: Path) -> None:
     assert find_local(str(tmp_path)) == tmp_path
 
 
-@pytest.mark.parametrize("model", ["./nothing", "/no/such/folder", "two words/x", "https", "a/b/c", __file__])
+@pytest.mark.parametrize("model", ["./nothing", "/no/such/folder", "two words/x", "https", "a/b/c", "x" * 5000])
 def test_what_is_no_folder_and_no_id_is_told_what_to_give(model: str) -> None:
     with pytest.raises(ModelNotFound, match="give a folder, `tiny`, or a hub id"):
         find_local(model)
+
+
+def test_a_file_is_told_that_a_folder_is_wanted() -> None:
+    with pytest.raises(ModelNotAFolder, match=r"is a file; give the folder"):
+        find_local(__file__)
 
 
 def test_an_id_that_is_not_here_names_the_command() -> None:
@@ -61,8 +67,9 @@ def test_an_id_that_is_not_here_names_the_command() -> None:
 
 
 def test_the_list_has_tiny_and_the_caches_qwen3_vl_and_nothing_else(tmp_path: Path) -> None:
-    whole = cached(tmp_path, "Qwen/Qwen3-VL-2B-Instruct", {"model_type": "qwen3_vl"})
-    broken = cached(tmp_path, "Qwen/Qwen3-VL-4B-Instruct", {"model_type": "qwen3_vl"})
+    config = json.loads((tiny_folder() / "config.json").read_text())
+    whole = cached(tmp_path, "Qwen/Qwen3-VL-2B-Instruct", config)
+    broken = cached(tmp_path, "Qwen/Qwen3-VL-4B-Instruct", config)
     (broken / "model.safetensors").unlink()
     cached(tmp_path, "somebody/a-llama", {"model_type": "llama"})
     found = {model.model: model for model in list_local(tmp_path)}
@@ -160,7 +167,7 @@ RESPONSE = httpx.Response(404, request=httpx.Request("GET", "http://hub"))
         (RepositoryNotFoundError("404", response=RESPONSE), "look at the spelling of the id"),
         (GatedRepoError("403", response=RESPONSE), "accept its licence"),
         (LocalEntryNotFoundError("Got: ConnectError\nmore lines"), "check the network"),
-        (OSError(28, "No space left on device"), "No space left on device.*free disk space"),
+        (OSError(28, "No space left on device"), "No space left on device.*make room on the disk"),
         (ValueError("not a revision"), "not a revision"),
     ],
 )
