@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-PACKAGES := cli finetune graph mcp_server model
+PACKAGES := cli finetune graph mcp_server model retrieval
 QUESTION ?= How many objects are there?
 PICTURE ?= examples/shapes.png
 

@@ -191,7 +191,7 @@ def _read_file(source: str, roots: Sequence[Path], max_bytes: int) -> tuple[Path
     # root / name is name itself where that is absolute; dict.fromkeys keeps the order and drops its repeats.
     candidates = dict.fromkeys(Path(os.path.realpath(root / name)) for root in real_roots)
     inside = {path: root for path in candidates for root in real_roots if path.is_relative_to(root)}
-    if not any(root.is_dir() for root in real_roots):
+    if real_roots and not any(root.is_dir() for root in real_roots):
         raise ImageRootMissing(source, real_roots[0])
     if not inside:
         # Said before anything outside was touched: the answer is the same whether or not the file exists.
