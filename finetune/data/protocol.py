@@ -25,7 +25,7 @@ ABOUT_DOCUMENTS = (
 )  # fmt: skip
 CELL = 32  # pixels, the side of a visual token
 TURN_CHARS = 330  # of the conversation's text: keeps the sequences of a batch at about one length
-REVIEWED = 0.16  # share of the answers that are drafted, right or wrong, and then reviewed; less at the beginning
+REVIEWED = 0.1  # share of the answers that are drafted, right or wrong, and then reviewed; less at the beginning
 
 
 def plan_turn(question: str, kind: str, step: str) -> Turn:
@@ -93,7 +93,7 @@ def scene_conversation(rng: Random, width: int, height: int, ease: float = 0.0) 
     turns: list[Turn] = []
     while sum(len(t.text) + len(t.answer) for t in turns) < TURN_CHARS:
         question = ask(rng, scene, ease)
-        if rng.random() < 0.07 * (1 - ease):
+        if rng.random() < 0.04 * (1 - ease):
             turns.append(plan_turn(question.text, question.kind, question.step))
         elif rng.random() < 0.02:  # a document may be asked for beside a picture too
             turns.append(plan_reading_turn(rng, sample_facts(rng, 1)[0]))

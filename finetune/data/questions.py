@@ -246,8 +246,8 @@ def _unknown(rng: Random, scene: Scene) -> Question:
 
 
 ASKERS: dict[Callable[[Random, Scene], Question | None], float] = {
-    _count: 24, _color: 12, _shape: 12, _exist: 14, _caption: 8, _relation: 15, _size: 3,
-    _locate: 12, _unknown: 2,
+    _count: 22, _color: 18, _shape: 14, _exist: 12, _caption: 10, _relation: 18, _size: 2,
+    _locate: 4, _unknown: 1,
 }  # fmt: skip
 
 

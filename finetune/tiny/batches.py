@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 ROWS, MAX_TOKENS = 32, 250
 EASY_MAX_TOKENS = 170  # shorter rows make room for more pictures, of which the tower learns
-COMPARE_ROWS, READING_ROWS = 2, 7
+COMPARE_ROWS, READING_ROWS = 1, 6
 # Over these the pictures grow from few plain shapes to all, and the reading from one passage to `MAX_PASSAGES`:
 # from the full world at once the tower stayed blind for 600 steps.
 WARM_UP_BATCHES = 2500
