@@ -1,0 +1,178 @@
+"""`lorgnette kb`: index a folder, list what is indexed, repair it, and hold citations against their files."""
+
+import json
+import threading
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli.edge import FAILED, verbose_option
+from cli.knowledge import kb_options, open_base
+
+if TYPE_CHECKING:
+    from retrieval.sync import SyncReport
+
+
+@click.group(short_help="Index, list and repair your documents.")
+@verbose_option
+def kb() -> None:
+    """Keep the knowledge base: the documents that are searched and cited.
+
+    \b
+    Examples:
+      lorgnette kb sync ~/Papers
+      lorgnette kb list --skipped
+    """  # noqa: D301
+
+
+@kb.command("sync", short_help="Index what is new or changed.")
+@click.argument("folder", required=False, type=click.Path(path_type=Path))
+@kb_options
+@click.option("--json", "as_json", is_flag=True, help="Print exactly one JSON document.")
+@verbose_option
+def sync(folder: Path | None, as_json: bool, **options: Any) -> None:
+    """Bring the index to where FOLDER is (default: the setting kb); Ctrl-C keeps what is done.
+
+    Text, Markdown, CSV, logs, HTML, PDF, Word and pictures are read; scans and pictures by OCR.
+    """
+    if folder is not None:
+        options["kb"] = folder
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    from mcp_server.results import printable
+
+    console = Console(stderr=True)
+    cancel = threading.Event()
+    columns = BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}")
+    with open_base(options) as base, Progress(*columns, console=console, transient=True,
+                                              disable=not console.is_terminal) as bar:  # fmt: skip
+        task = bar.add_task("looking", total=None)
+        report = _stoppable(
+            lambda: base.sync(
+                lambda what, done, total: bar.update(
+                    task, description=printable(what), completed=done, total=total or None
+                ),
+                cancel,
+            ),
+            cancel,
+        )
+    if as_json:
+        click.echo(json.dumps(asdict(report)))
+    else:
+        _print(report)
+    if report.cancelled:
+        raise KeyboardInterrupt
+
+
+def _stoppable(work: Any, cancel: threading.Event) -> Any:
+    """Run the work on a thread, so that Ctrl-C ends it between two files and not within one."""
+    from concurrent.futures import ThreadPoolExecutor, TimeoutError, wait
+
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(work)
+        while not future.done():
+            try:
+                wait([future], 0.1)
+            except KeyboardInterrupt:
+                if cancel.is_set():
+                    raise
+                cancel.set()
+                click.echo("Stopping after the file at hand …", err=True)
+            except TimeoutError:
+                continue
+        return future.result()
+
+
+def _print(report: "SyncReport") -> None:
+    from mcp_server.results import printable
+
+    for source, reason in report.reasons:
+        click.echo(printable(f"Skipped: {source}: {reason}"))
+    for note in report.degraded:
+        click.echo(printable(f"Degraded: {note}"))
+    click.echo(
+        f"{report.added} added, {report.updated} updated, {report.renamed} renamed, {report.removed} removed, "
+        f"{report.unchanged} unchanged, {report.skipped} skipped, {report.seconds:.1f} s"
+    )
+
+
+@kb.command("list", short_help="List the indexed files.")
+@click.option("--skipped", is_flag=True, help="List the files that could not be read instead, with the reason.")
+@kb_options
+@click.option("--json", "as_json", is_flag=True, help="Print exactly one JSON document.")
+@verbose_option
+def list_files(skipped: bool, as_json: bool, **options: Any) -> None:
+    """List the indexed files, or those that were skipped and why."""
+    from mcp_server.results import printable
+
+    with open_base(options) as base:
+        rows = base.catalogue.skipped() if skipped else base.catalogue.files()
+    if as_json:
+        click.echo(json.dumps([asdict(row) for row in rows]))
+        return
+    for row in rows:
+        codec = f"  {row.codec} ({row.confidence:.0%})" if row.codec else ""
+        notes = f"  {'; '.join(row.notes)}" if row.notes else ""
+        click.echo(printable(f"{row.source}  {row.reason if skipped else row.media_type}{codec}{notes}"))
+
+
+@kb.command("remove", short_help="Forget a file or a folder.")
+@click.argument("source")
+@kb_options
+@verbose_option
+def remove(source: str, **options: Any) -> None:
+    """Forget SOURCE, a file or folder of the knowledge base; the next sync brings back what is still there."""
+    from retrieval.sources import source_matches
+
+    with open_base(options) as base:
+        gone = [row for row in base.catalogue.all_files() if source_matches(source, row)]
+        base.catalogue.remove_files(gone)
+    click.echo(f"{len(gone)} removed")
+    if not gone:
+        raise click.exceptions.Exit(FAILED)
+
+
+@kb.command("doctor", short_help="Compare the indexes with the catalogue, and repair them.")
+@click.option("--check", is_flag=True, help="Repair nothing; exit with 1 if something is wrong.")
+@kb_options
+@verbose_option
+def doctor(check: bool, **options: Any) -> None:
+    """Compare catalogue and indexes, and rebuild an index that differs; nothing is embedded anew."""
+    with open_base(options) as base:
+        problems = base.catalogue.check()
+        findings = base.compare()
+        if not check and any(not finding.sound for finding in findings):
+            click.echo("Rebuilding the indexes from the catalogue", err=True)
+            findings = base.rebuild()
+        counts = base.catalogue.counts()
+    click.echo(f"catalogue  {counts.files} files, {counts.skipped} skipped, {counts.chunks} passages")
+    for problem in problems:
+        click.echo(f"catalogue  {problem}")
+    for finding in findings:
+        state = "sound" if finding.sound else f"{finding.missing} missing, {finding.surplus} too many {finding.problem}"
+        click.echo(f"{finding.projection:<9}  {finding.held} of {finding.wanted} passages, {state}")
+    if problems or any(not finding.sound for finding in findings):
+        raise click.exceptions.Exit(FAILED)
+
+
+@kb.command("verify", short_help="Hold what a search finds against the files.")
+@click.argument("query")
+@click.option("--top-k", type=click.IntRange(1, 50), default=5, metavar="N", help="Hits at most. Default: 5.")
+@kb_options
+@verbose_option
+def verify(query: str, top_k: int, **options: Any) -> None:
+    """Search QUERY and say of each hit whether its words still stand where it says: exact, moved, changed or gone."""
+    from cli.search import WARM_UP_S
+    from mcp_server.results import printable
+
+    with open_base(options) as base:
+        verdicts = [(hit, base.verify(hit)) for hit in base.search(query, top_k, wait_s=WARM_UP_S).hits]
+    for hit, verdict in verdicts:
+        click.echo(
+            printable(f"{verdict.status:<8} {hit.source}, characters {hit.start} to {hit.end}: {verdict.reason}")
+        )
+    if any(verdict.status in ("changed", "gone") for _, verdict in verdicts):
+        raise click.exceptions.Exit(FAILED)

@@ -1,0 +1,273 @@
+"""One SQLite file used by several threads and processes: opening, transactions, errors. It does not know the tables.
+
+Every write transaction takes the next generation, kept in the table `meta`; a reader that remembers a generation can
+tell whether anything happened since.
+"""
+
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from retrieval.errors import RetrievalError
+from retrieval.locks import FileLock
+
+APPLICATION_ID = int.from_bytes(b"LKB1", "big")
+BUSY_TIMEOUT_S = 30.0
+
+
+class CatalogueError(RetrievalError):
+    """The catalogue at `path` cannot be used as asked."""
+
+    def __init__(self, path: Path, message: str) -> None:
+        super().__init__(message)
+        self.path = path
+
+
+class CatalogueNewer(CatalogueError):
+    """A newer Lorgnette wrote it: update, or index into another place."""
+
+    def __init__(self, path: Path, version: int, known: int) -> None:
+        super().__init__(
+            path,
+            f"The catalogue {str(path)!r} has format {version} and this Lorgnette knows up to {known}; update "
+            "Lorgnette, or run `lorgnette kb doctor` to build a new one beside it",
+        )
+        self.version = version
+
+
+class CatalogueDamaged(CatalogueError):
+    """The file is no catalogue or is broken: repair it."""
+
+    def __init__(self, path: Path, detail: str) -> None:
+        super().__init__(
+            path, f"The catalogue {str(path)!r} cannot be read ({detail}); run `lorgnette kb doctor` to repair it"
+        )
+        self.detail = detail
+
+
+class CatalogueFull(CatalogueError):
+    """No room is left on the disk: free some; what was committed is safe."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            path,
+            f"The disk of the catalogue {str(path)!r} is full; what was indexed so far is safe: free some space and "
+            "run `lorgnette kb sync` again",
+        )
+
+
+class CatalogueReadOnly(CatalogueError):
+    """The file or its folder cannot be written: change the permissions or the place."""
+
+    def __init__(self, path: Path, detail: str) -> None:
+        super().__init__(
+            path,
+            f"The catalogue {str(path)!r} cannot be written ({detail}); make its folder writable or set LORGNETTE_HOME "
+            "to one that is",
+        )
+        self.detail = detail
+
+
+class CatalogueBusy(CatalogueError):
+    """Another process kept it locked for too long: try again."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            path,
+            f"The catalogue {str(path)!r} was locked by another process for {BUSY_TIMEOUT_S:.0f} s; try again when it "
+            "is done",
+        )
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors into ours."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        # The low byte is the kind, the rest says where it struck.
+        kind = (getattr(error, "sqlite_errorcode", None) or sqlite3.SQLITE_ERROR) & 0xFF
+        if kind in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+            raise CatalogueDamaged(path, str(error)) from error
+        if kind == sqlite3.SQLITE_FULL:
+            raise CatalogueFull(path) from error
+        if kind in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_IOERR):
+            raise CatalogueReadOnly(path, str(error)) from error
+        if kind in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            raise CatalogueBusy(path) from error
+        if isinstance(error, sqlite3.OperationalError) and "no such" in str(error):
+            raise CatalogueDamaged(path, str(error)) from error
+        raise
+
+
+class Database:
+    """The file, one connection a thread.
+
+    Where its folder cannot be written an existing file is opened for reading alone, and `read_only` is true.
+    """
+
+    def __init__(
+        self, path: Path, statements: Sequence[str], version: int, prepare: Callable[[sqlite3.Connection], None]
+    ) -> None:
+        """Open or create the file.
+
+        Args:
+            path: The file; missing folders are made.
+            statements: What creates the tables, `meta` among them.
+            version: Of the tables, raised with each change of them.
+            prepare: Called with each new connection, for functions of our own.
+        """
+        self.path = path
+        self.read_only = False
+        self._statements = statements
+        self._version = version
+        self._prepare = prepare
+        self._local = threading.local()
+        self._open: list[tuple[threading.Thread, sqlite3.Connection]] = []
+        self._guard = threading.Lock()
+        with translated(path):
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                if not path.exists():
+                    self._create()
+                self.connection()
+            except OSError as error:
+                raise CatalogueReadOnly(path, error.strerror or str(error)) from error
+
+    def _create(self) -> None:
+        # One at a time: switching to WAL does not wait for another that does the same.
+        with FileLock(self.path.with_name(self.path.name + ".lock")):
+            # Made for its owner's eyes alone; SQLite gives its companions the same mode.
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+            self.connection()
+
+    def connection(self) -> sqlite3.Connection:
+        """Give this thread's connection; a child process by fork gets its own."""
+        db: sqlite3.Connection | None = getattr(self._local, "db", None)
+        if db is None or self._local.process != os.getpid():
+            db = self._connect()
+            self._local.db, self._local.process = db, os.getpid()
+            with self._guard:
+                for thread, old in self._open:
+                    if not thread.is_alive():
+                        old.close()
+                self._open = [(thread, old) for thread, old in self._open if thread.is_alive()]
+                self._open.append((threading.current_thread(), db))
+        return db
+
+    def _connect(self) -> sqlite3.Connection:
+        if not self.read_only:
+            db = self._connect_to(str(self.path), uri=False)
+            try:
+                db.execute("PRAGMA journal_mode = WAL")
+                # In WAL the default may lose the last transactions with the power; an acknowledged file must stay.
+                db.execute("PRAGMA synchronous = FULL")
+                self._check_tables(db)
+            except sqlite3.OperationalError as error:
+                db.close()
+                if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):
+                    raise
+                self._refuse_unread_log(error)
+                self.read_only = True
+            except BaseException:
+                db.close()
+                raise
+            else:
+                return db
+        # The file alone, without the companions that cannot be made here.
+        db = self._connect_to(f"{self.path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
+        try:
+            self._check_tables(db)
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def _connect_to(self, target: str, *, uri: bool) -> sqlite3.Connection:
+        db = sqlite3.connect(
+            target,
+            timeout=BUSY_TIMEOUT_S,
+            isolation_level=None,
+            check_same_thread=False,
+            uri=uri,
+            cached_statements=256,
+        )
+        db.execute("PRAGMA foreign_keys = ON")
+        self._prepare(db)
+        return db
+
+    def _refuse_unread_log(self, error: sqlite3.Error) -> None:
+        log = self.path.with_name(self.path.name + "-wal")
+        if not self.path.stat().st_size or (log.exists() and log.stat().st_size):
+            raise CatalogueReadOnly(self.path, str(error)) from error
+
+    def _check_tables(self, db: sqlite3.Connection) -> None:
+        if self._is_ours(db):
+            return
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            # Again, now that nobody else can be creating it.
+            if not self._is_ours(db):
+                for statement in self._statements:
+                    db.execute(statement)
+                db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                db.execute(f"PRAGMA user_version = {self._version}")
+            db.execute("COMMIT")
+        except BaseException:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            raise
+
+    def _is_ours(self, db: sqlite3.Connection) -> bool:
+        (application,) = db.execute("PRAGMA application_id").fetchone()
+        (version,) = db.execute("PRAGMA user_version").fetchone()
+        (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if application != APPLICATION_ID and (application or version or tables):
+            raise CatalogueDamaged(self.path, "it belongs to another program")
+        if version > self._version:
+            raise CatalogueNewer(self.path, version, self._version)
+        return bool(version)
+
+    @contextmanager
+    def read(self) -> Iterator[sqlite3.Connection]:
+        """Show one state of everything for as long as the block lasts; keep it short, it holds back the log."""
+        with translated(self.path):
+            db = self.connection()
+            db.execute("BEGIN")
+            try:
+                yield db
+            finally:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+
+    @contextmanager
+    def write(self) -> Iterator[tuple[sqlite3.Connection, int]]:
+        """Do all of the block or nothing of it; gives the connection and the new generation."""
+        if self.read_only:
+            raise CatalogueReadOnly(self.path, "it was opened for reading only")
+        with translated(self.path):
+            db = self.connection()
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                row = db.execute(
+                    "UPDATE meta SET value = value + 1 WHERE key = 'generation' RETURNING value"
+                ).fetchone()
+                if row is None:
+                    raise CatalogueDamaged(self.path, "its generation is missing")
+                yield db, row[0]
+                db.execute("COMMIT")
+            except BaseException:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+                raise
+
+    def close(self) -> None:
+        """Close the connections of all threads."""
+        with self._guard:
+            for _, db in self._open:
+                db.close()
+            self._open.clear()
+        self._local = threading.local()

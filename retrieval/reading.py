@@ -1,0 +1,82 @@
+"""Queries of the catalogue and what their columns mean. It opens no file and changes nothing."""
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from retrieval.records import Filter
+from retrieval.rows import FileRow, Matrix, Numbers, Occurrence, StoredChunk
+
+FILE = """path, sha256, size, mtime_ns, state, reason, media_type, codec, confidence, title, notes, recipe, recheck,
+    indexed_at, generation"""
+_FIELDS = ["source", *(name.strip() for name in FILE.split(",")[1:])]
+PLACE = """s.number, f.path, f.sha256, f.size, f.mtime_ns, f.indexed_at, f.media_type, f.title, s.ordinal, s."start",
+    s."end", s.page, coalesce(s.text, c.text)"""
+
+
+def numbers_of(rows: Iterable[tuple[int]]) -> Numbers:
+    """Gather a query's only column. (N,)."""
+    return np.fromiter((number for (number,) in rows), np.int64)
+
+
+def matrix_of(rows: Iterable[tuple[int, bytes]]) -> tuple[Numbers, Matrix]:
+    """Gather (number, vector) rows into numbers (N,) and a matrix (N, D), (0, 0) where there are none."""
+    numbers = list[int]()
+    blobs = bytearray()
+    for number, vector in rows:
+        numbers.append(number)
+        blobs += vector
+    matrix = np.frombuffer(blobs, "<f4")
+    return np.array(numbers, np.int64), matrix.reshape(len(numbers), -1) if numbers else matrix.reshape(0, 0)
+
+
+def conditions_of(wanted: Filter) -> tuple[list[str], list[object]]:
+    """Put a filter into conditions on the table `files` and the values they take."""
+    conditions, values = ["state = 'indexed'"], list[object]()
+    for condition, value in (
+        ("source_matches(?, path)", None if wanted.source is None else wanted.source.encode("utf-8", "surrogatepass")),
+        ("media_type = ?", wanted.media_type),
+        ("mtime_ns >= ?", None if wanted.after is None else round(wanted.after * 1e9)),
+        ("mtime_ns < ?", None if wanted.before is None else round(wanted.before * 1e9)),
+    ):
+        if value is not None:
+            conditions.append(condition)
+            values.append(value)
+    return conditions, values
+
+
+def file_row(columns: Sequence[object]) -> FileRow:
+    """Name the columns of `FILE`."""
+    values = dict(zip(_FIELDS, columns, strict=True))
+    path, notes = values["source"], values["notes"]
+    assert isinstance(path, bytes) and isinstance(notes, str), "the table's types"
+    values |= {"source": os.fsdecode(path), "notes": tuple(json.loads(notes)), "recheck": bool(values["recheck"])}
+    return FileRow(**values)  # type: ignore[arg-type]
+
+
+def occurrence(columns: Sequence[object]) -> Occurrence:
+    """Name the columns of `PLACE`; more after them are left alone."""
+    _, path, *rest = columns[:13]
+    assert isinstance(path, bytes), "the table's type"
+    return Occurrence(os.fsdecode(path), *rest)  # type: ignore[arg-type]
+
+
+def chunks_of(db: sqlite3.Connection, numbers: Sequence[int]) -> dict[int, StoredChunk]:
+    """Give those chunks that exist, by number, with all their places."""
+    wanted = (json.dumps(sorted(set(numbers))),)
+    places: dict[int, list[Occurrence]] = {}
+    for columns in db.execute(
+        f"SELECT {PLACE} FROM json_each(?) j JOIN chunks c ON c.number = j.value JOIN spans s USING (number) "
+        "JOIN files f ON f.id = s.file ORDER BY f.path, s.ordinal",
+        wanted,
+    ):
+        places.setdefault(columns[0], []).append(occurrence(columns))
+    query = "SELECT c.number, c.id, c.text, c.headings FROM json_each(?) j JOIN chunks c ON c.number = j.value"
+    return {
+        number: StoredChunk(number, id, text, tuple(json.loads(headings)), tuple(places[number]))
+        for number, id, text, headings in db.execute(query, wanted)
+        if number in places
+    }

@@ -1,0 +1,159 @@
+"""From a question to hits: both projections, fusion, reranking, and what the user must know about them.
+
+It opens nothing and loads nothing; what is not ready yet is left out, and the result says so.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from retrieval.catalogue import Catalogue
+from retrieval.embed import Embedder
+from retrieval.fill import text_to_embed
+from retrieval.fusion import Fused, fuse, lexical_weight
+from retrieval.projections import Projections
+from retrieval.records import Filter, Found, Hit
+from retrieval.relevance import THRESHOLD, coverage, relevance
+from retrieval.rerank import Reranker
+from retrieval.rows import Occurrence, StoredChunk
+from retrieval.settings import RetrievalSettings
+from retrieval.sources import source_matches
+from retrieval.tokens import document_tokens, query_tokens
+from retrieval.verify import is_stale
+
+CANDIDATES = 100  # of each side
+RERANKED = 30  # of the fused ones
+
+_ANYTHING = Filter()
+
+
+class Searcher:
+    """Searches one knowledge base. Embedder and reranker may come later, from another thread."""
+
+    def __init__(
+        self, catalogue: Catalogue, projections: Projections, folder: Path, settings: RetrievalSettings
+    ) -> None:
+        self._catalogue, self._projections, self._folder, self._settings = catalogue, projections, folder, settings
+        self.embedder: Embedder | None = None
+        self.embedder_state = "its embedder is still loading"
+        """Why there is none, in words for the user."""
+        self.reranker: Reranker | None = None
+        self.reranker_state: str | None = None
+        """Likewise; none where nobody needs to hear of it."""
+
+    def search(self, query: str, top_k: int = 5, wanted: Filter = _ANYTHING) -> Found:
+        """Return the passages that help with the question, best first; none where nothing does.
+
+        Raises:
+            CatalogueError: The catalogue cannot be read.
+            ProjectionDamaged: An index is damaged, and could not be made anew.
+            EmbeddingFailed: The embedder's endpoint does not answer.
+        """
+        seconds: dict[str, float] = {}
+        degraded: list[str] = []
+        with _timed(seconds, "catch up"):
+            self._projections.catch_up()
+        allowed = None if wanted == _ANYTHING else set(map(int, self._catalogue.numbers_matching(wanted)))
+        lexical = self._projections.lexical
+        frequencies = lexical.frequencies(document_tokens(query))
+        with _timed(seconds, "lexical"):
+            by_words = lexical.search(query_tokens(query), CANDIDATES, allowed)
+            seen = lexical_weight(query, frequencies, lexical.count)
+        with _timed(seconds, "dense"):
+            by_vector = self._nearest(query, allowed, degraded)
+        fused = fuse(
+            by_vector, by_words, method=self._settings.fusion, dense_weight=float(bool(by_vector)), lexical_weight=seen
+        )
+        modes = ["dense"] * bool(by_vector) + ["lexical"] * bool(seen and by_words)
+        with _timed(seconds, "read"):
+            ranked = self._relevant(query, fused, frequencies, lexical.count, top_k)
+        rerank_scores: Sequence[float | None] = [None] * len(ranked)
+        if self.reranker is not None and ranked:
+            with _timed(seconds, "rerank"):
+                reranked = self.reranker.rerank(
+                    query, [text_to_embed(c.headings, c.text) for _, c in ranked], self._settings.rerank_budget_s
+                )
+            rerank_scores = [reranked.scores[i] for i in reranked.order]
+            ranked = [ranked[i] for i in reranked.order]
+            if any(score is not None for score in rerank_scores):
+                modes.append("rerank")
+            if reranked.skipped:
+                degraded.append(reranked.skipped)
+        elif self.reranker_state:
+            degraded.append(self.reranker_state)
+        hits = [
+            self._hit(found, chunk, score, wanted)
+            for (found, chunk), score in zip(ranked[:top_k], rerank_scores, strict=False)
+        ]
+        return Found(tuple(hit for hit in hits if hit), "+".join(modes) or "none", tuple(degraded), THRESHOLD, seconds)
+
+    def _nearest(self, query: str, allowed: set[int] | None, degraded: list[str]) -> list[tuple[int, float]]:
+        dense, embedder = self._projections.dense, self.embedder
+        if embedder is None or dense is None:
+            degraded.append(f"dense: only words were searched, {self.embedder_state}")
+            return []
+        without = self._catalogue.counts().chunks - dense.count
+        if without > 0:
+            degraded.append(f"dense: {without} passages have no vector yet; run `lorgnette kb sync`")
+        if not embedder.knows(query):
+            degraded.append("dense: only words were searched, the embedder does not know this script")
+            return []
+        return dense.search(embedder.embed_query(query), CANDIDATES, allowed)
+
+    def _relevant(
+        self, query: str, fused: Sequence[Fused], frequencies: dict[str, int], count: int, top_k: int
+    ) -> list[tuple[Fused, StoredChunk]]:
+        """Read the best candidates and leave out those that do not help."""
+        best = fused[: max(top_k, RERANKED if self.reranker else 0)]
+        chunks = {chunk.number: chunk for chunk in self._catalogue.chunks([found.number for found in best])}
+        kept = []
+        for found in best:
+            chunk = chunks.get(found.number)  # gone since the projections caught up
+            if chunk is not None:
+                covered = coverage(query, text_to_embed(chunk.headings, chunk.text), frequencies, count)
+                if relevance(covered, found.dense_score) >= THRESHOLD:
+                    kept.append((found, chunk))
+        return kept
+
+    def _hit(self, found: Fused, chunk: StoredChunk, rerank_score: float | None, wanted: Filter) -> Hit | None:
+        places = [place for place in chunk.occurrences if _allows(wanted, place)]
+        if not places:
+            return None
+        place = places[0]
+        return Hit(
+            id=chunk.id,
+            source=place.source,
+            page=place.page,
+            start=place.start,
+            end=place.end,
+            text=place.text,
+            headings=chunk.headings,
+            sha256=place.sha256,
+            indexed_at=place.indexed_at,
+            stale=is_stale(self._folder, place),
+            score=found.score if rerank_score is None else rerank_score,
+            dense_rank=found.dense_rank,
+            dense_score=found.dense_score,
+            lexical_rank=found.lexical_rank,
+            lexical_score=found.lexical_score,
+            rerank_score=rerank_score,
+            also_in=tuple(dict.fromkeys(other.source for other in places[1:])),
+        )
+
+
+def _allows(wanted: Filter, place: Occurrence) -> bool:
+    """Say of one place what `Catalogue.numbers_matching` says of chunks: the same words elsewhere may not count."""
+    return (
+        (wanted.source is None or source_matches(wanted.source, place.source))
+        and wanted.media_type in (None, place.media_type)
+        and (wanted.after is None or place.mtime_ns >= round(wanted.after * 1e9))
+        and (wanted.before is None or place.mtime_ns < round(wanted.before * 1e9))
+    )
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
+    began = time.perf_counter()
+    yield
+    seconds[stage] = round(time.perf_counter() - began, 5)

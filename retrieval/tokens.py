@@ -1,0 +1,165 @@
+"""Turns text into the words that both sides of a lexical search count: stems, codes, CJK characters and pairs.
+
+Does not score, and keeps no positions. Documents and queries go through the same rules, but only queries lose their
+function words: a document's length must not depend on a list that may grow.
+"""
+
+import re
+import threading
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import pairwise
+from typing import Literal
+
+TOKENS_FINGERPRINT = "tokens-1"
+"""Changes whenever the same text may give other tokens; an index made under another one must be rebuilt."""
+
+MAX_TOKEN_CHARS = 64
+"""Longer ones (base64, hashes in a row) are cut alike on both sides, so that they still match by their beginning."""
+
+Script = Literal[
+    "latin",
+    "cyrillic",
+    "greek",
+    "arabic",
+    "hebrew",
+    "devanagari",
+    "tamil",
+    "han",
+    "kana",
+    "hangul",
+    "southeast",
+    "other",
+]
+
+_RANGES: tuple[tuple[Script, str], ...] = (
+    ("latin", "a-zA-Z\u00aa\u00ba\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u02af\u1e00-\u1eff"),
+    ("cyrillic", "\u0400-\u052f"),
+    ("greek", "\u0370-\u03ff\u1f00-\u1fff"),
+    ("arabic", "\u0600-\u06ff\u0750-\u077f\u08a0-\u08ff"),
+    ("hebrew", "\u0590-\u05ff"),
+    ("devanagari", "\u0900-\u097f"),
+    ("tamil", "\u0b80-\u0bff"),
+    ("han", "\u2e80-\u2fdf\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"),
+    ("kana", "\u3040-\u30ff\u31f0-\u31ff"),
+    ("hangul", "\u1100-\u11ff\u3130-\u318f\ua960-\ua97f\uac00-\ud7ff"),
+    # Thai, Lao, Burmese, Khmer: written without spaces as well, so they are cut as CJK is.
+    ("southeast", "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"),
+)
+_UNSPACED = "".join(chars for script, chars in _RANGES if script in ("han", "kana", "hangul", "southeast"))
+_SCRIPT = re.compile("|".join(f"(?P<{script}>[{chars}])" for script, chars in _RANGES))
+_STEMMERS: dict[Script, str] = {
+    "latin": "english",
+    "cyrillic": "russian",
+    "greek": "greek",
+    "arabic": "arabic",
+    "devanagari": "hindi",
+    "tamil": "tamil",
+}
+# Marks belong to the letter before them: without \u0300-\u036f and the Indic vowel signs a word would fall apart.
+_WORD = rf"(?:(?![{_UNSPACED}])[\w\u0300-\u036f\u0900-\u0903\u093a-\u094f\u0b80-\u0bcd])+"
+_PIECES = re.compile(rf"(?P<unspaced>[{_UNSPACED}]+)|(?P<word>{_WORD}(?:['’.:/@+\-]{_WORD})*(?:\+\+|#(?!\w))?)")
+_INSIDE = re.compile(rf"(?:(?!_)[^\W{_UNSPACED}\u0300-\u036f]|[\u0300-\u036f\u0900-\u0903\u093a-\u094f\u0b80-\u0bcd])+")
+_THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
+_POSSESSIVE = re.compile(r"['’]s$")
+_NOT_ACCENTS = {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i"}
+_FOLD = str.maketrans(_NOT_ACCENTS)
+
+_ENGLISH_WORDS = """
+    a about after all also am an and any are as at be been before being between both but by can could did do does
+    doing done down during each either few for from further had has have having he her here hers him his how i if in
+    into is it its itself may me might more most must my neither no nor not of off on once only or other our ours out
+    over own same shall she should so some such than that the their theirs them then there these they this those
+    through to too under until up upon us very was we were what when where whether which while who whom whose why will
+    with would you your yours"""
+_ENGLISH = frozenset(_ENGLISH_WORDS.split())
+_CHINESE = frozenset("的了着过吗呢吧啊呀是在有和与及或之其于以而也都就又被把从对到为由这那哪什么谁何多少几个些该此请问")
+
+
+def document_tokens(text: str) -> list[str]:
+    """Return the tokens of a passage, in order and with repetitions."""
+    return [token for token, _ in _tokens(text)]
+
+
+def query_tokens(text: str) -> list[str]:
+    """Return the tokens of a question, without function words unless it consists of nothing else."""
+    pairs = list(_tokens(text))
+    return [token for token, function in pairs if not function] or [token for token, _ in pairs]
+
+
+def script_of(char: str) -> Script | None:
+    """Return the script of a character, None for digits, punctuation and spaces."""
+    match = _SCRIPT.match(char)
+    if match:
+        return match.lastgroup  # type: ignore[return-value]  # the groups are named by _RANGES
+    return "other" if char.isalpha() else None
+
+
+def script_counts(text: str) -> Counter[Script]:
+    """Count the letters of each script."""
+    scripts = (script_of(char) for char in unicodedata.normalize("NFKC", text))
+    return Counter(script for script in scripts if script)
+
+
+def _tokens(text: str) -> Iterator[tuple[str, bool]]:
+    """Yield each token and whether it is a function word."""
+    # Twice, because case folding may leave characters that compatibility normalisation would have changed.
+    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    text = _THOUSANDS.sub("", text)
+    for match in _PIECES.finditer(text):
+        if match["unspaced"]:
+            yield from _unspaced(match["unspaced"])
+        else:
+            yield from _spaced(match["word"])
+
+
+def _unspaced(run: str) -> Iterator[tuple[str, bool]]:
+    """Yield the characters of a run and its pairs of neighbours."""
+    for char in run:
+        yield char, char in _CHINESE
+    for first, second in pairwise(run):
+        yield first + second, first in _CHINESE and second in _CHINESE  # 什么, 多少, 的是
+
+
+def _spaced(run: str) -> Iterator[tuple[str, bool]]:
+    """Yield the words of a run, and before them the run as a whole if it is a code."""
+    run = _fold(_POSSESSIVE.sub("", run))
+    words = _INSIDE.findall(run)
+    # "and/or" and "two-dimensional" are words that touch; a digit, an underscore or an inner dot makes a name of them.
+    if (len(words) > 1 or run[-1] in "+#") and (re.search(r"[\d_.:@+#]", run)):
+        yield run[:MAX_TOKEN_CHARS], False
+    for word in words:
+        yield _stem(word[:MAX_TOKEN_CHARS]), word in _ENGLISH
+
+
+def _fold(word: str) -> str:
+    """Take the accents off Latin letters; elsewhere (й, が, Indic vowels) a mark makes another letter."""
+    if word.isascii():
+        return word
+    folded: list[str] = []
+    for char in unicodedata.normalize("NFD", word):
+        if not (unicodedata.combining(char) and folded and folded[-1].isascii()):
+            folded.append(char)
+    return unicodedata.normalize("NFC", "".join(folded)).translate(_FOLD)
+
+
+_stemming = threading.Lock()
+
+
+@lru_cache(maxsize=1 << 16)
+def _stem(word: str) -> str:
+    """Return the Snowball stem in the language that its script stands for, English for Latin."""
+    language = _STEMMERS.get(script_of(word[0]) or "other")
+    if language is None or any(char.isdigit() for char in word):
+        return word
+    with _stemming:  # a Snowball stemmer keeps the word that it works on in itself
+        return str(_stemmer(language).stemWord(word)) or word
+
+
+@lru_cache
+def _stemmer(language: str):  # type: ignore[no-untyped-def]
+    import snowballstemmer
+
+    return snowballstemmer.stemmer(language)

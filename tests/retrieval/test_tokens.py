@@ -1,0 +1,111 @@
+"""The words that the lexical side counts."""
+
+import hashlib
+import threading
+
+import pytest
+
+from retrieval.tokens import MAX_TOKEN_CHARS, TOKENS_FINGERPRINT, document_tokens, query_tokens, script_counts
+
+SAMPLE = (
+    "The Companies' naïve running: ERR_42 in v1.2.3 of foo.bar, CVE-2024-1 and C++, 1,000 well-known cases. "
+    "战国无双3是由哪两个公司合作开发的？ 食べるガール 한국어 привет мирами हिन्दी किताबें สวัสดี"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("Running runs", ["run", "run"]),
+        ("Café CAFÉ cafe\u0301 cafe", ["cafe"] * 4),
+        ("Straße Æsir", ["strass", "aesir"]),
+        ("the company's companies", ["the", "compani", "compani"]),
+        ("ＡＢＣ ﬁne", ["abc", "fine"]),
+        ("мирами ёлка", ["мир", "елк"]),
+        ("1,000 euro", ["1000", "euro"]),
+        ("and/or well-known", ["and", "or", "well", "known"]),
+        ("___ -- …", []),
+    ],
+)
+def test_words_are_folded_and_stemmed(text: str, tokens: list[str]) -> None:
+    assert document_tokens(text) == tokens
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("ERR_42", ["err_42", "err", "42"]),
+        ("v1.2.3.", ["v1.2.3", "v1", "2", "3"]),
+        ("foo.bar", ["foo.bar", "foo", "bar"]),
+        ("CVE-2024-1", ["cve-2024-1", "cve", "2024", "1"]),
+        ("C++ C#", ["c++", "c", "c#", "c"]),
+        ("a@b.org", ["a@b.org", "a", "b", "org"]),
+    ],
+)
+def test_a_code_is_a_word_whole_and_in_parts(text: str, tokens: list[str]) -> None:
+    assert document_tokens(text) == tokens
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("数据库", ["数", "据", "库", "数据", "据库"]),
+        ("食べる", ["食", "べ", "る", "食べ", "べる"]),
+        ("한국", ["한", "국", "한국"]),
+        ("が", ["が"]),
+        ("Python3教程", ["python3", "教", "程", "教程"]),
+    ],
+)
+def test_text_without_spaces_becomes_characters_and_pairs(text: str, tokens: list[str]) -> None:
+    assert document_tokens(text) == tokens
+
+
+def test_queries_lose_function_words_and_documents_do_not() -> None:
+    assert query_tokens("what is the boundary") == ["boundari"]
+    assert document_tokens("what is the boundary") == ["what", "is", "the", "boundari"]
+    assert query_tokens("谁的什么书") == ["书", "么书"]
+
+
+def test_a_query_of_function_words_alone_keeps_them() -> None:
+    assert query_tokens("to be or not to be") == ["to", "be", "or", "not", "to", "be"]
+    assert query_tokens("什么") == ["什", "么", "什么"]
+
+
+def test_repeated_words_of_a_query_stay_repeated() -> None:
+    assert query_tokens("flow over flow") == ["flow", "flow"]
+
+
+def test_endless_words_are_cut_alike_on_both_sides() -> None:
+    assert document_tokens("x" * 5000) == query_tokens("x" * 100) == ["x" * MAX_TOKEN_CHARS]
+
+
+def test_tokens_hold_no_space_so_that_an_index_may_join_them_by_one() -> None:
+    assert all(
+        token and not any(char.isspace() for char in token) for token in document_tokens(SAMPLE + "\u3000\u2028x")
+    )
+
+
+def test_threads_share_the_stemmer_without_mixing_words_up() -> None:
+    words = [f"{chr(97 + i % 26)}{chr(97 + i // 26 % 26)}nationalizations" for i in range(400)]
+    alone = [document_tokens(word)[0].removesuffix("nat") for word in words]
+    results: list[list[str]] = []
+
+    def work() -> None:
+        results.append([document_tokens(word.upper())[0].removesuffix("nat") for word in words])
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == [alone] * 4
+
+
+def test_letters_are_counted_by_script() -> None:
+    assert script_counts("NASA 是什么？ 42 ёж") == {"latin": 4, "han": 3, "cyrillic": 2}
+
+
+def test_other_tokens_need_another_fingerprint() -> None:
+    """Indexes on users' disks are compared by it; whoever changes the rules changes both lines."""
+    found = hashlib.sha256(" ".join(document_tokens(SAMPLE)).encode()).hexdigest()[:12]
+    assert (TOKENS_FINGERPRINT, found) == ("tokens-1", "8ae6c005d11e")
