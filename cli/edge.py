@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 
 from model.errors import LorgnetteError
+from retrieval.errors import RetrievalError
 
 if TYPE_CHECKING:
     from mcp_server.loading import OpenAgent
@@ -50,7 +51,7 @@ class Edge(click.Group):
         except BrokenPipeError:
             _forget_stdout()
             ctx.exit(FAILED)
-        except LorgnetteError as error:
+        except (LorgnetteError, RetrievalError) as error:
             _fail(ctx, str(error), error)
         except OSError as error:
             if error.errno not in DISK_FULL:
@@ -132,6 +133,9 @@ def settings_options(command: F) -> F:
                 metavar="DIR",
                 callback=lambda _ctx, _param, value: value or None,
                 help="Folder from which pictures may be read; may be repeated. Default: the working folder.",
+            ),
+            click.option(
+                "--kb", type=click.Path(path_type=Path), metavar="DIR", help="Folder of the documents, indexed before."
             ),
             click.option(
                 "--effort", type=click.Choice(["quick", "normal", "thorough"]), help="How much to think and check."

@@ -128,7 +128,7 @@ def remove(source: str, **options: Any) -> None:
     from retrieval.sources import source_matches
 
     with open_base(options) as base:
-        gone = [row for row in base.catalogue.all_files() if source_matches(source, row)]
+        gone = [row for row in base.catalogue.known() if source_matches(source, row)]
         base.catalogue.remove_files(gone)
     click.echo(f"{len(gone)} removed")
     if not gone:

@@ -58,13 +58,15 @@ def filter_options(command: F) -> F:
 @contextmanager
 def open_base(options: dict[str, Any]) -> "Iterator[KnowledgeBase]":
     """Open the knowledge base that flags, environment and file name."""
-    from mcp_server.settings import data_home, load_settings
-    from retrieval.base import KnowledgeBase
+    from mcp_server.loading import NoDocuments, open_knowledge
+    from mcp_server.settings import load_settings
 
     settings = load_settings(**{key: options.get(key) for key in KB_SETTINGS})
-    key = settings.api_key.get_secret_value() if settings.api_key else None
-    base = KnowledgeBase(settings, data_home(), api_key=key)
+    base = open_knowledge(settings)
+    if base is None:
+        raise NoDocuments(settings.kb)
     try:
         yield base
     finally:
         base.close()
+        open_knowledge.cache_clear()

@@ -5,7 +5,9 @@ import click
 from cli.ask import ask
 from cli.doctor import doctor
 from cli.edge import Edge, Run, leave, verbose_option
+from cli.kb import kb
 from cli.models import model
+from cli.search import search
 from cli.serve import serve
 
 
@@ -25,7 +27,7 @@ def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None
 @verbose_option
 @click.pass_context
 def app(ctx: click.Context) -> None:
-    """Ask about pictures, on this machine.
+    """Ask about pictures and documents, on this machine.
 
     \b
     Examples:
@@ -36,7 +38,7 @@ def app(ctx: click.Context) -> None:
     ctx.ensure_object(Run)
 
 
-for command in (ask, serve, model, doctor):
+for command in (ask, search, kb, serve, model, doctor):
     app.add_command(command)
 
 

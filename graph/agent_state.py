@@ -6,7 +6,7 @@ from typing import Annotated, TypedDict
 from langchain_core.messages import BaseMessage
 
 from graph.settings import Effort
-from graph.state import Plan, ReviewResult
+from graph.state import Passage, Plan, ReviewResult
 
 
 class AgentState(TypedDict, total=False):
@@ -16,8 +16,14 @@ class AgentState(TypedDict, total=False):
     """As the user typed it."""
     effort: Effort
     """Decides which nodes run."""
+    search: bool
+    """Whether there are documents and they may be searched."""
+    pictures: int
+    """How many pictures the question is about."""
     plan: Plan | None
     """The planner's decision, none where there was no time for one."""
+    evidence: list[Passage]
+    """What the retriever found to help, numbered from 1 in this order."""
     messages: Annotated[list[BaseMessage], operator.add]
     """The responder's conversation, which the reviewer continues."""
     draft: str

@@ -10,6 +10,7 @@ from graph.agent_state import AgentState
 from graph.context import Context
 from graph.planner import planner
 from graph.responder import responder
+from graph.retriever import retriever
 from graph.reviewer import reviewer
 from graph.state import Event
 
@@ -28,12 +29,16 @@ class Node(Protocol):
 
 
 def build_graph() -> "CompiledStateGraph[AgentState, Context, AgentState, AgentState]":
-    """Compile START -> planner -> responder -> reviewer -> END, with at most one way back to the responder."""
+    """Compile START -> planner -> (retriever) -> responder -> reviewer -> END, back to the responder at most once."""
     graph = StateGraph(AgentState, context_schema=Context)
-    for name, node in (("planner", planner), ("responder", responder), ("reviewer", reviewer)):
+    nodes: dict[str, Node] = {
+        "planner": planner, "retriever": retriever, "responder": responder, "reviewer": reviewer
+    }  # fmt: skip
+    for name, node in nodes.items():
         graph.add_node(name, _reported(name, node))
-    graph.add_conditional_edges(START, after_start, ["planner", "responder"])
-    graph.add_edge("planner", "responder")
+    graph.add_conditional_edges(START, after_start, ["planner", "retriever", "responder"])
+    graph.add_conditional_edges("planner", after_planner, ["retriever", "responder"])
+    graph.add_edge("retriever", "responder")
     graph.add_conditional_edges("responder", after_responder, ["reviewer", END])
     graph.add_conditional_edges("reviewer", after_reviewer, ["responder", END])
     return graph.compile()
@@ -41,12 +46,20 @@ def build_graph() -> "CompiledStateGraph[AgentState, Context, AgentState, AgentS
 
 def after_start(state: AgentState) -> str:
     """Skip the plan where one look must do."""
-    return "responder" if state["effort"] == "quick" else "planner"
+    return after_planner(state) if state["effort"] == "quick" else "planner"
+
+
+def after_planner(state: AgentState) -> str:
+    """Search where the plan wants documents, or where nothing else could answer."""
+    plan = state.get("plan")
+    wanted = not state["pictures"] or (plan is not None and plan.needs_knowledge)
+    return "retriever" if state["search"] and wanted else "responder"
 
 
 def after_responder(state: AgentState) -> str:
-    """Skip the review where one look must do, and of a draft that was cut off."""
-    return END if state["effort"] == "quick" or state["truncated"] else "reviewer"
+    """Skip the review where one look must do, and of a draft that was cut off or only quotes."""
+    skipped = state["effort"] == "quick" or state["truncated"] or not state.get("messages")
+    return END if skipped else "reviewer"
 
 
 def after_reviewer(state: AgentState) -> str:

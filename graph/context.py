@@ -16,6 +16,7 @@ from graph import prompts
 from graph.errors import GraphError
 from graph.state import Decision, Event, Usage
 from model.images import Picture
+from retrieval.records import Found
 
 D = TypeVar("D", bound=Decision)
 
@@ -57,6 +58,10 @@ class Context:
     cancel: threading.Event
     max_new_tokens: int
     on_event: Callable[[Event], None]
+    search: Callable[[str, int], Found]
+    """Searches the documents: query and most hits."""
+    quotes: bool = False
+    """Whether answers from documents are quotations, the model being unable to write about them."""
     meter: Meter = field(default_factory=Meter)
 
     @property

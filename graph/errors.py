@@ -15,7 +15,9 @@ class QuestionEmpty(GraphError):
 
 
 class PictureMissing(GraphError):
-    """The question came without a picture and there is no knowledge base to turn to."""
+    """The question came without a picture and there are no documents to turn to."""
 
     def __init__(self) -> None:
-        super().__init__("No picture was given and this version has no knowledge base; give at least one picture.")
+        super().__init__(
+            "No picture was given and no documents are indexed; give a picture, or run `lorgnette kb sync FOLDER`."
+        )

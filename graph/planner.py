@@ -16,6 +16,7 @@ def planner(state: AgentState, runtime: Runtime[Context]) -> AgentState:
         plan, _ = context.decide(Plan, context.opening(prompts.PLAN.format(question=state["question"])))
     except DeadlineExceeded:
         return {"plan": None, "degraded": ["plan: skipped, the time budget was spent"]}
-    if plan.needs_knowledge:
-        return {"plan": plan, "degraded": ["knowledge base: wanted by the plan, but this version has none"]}
+    if plan.needs_knowledge and not state["search"]:
+        note = "knowledge base: the plan wants it, but it is empty or was not to be used"
+        return {"plan": plan, "degraded": [note]}
     return {"plan": plan}

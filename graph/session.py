@@ -4,9 +4,10 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from graph.errors import PictureMissing, QuestionEmpty
+from graph.evidence import cited
 from graph.settings import AgentSettings, Effort
 from graph.state import Answer, Box, Event, ModelResult
 from model.call import Cancelled
@@ -18,20 +19,39 @@ if TYPE_CHECKING:
 
     from graph.agent_state import AgentState
     from model.open import ModelIdentity
+    from retrieval.records import Filter, Found
 
+EMBEDDER_S = 10.0  # to wait for, in the first search of a process
 TINY_LIMITS = (
     "model: the bundled checkpoint knows drawn shapes only; for photographs and documents run "
     "`lorgnette model pull Qwen/Qwen3-VL-2B-Instruct` and ask with `--model Qwen/Qwen3-VL-2B-Instruct`"
 )
 
 
+class Knowledge(Protocol):
+    """What the agent needs of a knowledge base (`retrieval.base.KnowledgeBase`)."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is indexed."""
+
+    def search(self, query: str, top_k: int = 5, wanted: "Filter | None" = None, *, wait_s: float = 0.0) -> "Found":
+        """Search the documents."""
+
+
 class Agent:
     """Answers questions with one chat model; safe to call from several threads."""
 
-    def __init__(self, chat: "BaseChatModel", identity: "ModelIdentity", settings: AgentSettings) -> None:
+    def __init__(
+        self,
+        chat: "BaseChatModel",
+        identity: "ModelIdentity",
+        settings: AgentSettings,
+        knowledge: "Knowledge | None" = None,
+    ) -> None:
         from graph.build import build_graph
 
-        self._chat, self._identity, self._settings = chat, identity, settings
+        self._chat, self._identity, self._settings, self._knowledge = chat, identity, settings, knowledge
         self._graph = build_graph()
 
     def ask(
@@ -71,7 +91,9 @@ class Agent:
         if not question.strip():
             raise QuestionEmpty
         pictures = open_pictures(images, self._settings)
-        if not pictures:
+        knowledge = self._knowledge if use_knowledge else None
+        search = knowledge is not None and not knowledge.is_empty
+        if not pictures and not search:
             raise PictureMissing
         context = Context(
             chat=self._chat,
@@ -80,8 +102,15 @@ class Agent:
             cancel=cancel or threading.Event(),
             max_new_tokens=max_new_tokens or self._settings.max_new_tokens,
             on_event=on_event or (lambda _: None),
+            search=lambda query, top_k: _found(knowledge, query, top_k),
+            quotes=self._quotes,
         )
-        start: AgentState = {"question": question.strip(), "effort": effort or self._settings.effort}
+        start: AgentState = {
+            "question": question.strip(),
+            "effort": effort or self._settings.effort,
+            "search": search,
+            "pictures": len(pictures),
+        }
         # A tracing key in the user's environment must not send pictures away (LangChain would).
         with tracing_context(enabled=False):
             state = self._graph.invoke(start, context=context)
@@ -90,7 +119,7 @@ class Agent:
         boxes = _boxes(state["draft"], pictures)
         return Answer(
             answer=_in_words(state["draft"], boxes),
-            citations=[],
+            citations=cited(state["draft"], state.get("evidence", [])),
             boxes=boxes,
             plan=state.get("plan"),
             review=state.get("review"),
@@ -102,6 +131,11 @@ class Agent:
             session_id=session_id or str(uuid.uuid4()),
             truncated=state["truncated"],
         )
+
+    @property
+    def _quotes(self) -> bool:
+        answering = self._settings.answering
+        return answering == "quote" or (answering == "auto" and self._identity.name == "tiny")
 
     def _notes(self, session_id: str | None, effort: Effort) -> list[str]:
         notes = []
@@ -123,12 +157,17 @@ def open_pictures(images: Sequence[str], settings: AgentSettings) -> tuple[Pictu
     return tuple(open_picture(source, settings.roots) for source in images)
 
 
-def open_agent(settings: AgentSettings, progress: Callable[[str, float], None] | None = None) -> Agent:
+def open_agent(
+    settings: AgentSettings,
+    progress: Callable[[str, float], None] | None = None,
+    knowledge: "Knowledge | None" = None,
+) -> Agent:
     """Load the model that the settings name and return the agent around it; takes seconds to minutes.
 
     Args:
         settings: Which model, and how it answers.
         progress: Called with the phase of the loading and its share, 0 to 1.
+        knowledge: The documents that may be searched.
 
     Raises:
         ModelError: The model is missing, broken, or does not fit.
@@ -136,7 +175,12 @@ def open_agent(settings: AgentSettings, progress: Callable[[str, float], None] |
     from model.open import open_chat
 
     chat, identity = open_chat(settings, progress)
-    return Agent(chat, identity, settings)
+    return Agent(chat, identity, settings, knowledge)
+
+
+def _found(knowledge: "Knowledge | None", query: str, top_k: int) -> "Found":
+    assert knowledge is not None, "the graph searches only where there are documents"
+    return knowledge.search(query, top_k, wait_s=EMBEDDER_S)
 
 
 def _boxes(draft: str, pictures: Sequence[Picture]) -> list[Box]:

@@ -5,7 +5,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from model.settings import ModelSettings
+from retrieval.settings import RetrievalSettings
 
+Answering = Literal["auto", "generate", "quote"]
 Effort = Literal["quick", "normal", "thorough"]
 
 
@@ -17,7 +19,10 @@ class GraphSettings(BaseModel):
     effort: Effort = Field(
         "normal", description="quick = one look, one answer; normal = plan, answer, check; thorough = as normal for now"
     )
+    answering: Answering = Field(
+        "auto", description="How documents are answered from; auto = quote with tiny, which cannot write about them"
+    )
 
 
-class AgentSettings(ModelSettings, GraphSettings):
-    """What the agent needs to answer: its own section and the model's."""
+class AgentSettings(ModelSettings, RetrievalSettings, GraphSettings):
+    """What the agent needs to answer: its own section, the model's and the knowledge base's."""

@@ -48,6 +48,17 @@ class Result(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class Passage(Result):
+    """A passage of the user's documents that may help, as it travels through the graph."""
+
+    id: str
+    source: str
+    page: int | None
+    start: int
+    end: int
+    text: str
+
+
 class Citation(Result):
     """A passage that the answer rests on."""
 

@@ -10,14 +10,19 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import Protocol
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 import anyio
 
 from graph.settings import Effort
 from graph.state import Answer, Event
-from mcp_server.settings import Settings
+from mcp_server.settings import Settings, data_home
 from model.errors import LorgnetteError
+
+if TYPE_CHECKING:
+    from retrieval.base import KnowledgeBase
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +54,26 @@ def open_real_agent(settings: Settings, progress: Callable[[str, float], None]) 
     """Load the model that the settings name; the imports alone take seconds, so they are made here."""
     from graph.session import open_agent
 
-    return open_agent(settings, progress)
+    return open_agent(settings, progress, open_knowledge(settings))
+
+
+class NoDocuments(LorgnetteError):
+    """The folder of the documents is not there."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        super().__init__(f"There is no folder {str(folder)!r}; name the folder of your documents with --kb DIR.")
+
+
+@lru_cache(maxsize=1)
+def open_knowledge(settings: Settings) -> "KnowledgeBase | None":
+    """Open the knowledge base that the settings name, once in a process; none where there is no such folder."""
+    if not settings.kb.is_dir():
+        return None
+    from retrieval.base import KnowledgeBase
+
+    key = settings.api_key.get_secret_value() if settings.api_key else None
+    return KnowledgeBase(settings, data_home(), api_key=key)
 
 
 class StillLoading(LorgnetteError):

@@ -17,6 +17,7 @@ from mcp.shared.exceptions import MCPError
 from mcp.types import INVALID_PARAMS, CallToolResult, TextContent
 
 from model.errors import LorgnetteError
+from retrieval.errors import RetrievalError
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +29,7 @@ def tool_errors() -> Iterator[None]:
     """Turn errors into `ToolError`, the only kind whose text the calling model gets to read."""
     try:
         yield
-    except LorgnetteError as error:
+    except (LorgnetteError, RetrievalError) as error:
         raise ToolError(str(error)) from error
     except Exception as error:  # the process edge: the model needs a sentence, the user's log the traceback
         logger.exception("unexpected failure in a tool")

@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from graph.settings import AgentSettings, GraphSettings
 from model.errors import LorgnetteError
 from model.settings import ModelSettings
+from retrieval.settings import RetrievalSettings
 
 PREFIX = "LORGNETTE_"
 FILE_NAME = "lorgnette.yaml"
@@ -80,6 +81,11 @@ class Settings(BaseSettings, AgentSettings):
     @classmethod
     def _absolute_adapter(cls, value: Path | None) -> Path | None:
         return None if value is None else _absolute(value)
+
+    @field_validator("kb")
+    @classmethod
+    def _absolute_kb(cls, value: Path) -> Path:
+        return _absolute(value)
 
     @field_validator("model")
     @classmethod
@@ -166,7 +172,7 @@ def settings_table() -> str:
 
 def _fields() -> Iterator[tuple[str, FieldInfo]]:
     """Fields in reading order: the model's, the graph's, our own."""
-    order = [*ModelSettings.model_fields, *GraphSettings.model_fields]
+    order = [*ModelSettings.model_fields, *GraphSettings.model_fields, *RetrievalSettings.model_fields]
     yield from ((name, Settings.model_fields[name]) for name in order)
     yield from ((name, field) for name, field in Settings.model_fields.items() if name not in order)
 
@@ -211,7 +217,7 @@ def _from_folder(key: str, value: Any, folder: Path) -> Any:
     if key == "roots":
         parts = value.split(os.pathsep) if isinstance(value, str) else value
         return [_from_folder("root", part, folder) for part in parts] if isinstance(parts, list) else parts
-    is_path = key in ("root", "adapter") or (key == "model" and str(value).startswith("."))
+    is_path = key in ("root", "adapter", "kb") or (key == "model" and str(value).startswith("."))
     return str(folder / value) if is_path and isinstance(value, str) and not value.startswith("~") else value
 
 

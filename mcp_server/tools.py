@@ -14,7 +14,8 @@ from pydantic import Field
 
 from graph.settings import Effort
 from graph.state import Answer
-from mcp_server.loading import AgentLoader
+from mcp_server.found import SearchResult, render_found, search_result
+from mcp_server.loading import AgentLoader, NoDocuments, open_knowledge
 from mcp_server.middleware import tool_errors
 from mcp_server.progress import Watch, heartbeat, in_thread
 from mcp_server.results import fit, render
@@ -43,6 +44,47 @@ def add_tools(server: MCPServer[App]) -> None:
         description=inspect.cleandoc(ask_image.__doc__ or ""),
         annotations=reading,
     )
+    server.add_tool(
+        search_kb,
+        title="Search documents",
+        description=inspect.cleandoc(search_kb.__doc__ or ""),
+        annotations=reading,
+    )
+
+
+async def search_kb(
+    query: Annotated[
+        str, Field(min_length=1, max_length=1000, description="What to find, as a question or as keywords")
+    ],
+    top_k: Annotated[int, Field(ge=1, le=20, description="Passages at most")] = 5,
+    source: Annotated[
+        str | None,
+        Field(max_length=1000, description="Only this file or folder of the documents; * and ? as in a shell"),
+    ] = None,
+    *,
+    ctx: Context[App],
+) -> Annotated[CallToolResult, SearchResult]:
+    """Search the user's own documents and return passages that can be cited.
+
+    Use it for facts that stand in the user's files. Each hit has the file, the page, the exact characters, and
+    `stale`, which is true when the file has changed since. No hits means that nothing relevant is there: say so
+    instead of guessing. `degraded` says what was missing, such as a model that is still loading.
+    """
+    app: App = ctx.request_context.lifespan_context
+    with tool_errors():
+        async with heartbeat(ctx, app.heartbeat_s, lambda: "searching"):
+            result = await in_thread(lambda _: _search(app.settings, query, top_k, source))
+    text = TextContent(type="text", text=render_found(result))
+    return CallToolResult(content=[text], structured_content=result.model_dump(mode="json"))
+
+
+def _search(settings: Settings, query: str, top_k: int, source: str | None) -> SearchResult:
+    from retrieval.records import Filter
+
+    base = open_knowledge(settings)
+    if base is None:
+        raise NoDocuments(settings.kb)
+    return search_result(base.search(query, top_k, Filter(source=source)))
 
 
 async def ask_image(

@@ -101,6 +101,11 @@ class KnowledgeBase:
         asked = question("search", query=query, top_k=top_k, filter=asdict(wanted or Filter()), wait_s=wait_s)
         return found_from_bytes(self._answered(asked, ANSWER_S + wait_s))
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is indexed."""
+        return self.catalogue.counts().chunks == 0
+
     def compare(self) -> list[Finding]:
         """Compare the indexes with the catalogue."""
         return findings_from_bytes(self._answered(question("compare"), REPAIR_S))

@@ -9,11 +9,12 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 MAY_IMPORT = {
-    "cli": {"mcp_server", "graph", "model", "finetune"},
-    "mcp_server": {"graph", "model"},
-    "graph": {"model"},
+    "cli": {"mcp_server", "graph", "model", "retrieval", "finetune"},
+    "mcp_server": {"graph", "model", "retrieval"},
+    "graph": {"model", "retrieval"},
     "finetune": {"graph", "model"},
     "model": set[str](),
+    "retrieval": set[str](),
 }
 HEAVY = ("torch", "transformers", "chromadb", "sentence_transformers", "langgraph", "peft")
 
@@ -39,7 +40,8 @@ def test_imports_point_one_way(package: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["cli.main", "mcp_server", "mcp_server.settings", "graph", "graph.session", "model.open"]
+    "module",
+    ["cli.main", "mcp_server", "mcp_server.settings", "graph", "graph.session", "model.open", "retrieval.base"],
 )
 def test_an_import_loads_nothing_heavy(module: str) -> None:
     code = f"import sys, {module}; print([m for m in {HEAVY!r} if m in sys.modules])"

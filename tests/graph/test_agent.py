@@ -21,6 +21,7 @@ from graph.state import Event
 from model.call import Cancelled, DeadlineExceeded
 from model.errors import ImageNotFound
 from model.open import ModelIdentity
+from retrieval.records import Found, Hit
 
 PLAN = '{"task":"answer","steps":["count"],"needs_knowledge":false,"queries":[]}'
 PASS = '{"feedback":"3","verdict":"PASS"}'
@@ -80,10 +81,12 @@ def picture(tmp_path: Path) -> str:
     return str(file)
 
 
-def agent_of(tmp_path: Path, *script: Any, name: str = "scripted", **settings: Any) -> tuple[Agent, Scripted]:
+def agent_of(
+    tmp_path: Path, *script: Any, name: str = "scripted", knowledge: "Documents | None" = None, **settings: Any
+) -> tuple[Agent, Scripted]:
     chat = Scripted(script=list(script), asked=[], finish_reason=settings.pop("finish_reason", "stop"))
     identity = ModelIdentity(name=name, adapter=None, quantization="none")
-    return Agent(chat, identity, AgentSettings(roots=(tmp_path,), **settings)), chat
+    return Agent(chat, identity, AgentSettings(roots=(tmp_path,), **settings), knowledge), chat
 
 
 def test_normal_effort_plans_answers_and_reviews(tmp_path: Path, picture: str) -> None:
@@ -207,3 +210,84 @@ def test_a_missing_picture_is_refused_before_the_model_is_asked(tmp_path: Path) 
     with pytest.raises(ImageNotFound):
         agent.ask("How many?", [str(tmp_path / "absent.png")])
     assert chat.asked == []
+
+
+class Documents:
+    """Finds the passages that hold a word of the query, in their order."""
+
+    def __init__(self, *texts: str) -> None:
+        self.texts = texts
+        self.asked: list[str] = []
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.texts
+
+    def search(self, query: str, top_k: int = 5, wanted: object = None, *, wait_s: float = 0.0) -> Found:
+        self.asked.append(query)
+        words = set(query.lower().strip("?").split())
+        hits = tuple(
+            Hit(
+                id=f"id{number}", source=f"{number}.md", page=None, start=0, end=len(text), text=text, headings=(),
+                sha256="", indexed_at=0.0, stale=False, score=1.0,
+            )
+            for number, text in enumerate(self.texts)
+            if words & set(text.lower().strip(".").split())
+        )  # fmt: skip
+        return Found(hits[:top_k], "lexical", ("dense: still loading",))
+
+
+WARRANTY = "The warranty lasts 36 months. It covers the lamp."
+SEARCH = '{"task":"answer","steps":[],"needs_knowledge":true,"queries":["warranty lamp"]}'
+
+
+def test_passages_that_the_model_finds_helpful_are_cited(tmp_path: Path) -> None:
+    documents = Documents("Fans hum loudly.", WARRANTY)
+    agent, chat = agent_of(tmp_path, SEARCH, '{"relevant":[1]}', "36 months [1].", PASS, knowledge=documents)
+    answer = agent.ask("How long is the warranty?")
+    assert answer.answer == "36 months [1]."
+    assert [(c.id, c.source, c.quote) for c in answer.citations] == [("id1", "1.md", WARRANTY)]
+    assert documents.asked == ["How long is the warranty?", "warranty lamp"]
+    assert f"[1] {WARRANTY}" in str(chat.asked[2][-1].content)
+    assert "knowledge base: dense: still loading" in answer.degraded
+
+
+def test_a_search_without_help_is_repeated_once_in_other_words(tmp_path: Path) -> None:
+    documents = Documents(WARRANTY)
+    agent, _ = agent_of(
+        tmp_path, PLAN, '{"query":"warranty"}', '{"relevant":[1]}', "36 months [1].", PASS, knowledge=documents
+    )
+    answer = agent.ask("When does protection end?")
+    assert documents.asked == ["When does protection end?", "warranty"]
+    assert [c.id for c in answer.citations] == ["id0"]
+
+
+def test_nothing_relevant_is_an_answer_and_not_a_guess(tmp_path: Path) -> None:
+    agent, chat = agent_of(tmp_path, PLAN, '{"query":"cheese"}', '{"query":"milk"}', knowledge=Documents(WARRANTY))
+    answer = agent.ask("Which wine?")
+    assert answer.answer == "The documents do not say."
+    assert answer.citations == [] and answer.review is None
+    assert "knowledge base: nothing relevant was found" in answer.degraded
+    assert len(chat.asked) == 2
+
+
+def test_a_quoting_agent_answers_with_the_sentence_that_holds_most_of_the_question(tmp_path: Path) -> None:
+    agent, _ = agent_of(tmp_path, PLAN, knowledge=Documents("Fans hum loudly.", WARRANTY), answering="quote")
+    answer = agent.ask("How long does the warranty last?")
+    assert answer.answer == "“The warranty lasts 36 months.” [1]"
+    assert [c.id for c in answer.citations] == ["id1"]
+
+
+def test_documents_are_left_alone_when_the_caller_says_so(tmp_path: Path, picture: str) -> None:
+    documents = Documents(WARRANTY)
+    agent, _ = agent_of(tmp_path, SEARCH, "no", PASS, knowledge=documents)
+    answer = agent.ask("Is it under warranty?", [picture], use_knowledge=False)
+    assert documents.asked == []
+    assert any(note.startswith("knowledge base: the plan wants it") for note in answer.degraded)
+
+
+def test_a_question_about_a_picture_searches_only_where_the_plan_wants_it(tmp_path: Path, picture: str) -> None:
+    documents = Documents(WARRANTY)
+    agent, _ = agent_of(tmp_path, PLAN, "3", PASS, knowledge=documents)
+    agent.ask("How many lamp parts?", [picture])
+    assert documents.asked == []

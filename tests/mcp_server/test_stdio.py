@@ -93,7 +93,7 @@ def test_a_question_about_a_picture_is_answered_over_stdio(circle: Path) -> None
     with serve(circle.parent) as server:
         server.initialize()
         tools = server.request("tools/list")["result"]["tools"]
-        assert [tool["name"] for tool in tools] == ["ask_image"]
+        assert [tool["name"] for tool in tools] == ["ask_image", "search_kb"]
         result = server.request(
             "tools/call",
             name="ask_image",

@@ -1,0 +1,52 @@
+"""Passages as evidence: numbered for the model, cited from its words, or quoted in its place. It asks nobody."""
+
+import re
+from collections.abc import Sequence
+
+from graph.state import Citation, Passage
+from retrieval.tokens import document_tokens, query_tokens
+
+MAX_SENTENCES = 2
+_MARK = re.compile(r"\[(\d{1,2})\]")
+# A full stop ends a sentence only before a space: v2.4.1 and 3.5 go on. Chinese ones need none.
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[。!?;])|\n+")
+
+
+def numbered(passages: Sequence[Passage]) -> str:
+    """Write the passages as the prompts have them, one a line."""
+    return "\n".join(f"[{number}] {' '.join(p.text.split())}" for number, p in enumerate(passages, 1))
+
+
+def cited(draft: str, passages: Sequence[Passage]) -> list[Citation]:
+    """Return what the draft cites as [1], in the order of its first mention; numbers of no passage are left out."""
+    numbers = dict.fromkeys(int(mark) for mark in _MARK.findall(draft))
+    return [_citation(passages[n - 1]) for n in numbers if 1 <= n <= len(passages)]
+
+
+def quoted(question: str, passages: Sequence[Passage]) -> str:
+    """Answer with the sentences that hold most of the question's words, each with its passage's number."""
+    asked = set(query_tokens(question))
+    ranked = sorted(
+        (-len(asked & set(document_tokens(sentence))), number, place, sentence)
+        for number, passage in enumerate(passages, 1)
+        for place, sentence in enumerate(sentences(passage.text))
+    )
+    most = ranked[0][0] if ranked else 0
+    best = [found for found in ranked if found[0] == most][:MAX_SENTENCES] if most else []
+    return " ".join(f"“{sentence}” [{number}]" for _, number, _, sentence in best)
+
+
+def sentences(text: str) -> list[str]:
+    """Split a passage into sentences and lines."""
+    return [" ".join(part.split()) for part in _SENTENCE_END.split(text) if part.strip()]
+
+
+def _citation(passage: Passage) -> Citation:
+    return Citation(
+        id=passage.id,
+        source=passage.source,
+        page=passage.page,
+        start=passage.start,
+        end=passage.end,
+        quote=passage.text,
+    )

@@ -1,0 +1,79 @@
+"""A search's result as the tool returns it and as text. It searches nothing."""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from graph.state import Result
+from mcp_server.results import printable
+
+if TYPE_CHECKING:
+    from retrieval.records import Found
+
+KEPT_CHARS = 8000  # of a hit; chunks are far shorter, so that twenty always stay under what clients accept
+
+
+class HitResult(Result):
+    """A passage that was found, with everything that says why."""
+
+    id: str = Field(description="Passage id")
+    source: str = Field(description="Path in the knowledge base")
+    page: int | None = Field(description="Page from 1, where the document has pages")
+    start: int = Field(description="First character in the decoded document")
+    end: int = Field(description="Character after the last")
+    text: str
+    headings: list[str] = Field(description="Where it stands, outermost first")
+    sha256: str = Field(description="Of the file when it was indexed")
+    indexed_at: float = Field(description="Seconds since 1970")
+    stale: bool = Field(description="Whether the file has changed or gone since")
+    score: float
+    dense_rank: int | None
+    dense_score: float | None
+    lexical_rank: int | None
+    lexical_score: float | None
+    rerank_score: float | None
+    also_in: list[str] = Field(description="Other files that hold the same passage")
+
+
+class SearchResult(Result):
+    """Passages of the user's documents, best first; none where nothing is relevant."""
+
+    hits: list[HitResult]
+    mode: str = Field(description="What was searched, such as dense+lexical+rerank")
+    degraded: list[str] = Field(description="What was missing or skipped")
+    threshold: float = Field(description="Relevance under which a passage is left out")
+
+
+def search_result(found: "Found") -> SearchResult:
+    """Put a search's result into the tool's form."""
+    hits = [
+        HitResult.model_validate(
+            {key: _storable(value) for key, value in asdict(hit).items()} | {"text": hit.text[:KEPT_CHARS]}
+        )
+        for hit in found.hits
+    ]
+    return SearchResult(hits=hits, mode=found.mode, degraded=list(found.degraded), threshold=found.threshold)
+
+
+def render_found(result: SearchResult) -> str:
+    """Render the whole result as text."""
+    lines = []
+    for number, hit in enumerate(result.hits, 1):
+        page = f", page {hit.page}" if hit.page is not None else ""
+        path = f" ({' > '.join(hit.headings)})" if hit.headings else ""
+        stale = ", STALE: the file has changed since" if hit.stale else ""
+        also = f", also in {', '.join(hit.also_in)}" if hit.also_in else ""
+        place = f"{hit.source}{page}, characters {hit.start} to {hit.end}{path}"
+        lines += [f"[{number}] {place}, score {hit.score:.2f}{also}{stale} ({hit.id})", hit.text, ""]
+    if not result.hits:
+        lines.append("Nothing relevant was found.")
+    lines += [f"Mode: {result.mode}", *(f"Degraded: {note}" for note in result.degraded)]
+    return "\n".join(printable(line) for line in lines)
+
+
+def _storable(value: object) -> object:
+    """File names may hold bytes of another encoding as surrogates, which JSON cannot carry."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    return list(value) if isinstance(value, tuple) else value
