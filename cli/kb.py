@@ -99,6 +99,23 @@ def _print(report: "SyncReport") -> None:
     )
 
 
+@kb.command("watch", short_help="Index, and go on with each change.")
+@click.argument("folder", required=False, type=click.Path(path_type=Path))
+@kb_options
+@verbose_option
+def watch_folder(folder: Path | None, **options: Any) -> None:
+    """Bring the index to where FOLDER is, and again after each change, until Ctrl-C."""
+    if folder is not None:
+        options["kb"] = folder
+    from retrieval.watch import watch
+
+    stop = threading.Event()
+    with open_base(options) as base:
+        click.echo(f"Watching {base.folder}; Ctrl-C ends it.", err=True)
+        _stoppable(lambda: watch(base, stop, _print, lambda error: click.echo(f"Error: {error}", err=True)), stop)
+    raise KeyboardInterrupt
+
+
 @kb.command("list", short_help="List the indexed files.")
 @click.option("--skipped", is_flag=True, help="List the files that could not be read instead, with the reason.")
 @kb_options

@@ -58,7 +58,7 @@ def filter_options(command: F) -> F:
 @contextmanager
 def open_base(options: dict[str, Any]) -> "Iterator[KnowledgeBase]":
     """Open the knowledge base that flags, environment and file name."""
-    from mcp_server.loading import NoDocuments, open_knowledge
+    from mcp_server.loading import NoDocuments, close_knowledge, open_knowledge
     from mcp_server.settings import load_settings
 
     settings = load_settings(**{key: options.get(key) for key in KB_SETTINGS})
@@ -68,5 +68,4 @@ def open_base(options: dict[str, Any]) -> "Iterator[KnowledgeBase]":
     try:
         yield base
     finally:
-        base.close()
-        open_knowledge.cache_clear()
+        close_knowledge()

@@ -7,15 +7,17 @@ from typing import Any
 from mcp.server import MCPServer
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 
-from mcp_server.loading import AgentLoader, OpenAgent, open_real_agent
+from mcp_server.keeping import Keeper
+from mcp_server.loading import AgentLoader, OpenAgent, close_knowledge, open_real_agent
 from mcp_server.middleware import StrictArguments
 from mcp_server.settings import Settings
 from mcp_server.tools import App, add_tools
 from mcp_server.versions import own_version
 
-INSTRUCTIONS = """Lorgnette looks at pictures on the user's machine with a local vision model and answers questions \
-about them. Give paths inside the allowed folders: {roots}. Pass every picture that a question is about in one call. \
-Answers name their evidence; read `degraded` before you rely on one. The first call may wait for the model to load."""
+INSTRUCTIONS = """Lorgnette looks at pictures on the user's machine with a local vision model, answers questions \
+about them, and searches the user's documents. Give paths inside the allowed folders: {roots}. Pass every picture that \
+a question is about in one call. Answers name their evidence; read `degraded` before you rely on one. The first call \
+may wait for the model to load."""
 
 
 def build_server(
@@ -33,7 +35,13 @@ def build_server(
     @asynccontextmanager
     async def lifespan(_: MCPServer[App]) -> AsyncIterator[App]:
         loader.start()
-        yield App(settings, loader, heartbeat_s)
+        keeper = Keeper(settings, loader.wait_for_handshake)
+        keeper.start()
+        try:
+            yield App(settings, loader, heartbeat_s)
+        finally:
+            keeper.stop()
+            close_knowledge()
 
     async def let_handshake_pass(ctx: ServerRequestContext[Any], call_next: CallNext) -> HandlerResult:
         result = await call_next(ctx)

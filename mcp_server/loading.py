@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -65,15 +64,28 @@ class NoDocuments(LorgnetteError):
         super().__init__(f"There is no folder {str(folder)!r}; name the folder of your documents with --kb DIR.")
 
 
-@lru_cache(maxsize=1)
+_opening = threading.Lock()
+_opened: dict[Settings, "KnowledgeBase"] = {}  # one in a process: a second would have to ask the first
+
+
 def open_knowledge(settings: Settings) -> "KnowledgeBase | None":
     """Open the knowledge base that the settings name, once in a process; none where there is no such folder."""
     if not settings.kb.is_dir():
         return None
     from retrieval.base import KnowledgeBase
 
-    key = settings.api_key.get_secret_value() if settings.api_key else None
-    return KnowledgeBase(settings, data_home(), api_key=key)
+    with _opening:
+        if settings not in _opened:
+            key = settings.api_key.get_secret_value() if settings.api_key else None
+            _opened[settings] = KnowledgeBase(settings, data_home(), api_key=key)
+        return _opened[settings]
+
+
+def close_knowledge() -> None:
+    """Close what `open_knowledge` opened; another process may then own the indexes."""
+    with _opening:
+        while _opened:
+            _opened.popitem()[1].close()
 
 
 class StillLoading(LorgnetteError):
@@ -101,6 +113,10 @@ class AgentLoader:
         """Tell that the client has what it needed first."""
         self._handshake_done.set()
 
+    def wait_for_handshake(self) -> None:
+        """Wait until the client has what it needed first, a second at most; to be called on another thread."""
+        self._handshake_done.wait(HANDSHAKE_S)
+
     def describe(self) -> str:
         """Say how far the loading is."""
         return f"loading {self._settings.model}: {self._phase} {self._share:.0%}"
@@ -127,7 +143,7 @@ class AgentLoader:
         return self._opening
 
     def _load(self, opening: "Future[Asks]") -> None:
-        self._handshake_done.wait(HANDSHAKE_S)
+        self.wait_for_handshake()
         try:
             opening.set_result(self._open(self._settings, self._progress))
         except BaseException as error:  # a thread's edge: whoever waits must hear of it, whatever it is

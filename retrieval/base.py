@@ -68,6 +68,8 @@ class KnowledgeBase:
         self._recipe = open_recipe(settings)
         self._lock = FileLock(self.place / "owner.lock")
         self._electing = threading.Lock()
+        self._loading = threading.Lock()
+        self._embedder: Embedder | None = None
         self._owned: _Owned | None = None
 
     def sync(self, progress: Progress | None = None, cancel: threading.Event | None = None) -> SyncReport:
@@ -128,10 +130,13 @@ class KnowledgeBase:
         self.catalogue.close()
 
     def _open_embedder(self) -> tuple[Embedder | None, str | None]:
-        try:
-            return open_embedder(self._settings.embedder, api_key=self._api_key), None
-        except RetrievalError as error:
-            return None, str(error)
+        """Return the embedder, loaded once, or why there is none; what failed is tried again the next time."""
+        with self._loading:
+            try:
+                self._embedder = self._embedder or open_embedder(self._settings.embedder, api_key=self._api_key)
+            except RetrievalError as error:
+                return None, str(error)
+            return self._embedder, None
 
     def _answered(self, asked: bytes, timeout_s: float) -> bytes:
         """Answer as the owner, or have the owner answer; whoever asks when there is none becomes the owner."""

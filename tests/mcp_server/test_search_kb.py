@@ -1,0 +1,61 @@
+"""search_kb over the in-memory client: a real knowledge base that searches words alone."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mcp import Client
+
+from mcp_server.app import build_server
+from mcp_server.settings import Settings
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.setenv("LORGNETTE_HOME", str(tmp_path / "home"))
+    (tmp_path / "kb").mkdir()
+    (tmp_path / "kb" / "lamp.md").write_text("# Lamp\nThe lamp raises ERR_42 when the fan stands still.\n", "utf-8")
+    return Settings(kb=tmp_path / "kb", embedder="no-such-model", reranker="none", roots=(tmp_path,))
+
+
+def never(*_: Any) -> Callable[..., Any]:
+    raise ValueError("this test has no vision model")
+
+
+async def found(client: Any, **arguments: Any) -> Any:
+    """Search until the sync that begins with the server has come so far; it is the server's own promise."""
+    for _ in range(600):
+        result = await client.call_tool("search_kb", arguments)
+        if result.is_error or result.structured_content["hits"]:
+            break
+    return result
+
+
+async def test_documents_are_indexed_by_the_server_itself_and_cited(settings: Settings) -> None:
+    async with Client(build_server(settings, never)) as client:
+        result = await found(client, query="What is ERR_42?")
+    (hit,) = result.structured_content["hits"]
+    assert (hit["source"], hit["page"], hit["stale"]) == ("lamp.md", None, False)
+    assert hit["text"] == (settings.kb / "lamp.md").read_text("utf-8")[hit["start"] : hit["end"]]
+    assert "lamp.md, characters 0 to" in result.content[0].text and "ERR_42" in result.content[0].text
+    assert result.structured_content["mode"] == "lexical"
+    assert "only words were searched" in json.dumps(result.structured_content["degraded"])
+
+
+async def test_a_new_file_is_found_without_a_word_from_the_user(settings: Settings) -> None:
+    async with Client(build_server(settings, never)) as client:
+        await found(client, query="What is ERR_42?")
+        (settings.kb / "new.txt").write_text("The grey wheel is blocked, says ERR_77.", "utf-8")
+        result = await found(client, query="ERR_77")
+    assert [hit["source"] for hit in result.structured_content["hits"]] == ["new.txt"]
+
+
+async def test_a_missing_folder_is_an_error_that_names_the_flag(settings: Settings, tmp_path: Path) -> None:
+    nowhere = settings.model_copy(update={"kb": tmp_path / "nowhere"})
+    async with Client(build_server(nowhere, never)) as client:
+        result = await client.call_tool("search_kb", {"query": "ERR_42"})
+    assert result.is_error and "--kb DIR" in result.content[0].text
