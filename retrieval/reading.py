@@ -39,13 +39,18 @@ def conditions_of(wanted: Filter) -> tuple[list[str], list[object]]:
     for condition, value in (
         ("source_matches(?, path)", None if wanted.source is None else wanted.source.encode("utf-8", "surrogatepass")),
         ("media_type = ?", wanted.media_type),
-        ("mtime_ns >= ?", None if wanted.after is None else round(wanted.after * 1e9)),
-        ("mtime_ns < ?", None if wanted.before is None else round(wanted.before * 1e9)),
+        ("mtime_ns >= ?", _nanoseconds(wanted.after)),
+        ("mtime_ns < ?", _nanoseconds(wanted.before)),
     ):
         if value is not None:
             conditions.append(condition)
             values.append(value)
     return conditions, values
+
+
+def _nanoseconds(seconds: float | None) -> int | None:
+    """Return a time as files have it; SQLite's integers end in the year 2262."""
+    return None if seconds is None else max(-(2**63), min(2**63 - 1, round(seconds * 1e9)))
 
 
 def file_row(columns: Sequence[object]) -> FileRow:

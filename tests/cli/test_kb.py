@@ -1,0 +1,88 @@
+"""The commands about documents, with real files and indexes; words alone are searched."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def words_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LORGNETTE_EMBEDDER", "no-such-model")
+    monkeypatch.setenv("LORGNETTE_RERANKER", "none")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "knowledge_base"  # the setting's default
+    folder.mkdir()
+    (folder / "lamp.md").write_text("# Lamp\nThe lamp raises ERR_42 when the fan stands still.\n", "utf-8")
+    (folder / "empty.txt").touch()
+    return folder
+
+
+def test_a_folder_is_synced_searched_and_verified(lorgnette: Any, folder: Path) -> None:
+    synced = lorgnette("kb", "sync")
+    assert synced.exit_code == 0
+    assert synced.stdout.splitlines()[-1].startswith("1 added, 0 updated, 0 renamed, 0 removed, 0 unchanged, 1 skipped")
+    assert any(line.startswith("Skipped: empty.txt: ") for line in synced.stdout.splitlines())
+    searched = lorgnette("search", "What does ERR_42 mean?")
+    assert searched.stdout.splitlines()[0].startswith("[1] lamp.md, characters 0 to 56 (Lamp), score ")
+    assert "ERR_42 when the fan" in searched.stdout
+    verified = lorgnette("kb", "verify", "ERR_42")
+    assert verified.exit_code == 0 and verified.stdout.startswith("exact    lamp.md, characters 0 to 56")
+
+
+def test_json_is_one_document(lorgnette: Any, folder: Path) -> None:
+    lorgnette("kb", "sync")
+    found = json.loads(lorgnette("search", "ERR_42", "--json").stdout)
+    assert [hit["source"] for hit in found["hits"]] == ["lamp.md"]
+    assert json.loads(lorgnette("kb", "sync", "--json").stdout)["unchanged"] == 1
+    assert [row["source"] for row in json.loads(lorgnette("kb", "list", "--json").stdout)] == ["lamp.md"]
+
+
+def test_what_was_skipped_is_listed_with_the_reason(lorgnette: Any, folder: Path) -> None:
+    lorgnette("kb", "sync", str(folder))
+    assert lorgnette("kb", "list").stdout.splitlines() == ["lamp.md  markdown  utf-8 (100%)"]
+    (line,) = lorgnette("kb", "list", "--skipped").stdout.splitlines()
+    assert line.startswith("empty.txt  no words to index")
+
+
+def test_the_filters_narrow_a_search(lorgnette: Any, folder: Path) -> None:
+    lorgnette("kb", "sync")
+    assert lorgnette("search", "ERR_42", "--type", "pdf").stdout.startswith("Nothing relevant was found.")
+    assert lorgnette("search", "ERR_42", "--after", "2999-01-01").stdout.startswith("Nothing relevant was found.")
+    assert lorgnette("search", "ERR_42", "--source", "*.md", "--before", "2999-01-01").stdout.startswith("[1] lamp.md")
+
+
+def test_a_removed_file_is_not_found_until_the_next_sync(lorgnette: Any, folder: Path) -> None:
+    lorgnette("kb", "sync")
+    assert lorgnette("kb", "remove", "lamp.md").stdout == "1 removed\n"
+    assert lorgnette("search", "ERR_42").stdout.startswith("Nothing relevant was found.")
+    assert lorgnette("kb", "remove", "lamp.md").exit_code == 1
+    lorgnette("kb", "sync")
+    assert lorgnette("search", "ERR_42").stdout.startswith("[1] lamp.md")
+
+
+def test_the_doctor_finds_indexes_sound(lorgnette: Any, folder: Path) -> None:
+    lorgnette("kb", "sync")
+    result = lorgnette("kb", "doctor")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines() == [
+        "catalogue  1 files, 1 skipped, 1 passages",
+        "lexical    1 of 1 passages, sound",
+    ]
+
+
+def test_a_search_before_the_first_sync_says_what_to_run(lorgnette: Any, folder: Path) -> None:
+    result = lorgnette("search", "ERR_42")
+    assert result.exit_code == 0
+    assert f"run: lorgnette kb sync {folder}" in result.stderr
+
+
+def test_a_missing_folder_is_one_line(lorgnette: Any, tmp_path: Path) -> None:
+    for command in (("search", "x"), ("kb", "sync", str(tmp_path / "nowhere"))):
+        result = lorgnette(*command)
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert result.stderr.startswith("Error: There is no folder ") and result.stderr.count("\n") == 1
