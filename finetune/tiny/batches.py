@@ -14,8 +14,8 @@ from finetune.tiny.collate import Batch, Collator
 if TYPE_CHECKING:
     from transformers import Qwen2Tokenizer
 
-ROWS, MAX_TOKENS = 32, 250
-EASY_MAX_TOKENS = 170  # shorter rows make room for more pictures, of which the tower learns
+ROWS, MAX_TOKENS = 32, 270
+EASY_MAX_TOKENS = 190  # shorter rows make room for more pictures, of which the tower learns
 COMPARE_ROWS, READING_ROWS = 1, 6
 # Over these the pictures grow from few plain shapes to all, and the reading from one passage to `MAX_PASSAGES`:
 # from the full world at once the tower stayed blind for 600 steps.
