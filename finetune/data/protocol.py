@@ -75,7 +75,9 @@ def feedback_of(turn: Turn) -> str:
     return turn.answer[:200]
 
 
-def scene_conversation(rng: Random, width: int, height: int, ease: float = 0.0) -> Conversation:
+def scene_conversation(
+    rng: Random, width: int, height: int, ease: float = 0.0, *, seeing: bool = False, chars: int = TURN_CHARS
+) -> Conversation:
     """Draw a picture and talk about it until the turns are long enough.
 
     Args:
@@ -83,17 +85,21 @@ def scene_conversation(rng: Random, width: int, height: int, ease: float = 0.0) 
         width: Of what the model will see, in pixels; the picture is drawn at 1 to 3 times this.
         height: Likewise.
         ease: 1 for few plain shapes and many captions, 0 for the whole world.
+        seeing: Only questions that a glance answers, and nothing of the agent's protocol.
+        chars: About how long the talk is.
     """
     scale = rng.choice((1.0, 1.0, rng.uniform(1, 3)))
     few = rng.randint(1, 3) if rng.random() < ease else None
-    word = rng.random() < 0.12 * (1 - ease)
+    word = not seeing and rng.random() < 0.12 * (1 - ease)
     # A thing inside one visual token is learned first: anywhere from the start, the tower stays blind for long.
     cell = CELL * scale if not word and rng.random() < ease else None
     scene = sample_scene(rng, round(width * scale), round(height * scale), things=few, word=word, cell=cell)
     turns: list[Turn] = []
-    while sum(len(t.text) + len(t.answer) for t in turns) < TURN_CHARS:
-        question = ask(rng, scene, ease)
-        if rng.random() < 0.04 * (1 - ease):
+    while sum(len(t.text) + len(t.answer) for t in turns) < chars:
+        question = ask(rng, scene, ease, seeing=seeing)
+        if seeing:
+            turns.append(Turn(question.kind, prompts.ANSWER.format(question=question.text), question.answer))
+        elif rng.random() < 0.04 * (1 - ease):
             turns.append(plan_turn(question.text, question.kind, question.step))
         elif rng.random() < 0.02:  # a document may be asked for beside a picture too
             turns.append(plan_reading_turn(rng, sample_facts(rng, 1)[0]))

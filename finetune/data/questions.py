@@ -1,7 +1,7 @@
 """Questions about a drawn scene, with their exact answers. It knows nothing of prompts or models."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -126,8 +126,17 @@ def _names(options: list[str]) -> str:
     return unique[0] if len(unique) == 1 else f"{', '.join(unique[:-1])} and {unique[-1]}"
 
 
+def _asked_about(rng: Random, present: Sequence[str], every: Sequence[str]) -> str:
+    """Choose what a question presupposes: mostly something that is there once, as people speak of "the star"."""
+    once = [word for word in present if present.count(word) == 1]
+    chance = rng.random()
+    if once and chance < 0.75:
+        return rng.choice(once)
+    return rng.choice(present if present and chance < 0.93 else every)
+
+
 def _color(rng: Random, scene: Scene) -> Question:
-    shape = rng.choice(scene.things).shape if scene.things and rng.random() < 0.93 else rng.choice(SHAPES)
+    shape = _asked_about(rng, [t.shape for t in scene.things], SHAPES)
     found = [t.color for t in scene.things if t.shape == shape]
     answer = _names(found) if found else f"There is no {shape}."
     wrong = _other(rng, list(COLORS), *found)
@@ -135,7 +144,7 @@ def _color(rng: Random, scene: Scene) -> Question:
 
 
 def _shape(rng: Random, scene: Scene) -> Question:
-    color = rng.choice(scene.things).color if scene.things and rng.random() < 0.93 else rng.choice(list(COLORS))
+    color = _asked_about(rng, [t.color for t in scene.things], list(COLORS))
     found = [t.shape for t in scene.things if t.color == color]
     answer = _names(found) if found else f"There is no {color} object."
     wrong = _other(rng, SHAPES, *found) if len(set(found)) < len(SHAPES) else "none"
@@ -251,20 +260,23 @@ ASKERS: dict[Callable[[Random, Scene], Question | None], float] = {
 }  # fmt: skip
 
 
-def ask(rng: Random, scene: Scene, ease: float = 0.0) -> Question:
+def ask(rng: Random, scene: Scene, ease: float = 0.0, *, seeing: bool = False) -> Question:
     """Draw a question about the scene; sometimes without its capital or its question mark, as people type.
 
     With `ease` above 0 captions are asked for more often, because they name everything and so teach to see, and
-    boxes more seldom, because their digits are noise as long as nothing is seen.
+    boxes more seldom, because their digits are noise as long as nothing is seen. With `seeing` only what can be seen at
+    a glance is asked for: no boxes, no words, nothing that cannot be told.
     """
     weights = {**ASKERS, _locate: ASKERS[_locate] * (1 - ease)}
+    if seeing:
+        weights |= {_locate: 0, _unknown: 0}
     question = None
     while question is None:
         if rng.random() < 0.35 * ease:
             question = _caption(rng, scene)
             break
         asker = rng.choices(list(weights), list(weights.values()))[0]
-        if scene.word is not None and rng.random() < 0.4:
+        if not seeing and scene.word is not None and rng.random() < 0.4:
             asker = _word
         question = asker(rng, scene)
     return Question(question.kind, casual(rng, question.text), question.answer, question.wrong, question.step)
