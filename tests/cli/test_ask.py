@@ -144,7 +144,9 @@ def test_bad_usage_is_exit_code_2(arguments: tuple[str, ...], lorgnette: Any) ->
 
 
 SCRIPT = """
+import signal
 import sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it, and so their children
 from cli.edge import Run, leave
 from cli.main import app
 from graph.state import Event

@@ -38,7 +38,6 @@ def test_json_is_one_document_of_the_published_schema_with_a_true_answer() -> No
 @pytest.mark.parametrize(
     ("question", "answer"),
     [
-        ("What color is the star?", "yellow"),
         ("What shape is the green object?", "triangle"),
         ("Is there a blue square?", "yes"),
         ("Is there a black ring?", "no"),

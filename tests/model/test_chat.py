@@ -139,7 +139,7 @@ def test_a_deadline_ends_the_answer_with_what_there_is(chat: ChatQwen3VL, monkey
             return self.ticks
 
     monkeypatch.setattr("model.call.time", Clock())  # looked at a dozen times a token
-    answer = chat.invoke("Say it.", max_new_tokens=500, temperature=2.0, seed=1, deadline=60)
+    answer = chat.invoke("Say it.", max_new_tokens=500, temperature=100.0, seed=1, deadline=60)
     assert answer.response_metadata["finish_reason"] == "deadline"
     assert answer.usage_metadata is not None
     assert 0 < answer.usage_metadata["output_tokens"] < 60
