@@ -37,7 +37,15 @@ def watch(
     from watchfiles import watch as changes
 
     on_report(base.sync(progress, stop))
-    for _ in changes(base.folder, stop_event=stop, step=QUIET_MS, debounce=LATEST_MS, raise_interrupt=False):
+    # What changed after that sync and before the watching began is found by one more, at the first sign of life.
+    behind = True
+    for changed in changes(
+        base.folder, stop_event=stop, step=QUIET_MS, debounce=LATEST_MS, rust_timeout=QUIET_MS, yield_on_timeout=True,
+        raise_interrupt=False,
+    ):  # fmt: skip
+        if not (changed or behind) or stop.is_set():
+            continue
+        behind = False
         try:
             on_report(base.sync(progress, stop))
         except RetrievalError as error:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from mcp import Client
 
@@ -27,12 +28,13 @@ def never(*_: Any) -> Callable[..., Any]:
 
 
 async def found(client: Any, **arguments: Any) -> Any:
-    """Search until the sync that begins with the server has come so far; it is the server's own promise."""
-    for _ in range(600):
-        result = await client.call_tool("search_kb", arguments)
-        if result.is_error or result.structured_content["hits"]:
-            break
-    return result
+    """Search until the server has seen the file by itself, which is what it promises."""
+    with anyio.fail_after(60):
+        while True:
+            result = await client.call_tool("search_kb", arguments)
+            if result.is_error or result.structured_content["hits"]:
+                return result
+            await anyio.sleep(0.05)
 
 
 async def test_documents_are_indexed_by_the_server_itself_and_cited(settings: Settings) -> None:
