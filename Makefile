@@ -50,6 +50,7 @@ benchmarks: $(VENV)/installed-dev ## every figure of the docs, measured again (a
 	$(BIN)/python -m benchmarks.ask
 	$(BIN)/python -m benchmarks.scenes
 	$(BIN)/python -m benchmarks.real_shapes
+	$(BIN)/python -m benchmarks.report
 
 inspector: $(VENV)/installed-dev ## call ask_image with the official MCP Inspector (fetches Node by itself)
 	sh tests/inspector.sh $(BIN)

@@ -2,6 +2,8 @@
 
 import json
 import platform
+import re
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 RESULTS = Path(__file__).parent / "results"
+PAGE = Path(__file__).parents[1] / "docs" / "measurements.md"
 
 
 def machine() -> dict[str, Any]:
@@ -39,3 +42,34 @@ def publish(name: str, title: str, rows: Sequence[Mapping[str, Any]], **more: An
     RESULTS.mkdir(exist_ok=True)
     document = {"title": title, "machine": machine(), **more, "rows": list(rows)}
     (RESULTS / f"{name}.json").write_text(json.dumps(document, indent=1) + "\n", "utf-8")
+
+
+def tables(page: str) -> str:
+    """Return the page with every table between `<!-- NAME -->` and `<!-- end -->` as results/NAME.json has it."""
+
+    def fill(found: re.Match[str]) -> str:
+        document = json.loads((RESULTS / f"{found[1]}.json").read_text("utf-8"))
+        rows = document["rows"]
+        lines = [list(rows[0]), ["---"] * len(rows[0]), *([_shown(v) for v in row.values()] for row in rows)]
+        body = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        return f"<!-- {found[1]} -->\n{document['title']}\n\n{body}\n<!-- end -->"
+
+    return re.sub(r"<!-- (\w+) -->\n.*?<!-- end -->", fill, page, flags=re.DOTALL)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.3g}" if value < 100 else f"{value:.0f}"
+    return "" if value is None else str(value)
+
+
+def main() -> None:
+    """Bring the tables of docs/measurements.md to where the results are; with --check only say whether they are."""
+    page = PAGE.read_text("utf-8")
+    if "--check" in sys.argv[1:]:
+        sys.exit(0 if tables(page) == page else f"{PAGE.name} is not what the results say; run benchmarks.report")
+    PAGE.write_text(tables(page), "utf-8")
+
+
+if __name__ == "__main__":
+    main()
