@@ -32,7 +32,7 @@ CAPTION = "Describe the picture."
 class Long(BaseModel):
     """Keeps the model writing: a call with it lasts as long as a test wants."""
 
-    text: Annotated[str, Field(min_length=400, max_length=400)]
+    text: Annotated[str, Field(min_length=2000, max_length=2000)]
 
 
 def question(picture: Picture, text: str = CAPTION) -> list[HumanMessage]:
@@ -47,7 +47,7 @@ def count_steps(loaded: Loaded) -> tuple[list[None], Any]:
 @pytest.fixture
 def busy(chat: ChatQwen3VL) -> Iterator[Any]:
     """A stream that is being written, and goes on until it is closed."""
-    stream = chat.stream("Write.", output_schema=Long, max_new_tokens=1000)
+    stream = chat.stream("Write.", output_schema=Long, max_new_tokens=3000)
     next(stream)
     yield stream
     stream.close()
@@ -183,7 +183,7 @@ def test_a_call_that_was_cancelled_before_never_reaches_the_model(chat: ChatQwen
 def test_cancel_during_a_stream_raises_and_frees_the_model(chat: ChatQwen3VL) -> None:
     cancel = threading.Event()
     with pytest.raises(Cancelled):
-        for _ in chat.stream("Write.", output_schema=Long, max_new_tokens=1000, cancel=cancel):
+        for _ in chat.stream("Write.", output_schema=Long, max_new_tokens=3000, cancel=cancel):
             cancel.set()
     assert chat.invoke("Say it.").content
 
@@ -227,7 +227,7 @@ def test_a_waiting_question_whose_time_is_up_gives_an_empty_answer(chat: ChatQwe
 
 def test_a_full_queue_is_busy_at_once(loaded: Loaded) -> None:
     chat = ChatQwen3VL(loaded=loaded, queue_size=1)
-    busy = chat.stream("Write.", output_schema=Long, max_new_tokens=1000)
+    busy = chat.stream("Write.", output_schema=Long, max_new_tokens=3000)
     next(busy)
     cancel = threading.Event()
     thread, _ = in_background(lambda: chat.invoke("Say it.", cancel=cancel))
@@ -267,10 +267,10 @@ def test_cancelling_an_async_task_frees_the_model_and_leaves_the_callers_event_a
 
     async def ask() -> None:
         async def consume() -> None:
-            async for _ in chat.astream("Write.", output_schema=Long, max_new_tokens=1000, cancel=cancel):
+            async for _ in chat.astream("Write.", output_schema=Long, max_new_tokens=3000, cancel=cancel):
                 pass
 
-        long = chat.ainvoke("Write.", output_schema=Long, max_new_tokens=1000, cancel=cancel)
+        long = chat.ainvoke("Write.", output_schema=Long, max_new_tokens=3000, cancel=cancel)
         if streamed:
             long.close()
             task = asyncio.create_task(consume())
