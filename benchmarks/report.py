@@ -37,7 +37,7 @@ def publish(name: str, title: str, rows: Sequence[Mapping[str, Any]], **more: An
     for column in rows[0]:
         table.add_column(str(column), justify="left" if column == next(iter(rows[0])) else "right")
     for row in rows:
-        table.add_row(*("" if v is None else f"{v:.3g}" if isinstance(v, float) else str(v) for v in row.values()))
+        table.add_row(*map(_shown, row.values()))
     Console().print(table)
     RESULTS.mkdir(exist_ok=True)
     document = {"title": title, "machine": machine(), **more, "rows": list(rows)}

@@ -128,7 +128,9 @@ def _check_home() -> Check:
 
 
 def _check_model(settings: "Settings") -> Check:
-    if settings.model.startswith(("http://", "https://")):
+    from model.open import is_remote
+
+    if is_remote(settings.model):
         return _check_remote(settings)
     from model.checkpoint import read_checkpoint
     from model.errors import ModelError

@@ -69,7 +69,7 @@ def sync(folder: Path | None, as_json: bool, **options: Any) -> None:
 
 def _stoppable(work: Any, cancel: threading.Event) -> Any:
     """Run the work on a thread, so that Ctrl-C ends it between two files and not within one."""
-    from concurrent.futures import ThreadPoolExecutor, TimeoutError, wait
+    from concurrent.futures import ThreadPoolExecutor, wait
 
     with ThreadPoolExecutor(1) as pool:
         future = pool.submit(work)
@@ -81,8 +81,6 @@ def _stoppable(work: Any, cancel: threading.Event) -> Any:
                     raise
                 cancel.set()
                 click.echo("Stopping after the file at hand …", err=True)
-            except TimeoutError:
-                continue
         return future.result()
 
 

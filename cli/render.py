@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING
 import click
 
 from graph.state import Answer, Event
-from mcp_server.results import printable, render_evidence
+from mcp_server.results import DOING, printable, render_evidence
 
 if TYPE_CHECKING:
     from rich.status import Status
-
-DOING = {"planner": "Planning", "retriever": "Searching", "responder": "Answering", "reviewer": "Checking"}
 
 
 class StatusLine:
@@ -66,7 +64,7 @@ class Transcript:
             self._draft += "\n"
         if event.kind == "start":
             self._reviewed = self._reviewed or event.node == "reviewer"
-            self._line.say(DOING.get(event.node, event.node) + " …")
+            self._line.say(DOING.get(event.node, event.node).capitalize() + " …")
             if event.node != "reviewer":
                 self._draft = ""
 

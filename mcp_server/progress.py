@@ -15,10 +15,10 @@ import anyio
 from mcp.server.mcpserver import Context
 
 from graph.state import Event
+from mcp_server.results import DOING
 
 T = TypeVar("T")
 
-DOING = {"planner": "planning", "retriever": "searching", "responder": "answering", "reviewer": "checking"}
 SMALLEST_STEP_S = 0.001
 
 

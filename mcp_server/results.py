@@ -11,6 +11,8 @@ from graph.state import Answer, Citation, Result
 
 R = TypeVar("R", bound=Result)
 
+# What each node does, for progress lines.
+DOING = {"planner": "planning", "retriever": "searching", "responder": "answering", "reviewer": "checking"}
 MAX_RESULT_BYTES = 900_000  # some clients refuse a result above 1 MB; both channels count
 KEPT_QUOTE_CHARS = 300
 KEPT_PLACES = 200

@@ -25,7 +25,6 @@ from retrieval.recipe import open_recipe
 from retrieval.records import Filter, Found
 from retrieval.requests import (
     failure,
-    filter_of,
     findings_from_bytes,
     findings_to_bytes,
     found_from_bytes,
@@ -106,7 +105,7 @@ class KnowledgeBase:
     @property
     def is_empty(self) -> bool:
         """Whether nothing is indexed."""
-        return self.catalogue.counts().chunks == 0
+        return self.catalogue.is_empty
 
     def compare(self) -> list[Finding]:
         """Compare the indexes with the catalogue."""
@@ -181,9 +180,7 @@ class _Owned:
             match read["operation"]:
                 case "search":
                     self._warm.wait(read["wait_s"])
-                    return found_to_bytes(
-                        self._searcher.search(read["query"], read["top_k"], filter_of(read["filter"]))
-                    )
+                    return found_to_bytes(self._searcher.search(read["query"], read["top_k"], Filter(**read["filter"])))
                 case "rebuild":
                     self._warm.wait(ELECTION_S)
                     self._projections.rebuild()

@@ -262,6 +262,12 @@ class Catalogue:
             ).fetchall()
         return [Passage(c[0], c[-2], tuple(json.loads(c[-1])), occurrence(c)) for c in found]
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no chunk; unlike `counts` it costs the same at any size."""
+        with self._database.read() as db:
+            return db.execute("SELECT 1 FROM chunks LIMIT 1").fetchone() is None
+
     def counts(self) -> Counts:
         """Count everything."""
         with self._database.read() as db:

@@ -7,10 +7,10 @@ benchmarks/retrieval_quality.py. So each side has a weight, 0 to 1: the dense on
 from `lexical_weight`.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from retrieval.lexical import worths
 from retrieval.settings import Fusion
 from retrieval.tokens import query_tokens, script_counts, script_of
 
@@ -97,8 +97,8 @@ def lexical_weight(query: str, frequencies: Mapping[str, int], count: int) -> fl
     commonest = max((n for token, n in frequencies.items() if script_of(token[0]) == main), default=0)
     if commonest >= COMMON * count:
         return 1.0
-    idf = {token: math.log((count + 1) / (frequencies.get(token, 0) + 0.5)) for token in tokens}
-    return sum(worth for token, worth in idf.items() if frequencies.get(token)) / sum(idf.values())
+    worth = worths(tokens, frequencies, count)
+    return sum(value for token, value in worth.items() if frequencies.get(token)) / sum(worth.values())
 
 
 def _stretched(ranking: Ranking) -> dict[int, float]:

@@ -11,7 +11,7 @@ import json
 import math
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -225,6 +225,22 @@ def _check_sum(folder: Path, file: Path) -> None:
         raise ProjectionDamaged(folder, f"{file.name} is not what was written")
 
 
+def idf(frequency: int, count: int) -> float:
+    """Return what a word is worth that stands in `frequency` of `count` passages; never negative."""
+    return math.log((count + 1) / (frequency + 0.5))
+
+
+def worths(tokens: Iterable[str], frequencies: Mapping[str, int], count: int) -> dict[str, float]:
+    """Return the idf of a question's tokens.
+
+    Args:
+        tokens: Of the question.
+        frequencies: In how many passages each of them stands.
+        count: How many passages there are.
+    """
+    return {token: idf(frequencies.get(token, 0), count) for token in tokens}
+
+
 class Bm25Index:
     """A lexical index in memory, scored exactly: for small folders, and to judge the other by."""
 
@@ -294,6 +310,6 @@ def _okapi(corpus: list[list[str]]) -> "BM25Okapi | None":
     class Okapi(BM25Okapi):
         # Its own idf goes below zero for words in more than half of the passages, and is then patched with an average.
         def _calc_idf(self, nd: dict[str, int]) -> None:
-            self.idf = {word: math.log((self.corpus_size + 1) / (count + 0.5)) for word, count in nd.items()}
+            self.idf = {word: idf(count, self.corpus_size) for word, count in nd.items()}
 
     return Okapi(corpus, k1=1.2, b=0.75)

@@ -6,7 +6,7 @@ It repairs without embedding: a projection that is damaged, foreign or too far b
 import hashlib
 import shutil
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,6 +53,8 @@ class Projections:
         self._embedder: tuple[str, int] | None = None
         self._dense: ChromaIndex | None = None
         self._lexical = self._open_lexical()
+        self.without_vector = 0
+        """Passages that the dense index lacks because nobody has embedded them."""
 
     @property
     def lexical(self) -> TantivyIndex:
@@ -72,6 +74,7 @@ class Projections:
                     self._dense.close()
                 self._embedder = (fingerprint, dimension)
                 self._dense = self._open_dense()
+                self.without_vector = len(self._catalogue.chunks_without_vector(fingerprint))
 
     def catch_up(self) -> None:
         """Bring both to the catalogue's generation; costs one small query where nothing has changed."""
@@ -134,7 +137,7 @@ class Projections:
     def _renew_lexical(self) -> None:
         self._lexical.close()
         shutil.rmtree(self._folder / "lexical")
-        self._lexical = TantivyIndex(self._folder / "lexical")
+        self._lexical = self._open_lexical()
 
     def _renew_dense(self) -> None:
         assert self._dense is not None and self._embedder is not None, "there is one to renew"
@@ -142,15 +145,19 @@ class Projections:
         shutil.rmtree(self._dense_folder(self._embedder[0]))
         self._dense = self._open_dense()
 
-    def _bring_lexical(self) -> None:
-        changes = self._catalogue.changes_since(self._lexical.generation)
+    def _bring(self, generation: int, renew: Callable[[], None], apply: Callable[[Changes], None]) -> None:
+        """Apply what is newer than `generation`, and begin anew where that is not possible."""
+        changes = self._catalogue.changes_since(generation)
         if changes.rebuild:
-            self._renew_lexical()
+            renew()
         try:
-            self._apply_lexical(changes)
+            apply(changes)
         except ProjectionDamaged:
-            self._renew_lexical()
-            self._apply_lexical(self._catalogue.changes_since(0))
+            renew()
+            apply(self._catalogue.changes_since(0))
+
+    def _bring_lexical(self) -> None:
+        self._bring(self._lexical.generation, self._renew_lexical, self._apply_lexical)
 
     def _apply_lexical(self, changes: Changes) -> None:
         self._lexical.remove(changes.removed.tolist())
@@ -161,15 +168,9 @@ class Projections:
         self._lexical.commit(changes.generation)
 
     def _bring_dense(self) -> None:
-        assert self._dense is not None, "there is one to bring forward"
-        changes = self._catalogue.changes_since(self._dense.generation)
-        if changes.rebuild:
-            self._renew_dense()
-        try:
-            self._apply_dense(changes)
-        except ProjectionDamaged:
-            self._renew_dense()
-            self._apply_dense(self._catalogue.changes_since(0))
+        assert self._dense is not None and self._embedder is not None, "there is one to bring forward"
+        self._bring(self._dense.generation, self._renew_dense, self._apply_dense)
+        self.without_vector = len(self._catalogue.chunks_without_vector(self._embedder[0]))
 
     def _apply_dense(self, changes: Changes) -> None:
         assert self._dense is not None and self._embedder is not None, "there is one to bring forward"

@@ -39,8 +39,8 @@ def conditions_of(wanted: Filter) -> tuple[list[str], list[object]]:
     for condition, value in (
         ("source_matches(?, path)", None if wanted.source is None else wanted.source.encode("utf-8", "surrogatepass")),
         ("media_type = ?", wanted.media_type),
-        ("mtime_ns >= ?", _nanoseconds(wanted.after)),
-        ("mtime_ns < ?", _nanoseconds(wanted.before)),
+        ("mtime_ns >= ?", nanoseconds(wanted.after)),
+        ("mtime_ns < ?", nanoseconds(wanted.before)),
     ):
         if value is not None:
             conditions.append(condition)
@@ -48,7 +48,7 @@ def conditions_of(wanted: Filter) -> tuple[list[str], list[object]]:
     return conditions, values
 
 
-def _nanoseconds(seconds: float | None) -> int | None:
+def nanoseconds(seconds: float | None) -> int | None:
     """Return a time as files have it; SQLite's integers end in the year 2262."""
     return None if seconds is None else max(-(2**63), min(2**63 - 1, round(seconds * 1e9)))
 

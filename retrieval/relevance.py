@@ -7,7 +7,7 @@ share of the question's words that the passage holds, weighted by how rare they 
 import math
 from collections.abc import Mapping
 
-from retrieval.tokens import document_tokens, query_tokens
+from retrieval.tokens import document_tokens
 
 # A logistic curve over both measures, and over coverage alone. The constants were set by hand, on questions that the
 # sample documents answer and on others that they do not.
@@ -17,21 +17,13 @@ THRESHOLD = 0.2
 """Below it a passage counts as irrelevant."""
 
 
-def coverage(query: str, passage: str, frequencies: Mapping[str, int], count: int) -> float:
-    """Return the share of the question's words that the passage holds, each worth its idf, 0 to 1.
-
-    Args:
-        query: The question.
-        passage: With its headings.
-        frequencies: In how many passages each of the question's tokens stands.
-        count: How many passages there are.
-    """
-    idf = {token: math.log((count + 1) / (frequencies.get(token, 0) + 0.5)) for token in query_tokens(query)}
-    whole = sum(idf.values())
+def coverage(worth: Mapping[str, float], passage: str) -> float:
+    """Return the share of the question's `lexical.worths` that the passage holds with its headings, 0 to 1."""
+    whole = sum(worth.values())
     if whole <= 0:
         return 0.0
     held = set(document_tokens(passage))
-    return sum(worth for token, worth in idf.items() if token in held) / whole
+    return sum(value for token, value in worth.items() if token in held) / whole
 
 
 def relevance(covered: float, cosine: float | None) -> float:

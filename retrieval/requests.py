@@ -1,13 +1,12 @@
 """What travels between a guest and the owner of a knowledge base, as JSON. It asks and answers nothing by itself."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 from retrieval.errors import RetrievalError
 from retrieval.projections import Finding
-from retrieval.records import Filter, Found, Hit
+from retrieval.records import Found, Hit
 
 
 class OwnerFailed(RetrievalError):
@@ -52,11 +51,6 @@ def findings_from_bytes(answer: bytes) -> list[Finding]:
         OwnerFailed: It went wrong over there.
     """
     return [Finding(**finding) for finding in _read(answer)["findings"]]
-
-
-def filter_of(values: Mapping[str, Any]) -> Filter:
-    """Read a question's filter."""
-    return Filter(**values)
 
 
 def _read(answer: bytes) -> dict[str, Any]:

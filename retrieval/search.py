@@ -4,7 +4,7 @@ It opens nothing and loads nothing; what is not ready yet is left out, and the r
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,7 +12,9 @@ from retrieval.catalogue import Catalogue
 from retrieval.embed import Embedder
 from retrieval.fill import text_to_embed
 from retrieval.fusion import Fused, fuse, lexical_weight
+from retrieval.lexical import worths
 from retrieval.projections import Projections
+from retrieval.reading import nanoseconds
 from retrieval.records import Filter, Found, Hit
 from retrieval.relevance import THRESHOLD, coverage, relevance
 from retrieval.rerank import Reranker
@@ -58,7 +60,8 @@ class Searcher:
         lexical = self._projections.lexical
         frequencies = lexical.frequencies(document_tokens(query))
         with _timed(seconds, "lexical"):
-            by_words = lexical.search(query_tokens(query), CANDIDATES, allowed)
+            tokens = query_tokens(query)
+            by_words = lexical.search(tokens, CANDIDATES, allowed)
             seen = lexical_weight(query, frequencies, lexical.count)
         with _timed(seconds, "dense"):
             by_vector = self._nearest(query, allowed, degraded)
@@ -67,7 +70,7 @@ class Searcher:
         )
         modes = ["dense"] * bool(by_vector) + ["lexical"] * bool(seen and by_words)
         with _timed(seconds, "read"):
-            ranked = self._relevant(query, fused, frequencies, lexical.count, top_k)
+            ranked = self._relevant(worths(tokens, frequencies, lexical.count), fused, top_k)
         rerank_scores: Sequence[float | None] = [None] * len(ranked)
         if self.reranker is not None and ranked:
             with _timed(seconds, "rerank"):
@@ -93,8 +96,7 @@ class Searcher:
         if embedder is None or dense is None:
             degraded.append(f"dense: only words were searched, {self.embedder_state}")
             return []
-        without = self._catalogue.counts().chunks - dense.count
-        if without > 0:
+        if without := self._projections.without_vector:
             degraded.append(f"dense: {without} passages have no vector yet; run `lorgnette kb sync`")
         if not embedder.knows(query):
             degraded.append("dense: only words were searched, the embedder does not know this script")
@@ -102,7 +104,7 @@ class Searcher:
         return dense.search(embedder.embed_query(query), CANDIDATES, allowed)
 
     def _relevant(
-        self, query: str, fused: Sequence[Fused], frequencies: dict[str, int], count: int, top_k: int
+        self, worth: Mapping[str, float], fused: Sequence[Fused], top_k: int
     ) -> list[tuple[Fused, StoredChunk]]:
         """Read the best candidates and leave out those that do not help."""
         best = fused[: max(top_k, RERANKED if self.reranker else 0)]
@@ -111,7 +113,7 @@ class Searcher:
         for found in best:
             chunk = chunks.get(found.number)  # gone since the projections caught up
             if chunk is not None:
-                covered = coverage(query, text_to_embed(chunk.headings, chunk.text), frequencies, count)
+                covered = coverage(worth, text_to_embed(chunk.headings, chunk.text))
                 if relevance(covered, found.dense_score) >= THRESHOLD:
                     kept.append((found, chunk))
         return kept
@@ -144,11 +146,12 @@ class Searcher:
 
 def _allows(wanted: Filter, place: Occurrence) -> bool:
     """Say of one place what `Catalogue.numbers_matching` says of chunks: the same words elsewhere may not count."""
+    after, before = nanoseconds(wanted.after), nanoseconds(wanted.before)
     return (
         (wanted.source is None or source_matches(wanted.source, place.source))
         and wanted.media_type in (None, place.media_type)
-        and (wanted.after is None or place.mtime_ns >= round(wanted.after * 1e9))
-        and (wanted.before is None or place.mtime_ns < round(wanted.before * 1e9))
+        and (after is None or place.mtime_ns >= after)
+        and (before is None or place.mtime_ns < before)
     )
 
 
