@@ -25,6 +25,7 @@ ABOUT_DOCUMENTS = (
 )  # fmt: skip
 CELL = 32  # pixels, the side of a visual token
 TURN_CHARS = 330  # of the conversation's text: keeps the sequences of a batch at about one length
+ASKED_ONCE = ("caption", "word", "unknown")
 REVIEWED = 0.1  # share of the answers that are drafted, right or wrong, and then reviewed; less at the beginning
 
 
@@ -90,13 +91,18 @@ def scene_conversation(
     """
     scale = rng.choice((1.0, 1.0, rng.uniform(1, 3)))
     few = rng.randint(1, 3) if rng.random() < ease else None
-    word = not seeing and rng.random() < 0.12 * (1 - ease)
+    word = not seeing and rng.random() < 0.16 * (1 - ease)
     # A thing inside one visual token is learned first: anywhere from the start, the tower stays blind for long.
     cell = CELL * scale if not word and rng.random() < ease else None
     scene = sample_scene(rng, round(width * scale), round(height * scale), things=few, word=word, cell=cell)
     turns: list[Turn] = []
+    asked: set[str] = set()
     while sum(len(t.text) + len(t.answer) for t in turns) < chars:
         question = ask(rng, scene, ease, seeing=seeing)
+        about = question.kind if question.kind in ASKED_ONCE else question.text.lower()
+        if about in asked and rng.random() < 0.9:  # an answer that stands in the conversation teaches to copy it
+            continue
+        asked.add(about)
         if seeing:
             turns.append(Turn(question.kind, prompts.ANSWER.format(question=question.text), question.answer))
         elif rng.random() < 0.04 * (1 - ease):
@@ -128,14 +134,15 @@ def reading_conversation(rng: Random, most: int) -> Conversation:
     facts = sample_facts(rng, most)
     evidence = numbered(rng, facts)
     turns: list[Turn] = []
-    while sum(len(t.text) + len(t.answer) for t in turns) < TURN_CHARS:
-        turns += _read(rng, facts, "" if turns else evidence)
+    for k in rng.sample(range(len(facts)), len(facts)):
+        turns += _read(rng, facts, k, "" if turns else evidence)
+        if sum(len(t.text) + len(t.answer) for t in turns) >= TURN_CHARS:
+            break
     return Conversation((), tuple(turns))
 
 
-def _read(rng: Random, facts: list[Fact], evidence: str) -> list[Turn]:
-    """Ask about one fact, or about one that is not there; with the evidence where it has not been shown yet."""
-    k = rng.randrange(len(facts))
+def _read(rng: Random, facts: list[Fact], k: int, evidence: str) -> list[Turn]:
+    """Ask about fact `k`, or about one that is not there; with the evidence where it has not been shown yet."""
     asked, answer, relevant = facts[k], f"It is {facts[k].value} [{k + 1}].", [k + 1]
     if rng.random() < 0.18:
         absent = Fact(asked.topic, made_up_name(rng), "")

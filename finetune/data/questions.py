@@ -256,7 +256,7 @@ def _unknown(rng: Random, scene: Scene) -> Question:
 
 ASKERS: dict[Callable[[Random, Scene], Question | None], float] = {
     _count: 22, _color: 18, _shape: 14, _exist: 12, _caption: 10, _relation: 18, _size: 2,
-    _locate: 4, _unknown: 1,
+    _locate: 9, _unknown: 1,
 }  # fmt: skip
 
 

@@ -14,8 +14,8 @@ from finetune.tiny.collate import Batch, Collator
 if TYPE_CHECKING:
     from transformers import Qwen2Tokenizer
 
-ROWS, MAX_TOKENS = 32, 270
-COMPARE_ROWS, READING_ROWS = 1, 6
+ROWS, MAX_TOKENS = 34, 270
+COMPARE_ROWS, READING_ROWS = 1, 8
 # To see comes first: many pictures in short rows, nothing else. With everything from the start, and four times fewer
 # pictures, colours and shapes were still confused after 4,000 batches.
 SEEING_BATCHES, SEEING_ROWS, SEEING_TOKENS, SEEING_CHARS = 1500, 60, 144, 130
