@@ -42,6 +42,13 @@ class Review(Decision):
     verdict: Literal["PASS", "RETRY"]
 
 
+class Choice(Decision):
+    """Which of several drafts the reviewer prefers, after a look of its own."""
+
+    feedback: Annotated[str, Field(max_length=200, description="The answer that the reviewer sees")]
+    best: Annotated[int, Field(ge=1, le=9)]
+
+
 class Result(BaseModel):
     """A part of an answer; unknown keys are errors."""
 

@@ -12,7 +12,7 @@ from finetune.data.reading import NOT_SAID, Fact, made_up_name, numbered, sample
 from finetune.data.scenes import draw_scene, sample_scene
 from finetune.data.turns import Conversation, Turn
 from graph import prompts
-from graph.state import Grade, Plan, Query, Review, Task
+from graph.state import Choice, Grade, Plan, Query, Review, Task
 
 TASK_OF: dict[str, Task] = {"caption": "caption", "locate": "locate", "word": "read_text", "compare": "compare"}
 SAVES = (
@@ -26,6 +26,8 @@ ABOUT_DOCUMENTS = (
 CELL = 32  # pixels, the side of a visual token
 TURN_CHARS = 330  # of the conversation's text: keeps the sequences of a batch at about one length
 ASKED_ONCE = ("caption", "word", "unknown")
+ASKED_AS_TASK = 0.4  # share of the questions in the words that the responder uses after such a plan
+CHOSEN = 0.04  # share of the answers that are chosen among drafts
 REVIEWED = 0.1  # share of the answers that are drafted, right or wrong, and then reviewed; less at the beginning
 
 
@@ -50,9 +52,22 @@ def plan_reading_turn(rng: Random, fact: Fact) -> Turn:
 
 def answer_turns(rng: Random, question: Question, ease: float = 0.0) -> list[Turn]:
     """Answer; or, seldom at an `ease` near 1, draft, review and, where the draft was wrong, rewrite."""
-    text = prompts.ANSWER.format(question=question.text)
-    turn = Turn(question.kind, text, question.answer)
+    task = TASK_OF.get(question.kind)
+    form = prompts.TASKS[task] if task and rng.random() < ASKED_AS_TASK else prompts.ANSWER
+    turn = Turn(question.kind, form.format(question=question.text), question.answer)
+    if rng.random() < CHOSEN * (1 - ease):
+        return chosen(rng, turn, question.wrong)
     return reviewed(rng, turn, question.wrong) if rng.random() < REVIEWED * (1 - ease) else [turn]
+
+
+def chosen(rng: Random, turn: Turn, wrong: str) -> list[Turn]:
+    """Return a first draft, right or wrong, and the choice between it and another one."""
+    drafts = [turn.answer, wrong]
+    rng.shuffle(drafts)
+    choice = Choice(feedback=feedback_of(turn), best=drafts.index(turn.answer) + 1)
+    text = prompts.CHOOSE.format(drafts="\n".join(f"[{n}] {draft}" for n, draft in enumerate(drafts, 1)))
+    first = turn if drafts[0] == turn.answer else Turn("draft", turn.text, wrong, learn=False)
+    return [first, Turn("choose", text, choice.model_dump_json())]
 
 
 def reviewed(rng: Random, turn: Turn, wrong: str) -> list[Turn]:

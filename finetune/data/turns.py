@@ -6,7 +6,7 @@ from PIL import Image
 
 KINDS = (
     "count", "color", "shape", "exist", "caption", "relation", "size", "word", "locate", "unknown",
-    "compare", "read", "plan", "grade", "review", "rewrite", "query", "draft",
+    "compare", "read", "plan", "grade", "review", "choose", "rewrite", "query", "draft",
 )  # fmt: skip
 
 
