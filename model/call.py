@@ -78,6 +78,8 @@ class Generated:
     output_tokens: int
     seconds: float
     """Without the time in the queue."""
+    cached_tokens: int = 0
+    """Input tokens that did not have to be read again."""
 
 
 class Cancellation:

@@ -40,6 +40,7 @@ from model.worker import Worker
 
 if TYPE_CHECKING:
     from model.grammar import Grammars
+    from model.prefill import Reader
 
 
 class ChatQwen3VL(BaseChatModel):
@@ -67,9 +68,12 @@ class ChatQwen3VL(BaseChatModel):
     """Pixel budget of a picture; none means the model's own."""
     queue_size: int = Field(default=8, ge=1)
     """Questions that may wait."""
+    prefix_cache_mib: int = Field(default=512, ge=0)
+    """Memory for what was read of earlier prompts and pictures; 0 reads everything anew."""
 
     _worker: Worker = PrivateAttr()
     _grammars: "Grammars | None" = PrivateAttr(default=None)
+    _reader: "Reader | None" = PrivateAttr(default=None)
 
     def model_post_init(self, context: Any) -> None:
         """Make the queue; its thread starts with the first question."""
@@ -253,8 +257,19 @@ class ChatQwen3VL(BaseChatModel):
 
         return generate(
             self.loaded, parse_messages(messages), call,
-            grammars=self._get_grammars, cancellation=cancellation, emit=emit, max_pixels=self.max_pixels,
+            reader=self._get_reader(), grammars=self._get_grammars, cancellation=cancellation, emit=emit,
+            max_pixels=self.max_pixels,
         )  # fmt: skip
+
+    def _get_reader(self) -> "Reader":
+        # Only the worker's thread comes here.
+        if self._reader is None:
+            from model.prefill import Reader
+
+            model = self.loaded.model
+            base = model.get_base_model() if hasattr(model, "get_base_model") else model
+            self._reader = Reader(base, self.prefix_cache_mib * 2**20)
+        return self._reader
 
     def _get_grammars(self) -> "Grammars":
         # Only the worker's thread comes here.
@@ -271,7 +286,7 @@ class ChatQwen3VL(BaseChatModel):
     def _result(self, answer: Generated) -> ChatResult:
         message = AIMessage(
             content=answer.text,
-            usage_metadata=usage(answer.input_tokens, answer.output_tokens),
+            usage_metadata=usage(answer.input_tokens, answer.output_tokens, answer.cached_tokens),
             response_metadata=metadata(answer.finish_reason, answer.seconds, self.loaded.name),
         )
         return ChatResult(generations=[ChatGeneration(message=message)])
@@ -279,7 +294,7 @@ class ChatQwen3VL(BaseChatModel):
     def _last_chunk(self, answer: Generated) -> ChatGenerationChunk:
         message = AIMessageChunk(
             content="",
-            usage_metadata=usage(answer.input_tokens, answer.output_tokens),
+            usage_metadata=usage(answer.input_tokens, answer.output_tokens, answer.cached_tokens),
             response_metadata=metadata(answer.finish_reason, answer.seconds, self.loaded.name),
             chunk_position="last",
         )

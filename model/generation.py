@@ -21,6 +21,7 @@ from model.text import TextFollower
 if TYPE_CHECKING:
     from model.grammar import Grammars, JsonConstraint
     from model.load import Loaded
+    from model.prefill import Reader
 
 
 class PromptTooLong(ModelError):
@@ -52,6 +53,7 @@ def generate(
     turns: Sequence[Turn],
     call: Call,
     *,
+    reader: "Reader",
     grammars: Callable[[], "Grammars"],
     cancellation: Cancellation,
     emit: Callable[[str], None],
@@ -63,6 +65,7 @@ def generate(
         loaded: The model.
         turns: The conversation.
         call: How to answer.
+        reader: Of this model; remembers what it reads.
         grammars: Called where the call has a schema.
         cancellation: Looked at after every token, and before every layer while the prompt is read.
         emit: Gets the text as it is written; the pieces together are the answer.
@@ -76,7 +79,7 @@ def generate(
     """
     started = time.monotonic()
     try:
-        return _generate(loaded, turns, call, grammars, cancellation, emit, max_pixels, started)
+        return _generate(loaded, turns, call, reader, grammars, cancellation, emit, max_pixels, started)
     except (MemoryError, RuntimeError) as error:  # torch.OutOfMemoryError is a RuntimeError; the CPU's is a bare one
         if not _is_out_of_memory(error):
             raise
@@ -89,6 +92,7 @@ def _generate(
     loaded: "Loaded",
     turns: Sequence[Turn],
     call: Call,
+    reader: "Reader",
     grammars: Callable[[], "Grammars"],
     cancellation: Cancellation,
     emit: Callable[[str], None],
@@ -116,26 +120,33 @@ def _generate(
     if prompt_tokens > limit:
         raise PromptTooLong(prompt_tokens, limit, max_new_tokens)
     watch.seen = prompt_tokens
-    # Left over from the last generation they would shift this one's positions.
-    base.model.rope_deltas = None
     last = constraint or sampler
+    read = None
     try:
         with _interruptible(base, watch):
+            read = reader.read(inputs, loaded.adapter)
             loaded.model.generate(
-                **inputs,
+                input_ids=inputs["input_ids"],
+                attention_mask=inputs["attention_mask"],
+                past_key_values=read.cache,
                 generation_config=_config(max_new_tokens, eos_token_ids, base.generation_config.pad_token_id),
                 logits_processor=LogitsProcessorList([last] if last else []),
                 stopping_criteria=StoppingCriteriaList([watch]),
             )
     except _Interrupted:
         pass
+    if read is not None:
+        reader.keep(read, watch.tokens, loaded.adapter)
     seconds = time.monotonic() - started
     if watch.finish_reason == "cancelled":
         raise Cancelled
     if watch.finish_reason == "deadline" and constraint:
         raise DeadlineExceeded(schema_name(call.output_schema), seconds)
     watch.finish()
-    return Generated("".join(watch.pieces), watch.finish_reason, prompt_tokens, watch.new_tokens, seconds)
+    return Generated(
+        "".join(watch.pieces), watch.finish_reason, prompt_tokens, len(watch.tokens), seconds,
+        read.cached_tokens if read is not None else 0,
+    )  # fmt: skip
 
 
 class _Interrupted(Exception):
@@ -163,7 +174,7 @@ class _Watch(StoppingCriteria):
         self._constraint = constraint
         self._max_new_tokens = max_new_tokens
         self.seen = 0
-        self.new_tokens = 0
+        self.tokens: list[int] = []
         self.pieces: list[str] = []
         self.finish_reason = ""
 
@@ -190,7 +201,7 @@ class _Watch(StoppingCriteria):
             self._give(self._text.finish())
 
     def _take(self, token: int) -> None:
-        self.new_tokens += 1
+        self.tokens.append(token)
         if self._constraint is not None:
             self._constraint.consume(token)
         if token in self._eos_token_ids:
@@ -201,7 +212,7 @@ class _Watch(StoppingCriteria):
             self.finish_reason = "stop"
         elif self._cancellation.is_set():
             self.finish_reason = "cancelled"
-        elif self.new_tokens >= self._max_new_tokens:
+        elif len(self.tokens) >= self._max_new_tokens:
             self.finish_reason = "length"
         elif self._call.is_over():
             self.finish_reason = "deadline"

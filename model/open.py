@@ -56,5 +56,6 @@ def open_chat(
         seed=settings.seed,
         max_pixels=settings.max_pixels,
         queue_size=settings.queue_size,
+        prefix_cache_mib=settings.prefix_cache_mib,
     )
     return chat, ModelIdentity(loaded.name, loaded.adapter, loaded.quantization)

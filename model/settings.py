@@ -30,6 +30,9 @@ class ModelSettings(BaseModel):
         None, ge=1024, description="Pixel budget of a picture; larger ones are scaled down; none = the model's own"
     )
     queue_size: int = Field(8, ge=1, description="Questions that may wait for the model before it says busy")
+    prefix_cache_mib: int = Field(
+        512, ge=0, description="Memory for prompts and pictures already read, so that they are not read again; 0 = off"
+    )
     api_key: SecretStr | None = Field(
         None, description="Key of a remote model; only from `LORGNETTE_API_KEY`, so that no file holds it"
     )
