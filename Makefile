@@ -7,7 +7,7 @@ PACKAGES := cli finetune graph mcp_server model retrieval
 QUESTION ?= How many objects are there?
 PICTURE ?= examples/shapes.png
 
-.PHONY: help demo test test-slow lint fix tiny benchmarks inspector clean
+.PHONY: help demo test test-slow faults lint fix tiny benchmarks inspector clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -34,6 +34,9 @@ test: lint ## lint, types and all quick tests
 test-slow: $(VENV)/installed-dev ## the slow tests: real shapes, real training
 	$(BIN)/pytest -m slow
 
+faults: $(VENV)/installed-dev ## 20 rounds of killed processes on one knowledge base (minutes)
+	$(BIN)/python -m benchmarks.faults
+
 lint: $(VENV)/installed-dev ## ruff and mypy
 	$(BIN)/ruff check $(PACKAGES) tests benchmarks
 	$(BIN)/ruff format --check $(PACKAGES) tests benchmarks
@@ -50,6 +53,7 @@ benchmarks: $(VENV)/installed-dev ## every figure of the docs, measured again (a
 	$(BIN)/python -m benchmarks.ask
 	$(BIN)/python -m benchmarks.scenes
 	$(BIN)/python -m benchmarks.real_shapes
+	$(BIN)/python -m benchmarks.faults
 	$(BIN)/python -m benchmarks.report
 
 inspector: $(VENV)/installed-dev ## call ask_image with the official MCP Inspector (fetches Node by itself)

@@ -25,7 +25,7 @@ from finetune.data.reading import sample_facts
 from finetune.data.scenes import draw_scene, sample_scene
 from finetune.data.turns import Conversation, Turn
 from finetune.metrics import iou
-from graph import prompts
+from graph.prompts import ENGLISH, SYSTEM
 from graph.state import Grade, Plan, Query, Review
 from model.images import Picture
 
@@ -90,7 +90,7 @@ def conversations(number: int) -> list[Conversation]:
         right = rng.random() < 0.5
         draft = Turn("draft", question.text, question.answer if right else question.wrong, learn=False)
         verdict = Review(feedback="", verdict="PASS" if right else "RETRY")
-        talks.append(Conversation((image,), (draft, Turn("review", prompts.REVIEW, verdict.model_dump_json()))))
+        talks.append(Conversation((image,), (draft, Turn("review", ENGLISH.review, verdict.model_dump_json()))))
     elif number % 4 == 1:
         talks.append(Conversation((image,), (plan_turn(question.text, question.kind, question.step),)))
         talks.append(Conversation((), (plan_reading_turn(rng, sample_facts(rng, 1)[0]),)))
@@ -106,7 +106,7 @@ def conversations(number: int) -> list[Conversation]:
 def judge(chat: BaseChatModel, talk: Conversation) -> list[tuple[Turn, bool]]:
     """Ask the conversation's learned turns, with the given answers before them, and judge each reply."""
     pictures = [Picture(source=f"picture {i}", path=None, image=im, sha256="") for i, im in enumerate(talk.images)]
-    messages: list[BaseMessage] = [SystemMessage(prompts.SYSTEM)]
+    messages: list[BaseMessage] = [SystemMessage(SYSTEM)]
     judged = []
     for i, turn in enumerate(talk.turns):
         blocks: list[Any] = [{"type": "image", "image": p} for p in pictures] if i == 0 else []

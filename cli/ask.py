@@ -21,6 +21,8 @@ GIVE_UP_S = 0.5  # a cancelled generation stops within a token; a load cannot be
 @click.argument("images", metavar="[IMAGE]...", nargs=-1)
 @click.option("--session", "session_id", metavar="ID", help="Go on with an earlier conversation.")
 @click.option("--no-kb", is_flag=True, help="Do not search documents.")
+@click.option("--field", "fields", metavar="NAME", multiple=True, help="Extract this field as JSON; may be repeated.")
+@click.option("--trace", is_flag=True, help="Draw what each node did, on stderr.")
 @settings_options
 @click.option("--json", "as_json", is_flag=True, help="Print exactly one JSON document.")
 @verbose_option
@@ -32,6 +34,8 @@ def ask(
     images: tuple[str, ...],
     session_id: str | None,
     no_kb: bool,
+    fields: tuple[str, ...],
+    trace: bool,
     as_json: bool,
     **flags: Any,
 ) -> None:
@@ -44,6 +48,7 @@ def ask(
       lorgnette ask "Who is at the door?" door.jpg --model Qwen/Qwen3-VL-2B-Instruct
     """  # noqa: D301
     from cli.render import Transcript, status_line
+    from cli.trace import Trace
     from graph.session import open_pictures
     from mcp_server.loading import open_real_agent
     from mcp_server.settings import load_settings
@@ -60,16 +65,20 @@ def ask(
             sources,
             session_id=session_id,
             use_knowledge=not no_kb,
+            fields=fields,
             on_event=job.news.put,
             cancel=job.cancel,
         )
 
+    course = Trace()
     with status_line() as line, Job(work) as job:
         transcript = Transcript(line)
         for news in job.follow():
             if isinstance(news, str):
                 line.say(f"Loading {settings.model}: {news}")
-            elif not as_json:
+                continue
+            course.note(news)
+            if not as_json:
                 transcript.show(news)
             elif news.kind == "start":
                 line.say(news.node)
@@ -79,6 +88,9 @@ def ask(
             click.echo(answer.model_dump_json())
         else:
             transcript.finish(answer)
+        if trace:
+            line.hide()
+            course.print(answer)
 
 
 def _from_here(image: str, first_root: Path) -> str:

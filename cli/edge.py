@@ -20,6 +20,7 @@ from retrieval.errors import RetrievalError
 
 if TYPE_CHECKING:
     from mcp_server.loading import OpenAgent
+    from retrieval.addresses import Internet
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -34,6 +35,8 @@ class Run:
     verbose: bool = False
     open_agent: "OpenAgent | None" = None
     """Loads the agent; `graph.session.open_agent` where there is none."""
+    internet: "Internet | None" = None
+    """How the network is reached; `retrieval.addresses.INTERNET` where there is none."""
 
 
 class Edge(click.Group):

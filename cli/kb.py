@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cli.captions import add_captions, caption_options, open_captioner
 from cli.edge import FAILED, verbose_option
 from cli.knowledge import kb_options, open_base
 
@@ -29,34 +30,47 @@ def kb() -> None:
 
 @kb.command("sync", short_help="Index what is new or changed.")
 @click.argument("folder", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    help="Where files are read and embedded: in this process, or on workers of Ray (the extra `ray`).",
+)
+@click.option("--ray-workers", type=click.IntRange(1), default=2, metavar="N", help="Workers of Ray. Default: 2.")
+@click.option("--ray-address", metavar="A", help="A running Ray cluster that sees FOLDER under the same path.")
+@caption_options
 @kb_options
 @click.option("--json", "as_json", is_flag=True, help="Print exactly one JSON document.")
 @verbose_option
-def sync(folder: Path | None, as_json: bool, **options: Any) -> None:
+def sync(
+    folder: Path | None, engine: str, ray_workers: int, ray_address: str | None, as_json: bool, **options: Any
+) -> None:
     """Bring the index to where FOLDER is (default: the setting kb); Ctrl-C keeps what is done.
 
     Text, Markdown, CSV, logs, HTML, PDF, Word and pictures are read; scans and pictures by OCR.
-    """
+    """  # fmt: skip
     if folder is not None:
         options["kb"] = folder
+    from retrieval.ray_ingestion import RayWorkers
+
+    on_ray = RayWorkers(ray_workers, ray_address) if engine == "ray" else None
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-    from mcp_server.results import printable
+    from mcp_server.results import escaped
 
     console = Console(stderr=True)
     cancel = threading.Event()
-    columns = BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}")
+    columns = BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}", markup=False)
     with open_base(options) as base, Progress(*columns, console=console, transient=True,
                                               disable=not console.is_terminal) as bar:  # fmt: skip
         task = bar.add_task("looking", total=None)
-        report = _stoppable(
-            lambda: base.sync(
-                lambda what, done, total: bar.update(
-                    task, description=printable(what), completed=done, total=total or None
-                ),
-                cancel,
-            ),
+
+        def told(what: str, done: int, total: int) -> None:
+            bar.update(task, description=escaped(what), completed=done, total=total or None)
+
+        report = stoppable(
+            lambda: add_captions(base, base.sync(told, cancel, on_ray=on_ray), open_captioner(options), told, cancel),
             cancel,
         )
     if as_json:
@@ -67,7 +81,7 @@ def sync(folder: Path | None, as_json: bool, **options: Any) -> None:
         raise KeyboardInterrupt
 
 
-def _stoppable(work: Any, cancel: threading.Event) -> Any:
+def stoppable(work: Any, cancel: threading.Event) -> Any:
     """Run the work on a thread, so that Ctrl-C ends it between two files and not within one."""
     from concurrent.futures import ThreadPoolExecutor, wait
 
@@ -85,20 +99,22 @@ def _stoppable(work: Any, cancel: threading.Event) -> Any:
 
 
 def _print(report: "SyncReport") -> None:
-    from mcp_server.results import printable
+    from mcp_server.results import escaped
 
     for source, reason in report.reasons:
-        click.echo(printable(f"Skipped: {source}: {reason}"))
+        click.echo(escaped(f"Skipped: {source}: {reason}"))
     for note in report.degraded:
-        click.echo(printable(f"Degraded: {note}"))
+        click.echo(escaped(f"Degraded: {note}"))
+    captioned = f"{report.captioned} captioned, " if report.captioned else ""
     click.echo(
         f"{report.added} added, {report.updated} updated, {report.renamed} renamed, {report.removed} removed, "
-        f"{report.unchanged} unchanged, {report.skipped} skipped, {report.seconds:.1f} s"
+        f"{report.unchanged} unchanged, {report.skipped} skipped, {captioned}{report.seconds:.1f} s"
     )
 
 
 @kb.command("watch", short_help="Index, and go on with each change.")
 @click.argument("folder", required=False, type=click.Path(path_type=Path))
+@caption_options
 @kb_options
 @verbose_option
 def watch_folder(folder: Path | None, **options: Any) -> None:
@@ -110,7 +126,13 @@ def watch_folder(folder: Path | None, **options: Any) -> None:
     stop = threading.Event()
     with open_base(options) as base:
         click.echo(f"Watching {base.folder}; Ctrl-C ends it.", err=True)
-        _stoppable(lambda: watch(base, stop, _print, lambda error: click.echo(f"Error: {error}", err=True)), stop)
+        captioner = open_captioner(options)
+        stoppable(
+            lambda: watch(
+                base, stop, _print, lambda error: click.echo(f"Error: {error}", err=True), captioner=lambda: captioner
+            ),
+            stop,
+        )
     raise KeyboardInterrupt
 
 
@@ -121,7 +143,7 @@ def watch_folder(folder: Path | None, **options: Any) -> None:
 @verbose_option
 def list_files(skipped: bool, as_json: bool, **options: Any) -> None:
     """List the indexed files, or those that were skipped and why."""
-    from mcp_server.results import printable
+    from mcp_server.results import escaped
 
     with open_base(options) as base:
         rows = base.catalogue.skipped() if skipped else base.catalogue.files()
@@ -131,7 +153,7 @@ def list_files(skipped: bool, as_json: bool, **options: Any) -> None:
     for row in rows:
         codec = f"  {row.codec} ({row.confidence:.0%})" if row.codec else ""
         notes = f"  {'; '.join(row.notes)}" if row.notes else ""
-        click.echo(printable(f"{row.source}  {row.reason if skipped else row.media_type}{codec}{notes}"))
+        click.echo(escaped(f"{row.source}  {row.reason if skipped else row.media_type}{codec}{notes}"))
 
 
 @kb.command("remove", short_help="Forget a file or a folder.")
@@ -150,29 +172,6 @@ def remove(source: str, **options: Any) -> None:
         raise click.exceptions.Exit(FAILED)
 
 
-@kb.command("doctor", short_help="Compare the indexes with the catalogue, and repair them.")
-@click.option("--check", is_flag=True, help="Repair nothing; exit with 1 if something is wrong.")
-@kb_options
-@verbose_option
-def doctor(check: bool, **options: Any) -> None:
-    """Compare catalogue and indexes, and rebuild an index that differs; nothing is embedded anew."""
-    with open_base(options) as base:
-        problems = base.catalogue.check()
-        findings = base.compare()
-        if not check and any(not finding.sound for finding in findings):
-            click.echo("Rebuilding the indexes from the catalogue", err=True)
-            findings = base.rebuild()
-        counts = base.catalogue.counts()
-    click.echo(f"catalogue  {counts.files} files, {counts.skipped} skipped, {counts.chunks} passages")
-    for problem in problems:
-        click.echo(f"catalogue  {problem}")
-    for finding in findings:
-        state = "sound" if finding.sound else f"{finding.missing} missing, {finding.surplus} too many {finding.problem}"
-        click.echo(f"{finding.projection:<9}  {finding.held} of {finding.wanted} passages, {state}")
-    if problems or any(not finding.sound for finding in findings):
-        raise click.exceptions.Exit(FAILED)
-
-
 @kb.command("verify", short_help="Hold what a search finds against the files.")
 @click.argument("query")
 @click.option("--top-k", type=click.IntRange(1, 50), default=5, metavar="N", help="Hits at most. Default: 5.")
@@ -181,13 +180,11 @@ def doctor(check: bool, **options: Any) -> None:
 def verify(query: str, top_k: int, **options: Any) -> None:
     """Search QUERY and say of each hit whether its words still stand where it says: exact, moved, changed or gone."""
     from cli.search import WARM_UP_S
-    from mcp_server.results import printable
+    from mcp_server.results import escaped
 
     with open_base(options) as base:
         verdicts = [(hit, base.verify(hit)) for hit in base.search(query, top_k, wait_s=WARM_UP_S).hits]
     for hit, verdict in verdicts:
-        click.echo(
-            printable(f"{verdict.status:<8} {hit.source}, characters {hit.start} to {hit.end}: {verdict.reason}")
-        )
+        click.echo(escaped(f"{verdict.status:<8} {hit.source}, characters {hit.start} to {hit.end}: {verdict.reason}"))
     if any(verdict.status in ("changed", "gone") for _, verdict in verdicts):
         raise click.exceptions.Exit(FAILED)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-KB_SETTINGS = ("kb", "embedder", "reranker", "fusion")
+KB_SETTINGS = ("kb", "embedder", "reranker", "fusion", "store")
 TYPES = ("text", "markdown", "csv", "log", "html", "pdf", "docx", "image")
 
 
@@ -21,6 +21,7 @@ def kb_options(command: F) -> F:
     """Add the flags that are settings of the knowledge base."""
     for option in (
         click.option("--fusion", type=click.Choice(["minmax", "rrf"]), help="How both kinds of results are merged."),
+        click.option("--store", metavar="URL", help="Engine of the vectors: chroma, or the address of another one."),
         click.option("--reranker", metavar="R", help="auto, none, or a CrossEncoder id or folder."),
         click.option(
             "--embedder", metavar="E", help="minilm, multilingual, an id, a folder, or http(s)://host/v1#name."

@@ -2,13 +2,18 @@
 
 import click
 
+from cli.add import add
 from cli.ask import ask
 from cli.doctor import doctor
 from cli.edge import Edge, Run, leave, verbose_option
+from cli.export import export
+from cli.graph import graph
 from cli.kb import kb
 from cli.models import model
+from cli.repair import doctor as doctor_of_kb
 from cli.search import search
 from cli.serve import serve
+from cli.sessions import session
 
 
 def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
@@ -38,8 +43,11 @@ def app(ctx: click.Context) -> None:
     ctx.ensure_object(Run)
 
 
-for command in (ask, search, kb, serve, model, doctor):
+for command in (ask, search, kb, session, serve, model, graph, doctor):
     app.add_command(command)
+kb.add_command(export)
+kb.add_command(doctor_of_kb)
+kb.add_command(add)
 
 
 def main() -> None:

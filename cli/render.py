@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from graph.printable import printable
 from graph.state import Answer, Event
-from mcp_server.results import DOING, printable, render_evidence
+from mcp_server.results import DOING, render_evidence
 
 if TYPE_CHECKING:
     from rich.status import Status
@@ -65,7 +66,7 @@ class Transcript:
         if event.kind == "start":
             self._reviewed = self._reviewed or event.node == "reviewer"
             self._line.say(DOING.get(event.node, event.node).capitalize() + " …")
-            if event.node != "reviewer":
+            if event.node == "responder":
                 self._draft = ""
 
     def _write(self, text: str) -> None:

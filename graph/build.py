@@ -7,14 +7,18 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime
 
 from graph.agent_state import AgentState
+from graph.archivist import archivist
 from graph.context import Context
+from graph.finisher import finisher
 from graph.planner import planner
 from graph.responder import responder
 from graph.retriever import retriever
 from graph.reviewer import reviewer
 from graph.state import Event
+from graph.telemetry import details_of, span
 
 if TYPE_CHECKING:
+    from langgraph.checkpoint.base import BaseCheckpointSaver
     from langgraph.graph.state import CompiledStateGraph
 
 MAX_REWRITES = 1
@@ -28,20 +32,28 @@ class Node(Protocol):
         ...
 
 
-def build_graph() -> "CompiledStateGraph[AgentState, Context, AgentState, AgentState]":
-    """Compile START -> planner -> (retriever) -> responder -> reviewer -> END, back to the responder at most once."""
+def build_graph(
+    checkpointer: "BaseCheckpointSaver[str] | None" = None,
+) -> "CompiledStateGraph[AgentState, Context, AgentState, AgentState]":
+    """Compile START -> planner -> (retriever) -> responder -> reviewer -> finisher -> END.
+
+    The reviewer goes back to the responder at most once; a plan to archive goes to the archivist instead.
+    """
     graph = StateGraph(AgentState, context_schema=Context)
     nodes: dict[str, Node] = {
-        "planner": planner, "retriever": retriever, "responder": responder, "reviewer": reviewer
+        "planner": planner, "retriever": retriever, "responder": responder, "reviewer": reviewer,
+        "archivist": archivist, "finisher": finisher,
     }  # fmt: skip
     for name, node in nodes.items():
         graph.add_node(name, _reported(name, node))
     graph.add_conditional_edges(START, after_start, ["planner", "retriever", "responder"])
-    graph.add_conditional_edges("planner", after_planner, ["retriever", "responder"])
+    graph.add_conditional_edges("planner", after_planner, ["retriever", "responder", "archivist"])
     graph.add_edge("retriever", "responder")
-    graph.add_conditional_edges("responder", after_responder, ["reviewer", END])
-    graph.add_conditional_edges("reviewer", after_reviewer, ["responder", END])
-    return graph.compile()
+    graph.add_conditional_edges("responder", after_responder, ["reviewer", "finisher"])
+    graph.add_conditional_edges("reviewer", after_reviewer, ["responder", "finisher"])
+    graph.add_edge("archivist", "finisher")
+    graph.add_edge("finisher", END)
+    return graph.compile(checkpointer=checkpointer)
 
 
 def after_start(state: AgentState) -> str:
@@ -52,20 +64,23 @@ def after_start(state: AgentState) -> str:
 def after_planner(state: AgentState) -> str:
     """Search where the plan wants documents, or where nothing else could answer."""
     plan = state.get("plan")
-    wanted = not state["pictures"] or (plan is not None and plan.needs_knowledge)
+    if plan is not None and plan.task == "archive":
+        return "archivist"
+    alone = not state["pictures"] and not state.get("turns")
+    wanted = alone or (plan is not None and plan.needs_knowledge)
     return "retriever" if state["search"] and wanted else "responder"
 
 
 def after_responder(state: AgentState) -> str:
-    """Skip the review where one look must do, and of a draft that was cut off or only quotes."""
-    skipped = state["effort"] == "quick" or state["truncated"] or not state.get("messages")
-    return END if skipped else "reviewer"
+    """Skip the review where one look must do, and of a draft that was cut off, is empty or only quotes."""
+    skipped = state["effort"] == "quick" or state["truncated"] or not state.get("messages") or not state["draft"]
+    return "finisher" if skipped else "reviewer"
 
 
 def after_reviewer(state: AgentState) -> str:
     """Rewrite on RETRY, once."""
     review = state.get("review")
-    return "responder" if review and review.verdict == "RETRY" and state["rewrites"] < MAX_REWRITES else END
+    return "responder" if review and review.verdict == "RETRY" and review.rewrites < MAX_REWRITES else "finisher"
 
 
 def _reported(name: str, node: Node) -> Node:
@@ -73,18 +88,28 @@ def _reported(name: str, node: Node) -> Node:
 
     def run(state: AgentState, runtime: Runtime[Context]) -> AgentState:
         context, began = runtime.context, time.monotonic()
-        new, cached = context.meter.new_tokens, context.meter.cached_tokens
+        before = context.meter.copy()
         context.on_event(Event(node=name, kind="start"))
-        update = node(state, runtime)
-        context.on_event(
-            Event(
+        with span(name) as attributes:
+            update = node(state, runtime)
+            spent = context.meter.since(before)
+            end = Event(
                 node=name,
                 kind="end",
                 seconds=round(time.monotonic() - began, 3),
-                new_tokens=context.meter.new_tokens - new,
-                cached_tokens=context.meter.cached_tokens - cached,
+                read_tokens=spent.input_tokens - spent.cached_tokens,
+                cached_tokens=spent.cached_tokens,
+                new_tokens=spent.new_tokens,
+                details=details_of(update),
             )
-        )
+            attributes(
+                {
+                    "gen_ai.usage.input_tokens": spent.input_tokens,
+                    "gen_ai.usage.output_tokens": spent.new_tokens,
+                    "lorgnette.cached_tokens": spent.cached_tokens,
+                }
+            )
+        context.on_event(end)
         return update
 
     return run

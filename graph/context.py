@@ -5,16 +5,18 @@ Nothing here is saved with a session; the state (`graph/agent_state.py`) is.
 
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
+from langchain_core.messages import AIMessage, BaseMessage, SystemMessage
 
-from graph import prompts
+from graph.conversation import History
 from graph.errors import GraphError
-from graph.state import Decision, Event, Usage
+from graph.prompts import SYSTEM, Prompts
+from graph.state import Answer, Decision, Event, ModelResult, Seen, Usage
 from model.images import Picture
 from retrieval.records import Found
 
@@ -38,6 +40,18 @@ class Meter:
         self.new_tokens += usage["output_tokens"]
         self.cached_tokens += usage.get("input_token_details", {}).get("cache_read", 0)
 
+    def copy(self) -> "Meter":
+        """Return the sums so far."""
+        return replace(self)
+
+    def since(self, before: "Meter") -> "Meter":
+        """Return what was added since."""
+        return Meter(
+            self.input_tokens - before.input_tokens,
+            self.cached_tokens - before.cached_tokens,
+            self.new_tokens - before.new_tokens,
+        )
+
     def usage(self, seconds: float) -> Usage:
         """Return the sums in the form of the answer."""
         return Usage(
@@ -50,50 +64,82 @@ class Meter:
 
 @dataclass(frozen=True)
 class Context:
-    """One run's surroundings; `deadline` is in seconds of `time.monotonic()`."""
+    """One run's surroundings; `began` and `deadline` are in seconds of `time.monotonic()`."""
 
     chat: BaseChatModel
+    model: ModelResult
+    prompts: Prompts
+    """In the language of the question."""
     pictures: tuple[Picture, ...]
+    """That came with the question."""
+    began: float
     deadline: float
     cancel: threading.Event
     max_new_tokens: int
     on_event: Callable[[Event], None]
     search: Callable[[str, int], Found]
     """Searches the documents: query and most hits."""
+    archive: Callable[[], Path | None]
+    """Saves a summary of the session so far and returns its path; none where nothing has been said yet."""
+    session_id: str
+    history: History = field(default_factory=History)
+    """What was said before."""
+    seen: tuple[Seen, ...] = ()
+    """How the session remembers `pictures`."""
+    fields: tuple[str, ...] = ()
+    """That the caller wants to have extracted."""
     quotes: bool = False
     """Whether answers from documents are quotations, the model being unable to write about them."""
     meter: Meter = field(default_factory=Meter)
+    finished: list[Answer] = field(default_factory=list)
+    """The answer, as soon as there is one: it outlives a session that cannot be saved."""
 
     @property
     def late(self) -> bool:
         """Whether the time budget is spent."""
         return time.monotonic() >= self.deadline
 
-    def opening(self, text: str) -> list[BaseMessage]:
-        """Return the first messages of a node's conversation: system text, pictures, then what differs."""
-        blocks: list[str | dict[Any, Any]] = [{"type": "image", "image": p} for p in self.pictures]
-        return [SystemMessage(prompts.SYSTEM), HumanMessage([*blocks, {"type": "text", "text": text}])]
+    @property
+    def all_pictures(self) -> tuple[Picture, ...]:
+        """Those of the history and of the question, in the order in which the model sees them."""
+        return (*self.history.pictures, *self.pictures)
 
-    def decide(self, schema: type[D], messages: list[BaseMessage]) -> tuple[D, AIMessage]:
+    def silent(self) -> "Context":
+        """Return the same, but nobody hears what is written."""
+        return replace(self, on_event=lambda _: None)
+
+    def opening(self, text: str) -> list[BaseMessage]:
+        """Return a node's first messages: system text, history and pictures, the same for all nodes, then its text."""
+        return [SystemMessage(SYSTEM), *self.history.messages(self.pictures, text)]
+
+    def decide(self, schema: type[D], messages: Sequence[BaseMessage]) -> tuple[D, AIMessage]:
         """Let the model fill in the schema; returns the decision and the message that carries it.
 
         Raises:
             GraphError: The endpoint returned something that is not the schema.
             ModelError: As the chat model raises, among them out of time and cancelled.
         """
-        structured = self.chat.with_structured_output(schema, include_raw=True)
-        reply: Any = structured.invoke(messages, cancel=self.cancel, deadline=self.deadline)
-        parsed, raw = reply["parsed"], reply["raw"]
-        if not isinstance(parsed, schema) or not isinstance(raw, AIMessage):
+        parsed, raw = self.fill(schema, messages)
+        if not isinstance(parsed, schema):
             raise GraphError(f"the model did not answer in the form of {schema.__name__}; try a larger model")
-        self.meter.add(raw)
         return parsed, raw
 
-    def write(self, node: str, messages: list[BaseMessage]) -> AIMessage:
-        """Let the model write an answer, passing its words on as it goes."""
+    def fill(self, schema: type[Decision] | dict[str, Any], messages: Sequence[BaseMessage]) -> tuple[Any, AIMessage]:
+        """Let the model fill in a pydantic class or a JSON schema; what it returns may be None, or of another shape."""
+        structured = self.chat.with_structured_output(schema, include_raw=True)
+        reply: Any = structured.invoke(list(messages), cancel=self.cancel, deadline=self.deadline)
+        self.meter.add(reply["raw"])
+        return reply["parsed"], reply["raw"]
+
+    def write(self, node: str, messages: Sequence[BaseMessage], **options: Any) -> AIMessage:
+        """Let the model write an answer, passing its words on as it goes; `options` are the chat model's."""
         whole: Any = None
         chunks = self.chat.stream(
-            messages, cancel=self.cancel, deadline=self.deadline, max_new_tokens=self.max_new_tokens
+            list(messages),
+            cancel=self.cancel,
+            deadline=self.deadline,
+            max_new_tokens=self.max_new_tokens,
+            **options,
         )
         for chunk in chunks:
             whole = chunk if whole is None else whole + chunk

@@ -17,17 +17,27 @@ def numbered(passages: Sequence[Passage]) -> str:
     return "\n".join(f"[{number}] {' '.join(p.text.split())}" for number, p in enumerate(passages, 1))
 
 
-def cited(draft: str, passages: Sequence[Passage]) -> list[Citation]:
-    """Return what the draft cites as [1], in the order of its first mention; numbers of no passage are left out."""
-    numbers = dict.fromkeys(int(mark) for mark in _MARK.findall(draft))
-    return [_citation(passages[n - 1]) for n in numbers if 1 <= n <= len(passages)]
+def cite(draft: str, passages: Sequence[Passage]) -> tuple[str, list[Citation], list[int]]:
+    """Return the draft with its marks numbered from 1 in the order of first mention, the citations in that order,
+    and the numbers of no passage, whose marks are taken out. Without passages a [1] is no mark.
+    """  # noqa: D205
+    if not passages:
+        return draft, [], []
+    numbers = list(dict.fromkeys(int(mark) for mark in _MARK.findall(draft)))
+    real = [n for n in numbers if 1 <= n <= len(passages)]
+    places = {number: place for place, number in enumerate(real, 1)}
+    text = _MARK.sub(lambda mark: f"[{places[n]}]" if (n := int(mark[1])) in places else "", draft)
+    return text, [_citation(passages[n - 1]) for n in real], [n for n in numbers if n not in places]
 
 
 def quoted(question: str, passages: Sequence[Passage]) -> str:
-    """Answer with the sentences that hold most of the question's words, each with its passage's number."""
+    """Answer with the best sentences, each with its passage's number.
+
+    Best is what holds most of the question's words, in a passage that the retrievers scored high.
+    """
     asked = set(query_tokens(question))
     ranked = sorted(
-        (-len(asked & set(document_tokens(sentence))), number, place, sentence)
+        (-len(asked & set(document_tokens(sentence))) * passage.score, number, place, sentence)
         for number, passage in enumerate(passages, 1)
         for place, sentence in enumerate(sentences(passage.text))
     )

@@ -1,10 +1,11 @@
 """The planner: decides what kind of answer is wanted and whether documents are needed."""
 
+from langchain_core.messages import HumanMessage, SystemMessage
 from langgraph.runtime import Runtime
 
-from graph import prompts
-from graph.agent_state import AgentState
+from graph.agent_state import AgentState, noted
 from graph.context import Context
+from graph.prompts import SYSTEM
 from graph.state import Plan
 from model.call import DeadlineExceeded
 
@@ -12,11 +13,21 @@ from model.call import DeadlineExceeded
 def planner(state: AgentState, runtime: Runtime[Context]) -> AgentState:
     """Plan the answer; out of time, go on without a plan and say so."""
     context = runtime.context
+    text = context.prompts.plan.format(question=state["question"])
     try:
-        plan, _ = context.decide(Plan, context.opening(prompts.PLAN.format(question=state["question"])))
+        plan, _ = context.decide(Plan, context.opening(text))
+        if plan.task == "archive":
+            # It writes a file: only the user's own words may want that, never those in a picture or an earlier answer.
+            again, _ = context.decide(Plan, [SystemMessage(SYSTEM), HumanMessage(text)])
+            if again.task != "archive":
+                plan = again
     except DeadlineExceeded:
-        return {"plan": None, "degraded": ["plan: skipped, the time budget was spent"]}
+        return {"plan": None, "degraded": noted(state, "plan: skipped, the time budget was spent")}
+    notes = []
+    if context.fields:
+        plan = plan.model_copy(update={"task": "extract"})
     if plan.needs_knowledge and not state["search"]:
-        note = "knowledge base: the plan wants it, but it is empty or was not to be used"
-        return {"plan": plan, "degraded": [note]}
-    return {"plan": plan}
+        notes.append("knowledge base: the plan wants it, but it is empty or was not to be used")
+    elif plan.needs_knowledge and not any(query.strip() for query in plan.queries):
+        notes.append("plan: it names nothing to search for, the question itself was searched")
+    return {"plan": plan, "degraded": noted(state, *notes)}

@@ -2,8 +2,7 @@
 
 from langgraph.runtime import Runtime
 
-from graph import prompts
-from graph.agent_state import AgentState
+from graph.agent_state import AgentState, noted
 from graph.context import Context
 from graph.evidence import numbered
 from graph.state import Grade, Passage, Query
@@ -26,19 +25,19 @@ def retriever(state: AgentState, runtime: Runtime[Context]) -> AgentState:
             notes.append("knowledge base: the passages were not graded, the time budget was spent")
     if not found:
         notes.append("knowledge base: nothing relevant was found")
-    return {"evidence": found, "degraded": list(dict.fromkeys(notes))}
+    return {"evidence": found, "degraded": noted(state, *notes)}
 
 
 def _graded(context: Context, question: str, found: list[Passage], notes: list[str]) -> list[Passage]:
     """Return the passages that help; where none does, of a second search with the model's better words."""
     for attempt in range(2):
         if found:
-            text = prompts.GRADE.format(evidence=numbered(found), question=question)
+            text = context.prompts.grade.format(evidence=numbered(found), question=question)
             grade, _ = context.decide(Grade, context.opening(text))
             if relevant := [found[n - 1] for n in grade.relevant if n <= len(found)]:
                 return relevant
         if attempt == 0:
-            query, _ = context.decide(Query, context.opening(prompts.REWRITE_QUERY.format(question=question)))
+            query, _ = context.decide(Query, context.opening(context.prompts.rewrite_query.format(question=question)))
             found = _search(context, [query.query], notes)
     return []
 
@@ -58,6 +57,14 @@ def _search(context: Context, queries: list[str], notes: list[str]) -> list[Pass
                 notes.append(f"knowledge base: {hit.source} has changed since it was indexed")
             passages.setdefault(
                 hit.id,
-                Passage(id=hit.id, source=hit.source, page=hit.page, start=hit.start, end=hit.end, text=hit.text),
+                Passage(
+                    id=hit.id,
+                    source=hit.source,
+                    page=hit.page,
+                    start=hit.start,
+                    end=hit.end,
+                    text=hit.text,
+                    score=hit.score,
+                ),
             )
     return list(passages.values())[:PASSAGES]

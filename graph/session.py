@@ -1,27 +1,35 @@
 """The agent: one question with its pictures in, one answer out. It opens the pictures and runs the graph."""
 
+import base64
 import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from graph.errors import PictureMissing, QuestionEmpty
-from graph.evidence import cited
+from graph.conversation import Exchange, History, first_kept
+from graph.errors import PictureMissing, QuestionEmpty, SessionMissing, SessionStoreFailed
+from graph.language import prompts_for
+from graph.report import render, write
 from graph.settings import AgentSettings, Effort
-from graph.state import Answer, Box, Event, ModelResult
-from model.call import Cancelled
-from model.grounding import parse_boxes
+from graph.state import Answer, Event, ModelResult, Seen, Summary, Turn
+from model.errors import ImageError
 from model.images import Picture, open_picture
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
     from graph.agent_state import AgentState
+    from graph.context import Context
+    from graph.sessions import Sessions
     from model.open import ModelIdentity
+    from retrieval.captions import Captioner
     from retrieval.records import Filter, Found
 
 EMBEDDER_S = 10.0  # to wait for, in the first search of a process
+MAX_PICTURES = 8  # of earlier turns that are seen again
 TINY_LIMITS = (
     "model: the bundled checkpoint knows drawn shapes only; for photographs and documents run "
     "`lorgnette model pull Qwen/Qwen3-VL-2B-Instruct` and ask with `--model Qwen/Qwen3-VL-2B-Instruct`"
@@ -48,11 +56,10 @@ class Agent:
         identity: "ModelIdentity",
         settings: AgentSettings,
         knowledge: "Knowledge | None" = None,
+        archive: "Archive | None" = None,
     ) -> None:
-        from graph.build import build_graph
-
-        self._chat, self._identity, self._settings, self._knowledge = chat, identity, settings, knowledge
-        self._graph = build_graph()
+        self._chat, self._identity, self._settings = chat, identity, settings
+        self._knowledge, self._archive = knowledge, archive
 
     def ask(
         self,
@@ -63,6 +70,7 @@ class Agent:
         use_knowledge: bool = True,
         effort: Effort | None = None,
         max_new_tokens: int | None = None,
+        fields: Sequence[str] = (),
         on_event: Callable[[Event], None] | None = None,
         cancel: threading.Event | None = None,
     ) -> Answer:
@@ -71,10 +79,11 @@ class Agent:
         Args:
             question: In the user's words.
             images: Paths inside the roots, or `data:` URLs.
-            session_id: The session to go on with; a new one begins without it.
+            session_id: The session to go on with or to begin; without it one with a new name begins.
             use_knowledge: Whether documents may be searched.
             effort: Overrides the setting.
             max_new_tokens: Overrides the setting.
+            fields: Extract these; the answer is then a JSON object with their values, null for what is not there.
             on_event: Called from this thread with the news of each node.
             cancel: Set it from another thread to stop within one token.
 
@@ -83,8 +92,6 @@ class Agent:
             ImageError: A picture was refused.
             ModelError: The model failed, is busy, or was cancelled.
         """
-        from langsmith import tracing_context
-
         from graph.context import Context
 
         began = time.monotonic()
@@ -93,59 +100,172 @@ class Agent:
         pictures = open_pictures(images, self._settings)
         knowledge = self._knowledge if use_knowledge else None
         search = knowledge is not None and not knowledge.is_empty
-        if not pictures and not search:
-            raise PictureMissing
-        context = Context(
-            chat=self._chat,
-            pictures=pictures,
-            deadline=began + self._settings.time_budget_s,
-            cancel=cancel or threading.Event(),
-            max_new_tokens=max_new_tokens or self._settings.max_new_tokens,
-            on_event=on_event or (lambda _: None),
-            search=lambda query, top_k: _found(knowledge, query, top_k),
-            quotes=self._quotes,
-        )
-        start: AgentState = {
-            "question": question.strip(),
-            "effort": effort or self._settings.effort,
-            "search": search,
-            "pictures": len(pictures),
-        }
-        # A tracing key in the user's environment must not send pictures away (LangChain would).
-        with tracing_context(enabled=False):
-            state = self._graph.invoke(start, context=context)
-        if context.cancel.is_set():
-            raise Cancelled
-        boxes = _boxes(state["draft"], pictures)
-        return Answer(
-            answer=_in_words(state["draft"], boxes),
-            citations=cited(state["draft"], state.get("evidence", [])),
-            boxes=boxes,
-            plan=state.get("plan"),
-            review=state.get("review"),
-            degraded=[*state.get("degraded", []), *self._notes(session_id, start["effort"])],
-            model=ModelResult(
-                name=self._identity.name, adapter=self._identity.adapter, quantization=self._identity.quantization
-            ),
-            usage=context.meter.usage(time.monotonic() - began),
-            session_id=session_id or str(uuid.uuid4()),
-            truncated=state["truncated"],
-        )
+        deadline = began + self._settings.time_budget_s
+        cancel = cancel or threading.Event()
+        notes: list[str] = []
+        with self._session(session_id, deadline, cancel, notes) as (name, turns, remembered):
+            history = self._history(turns, notes)
+            if not pictures and not search and not turns:
+                raise PictureMissing
+            context = Context(
+                chat=self._chat,
+                model=ModelResult(
+                    name=self._identity.name, adapter=self._identity.adapter, quantization=self._identity.quantization
+                ),
+                prompts=prompts_for(question),
+                pictures=pictures,
+                began=began,
+                deadline=deadline,
+                cancel=cancel,
+                max_new_tokens=max_new_tokens or self._settings.max_new_tokens,
+                on_event=on_event or (lambda _: None),
+                search=lambda query, top_k: _found(knowledge, query, top_k),
+                archive=lambda: self._summarize(turns, name),
+                session_id=name,
+                history=history,
+                seen=self._seen(images, pictures, name),
+                fields=tuple(fields),
+                quotes=self._quotes,
+            )
+            if self._identity.name == "tiny":
+                notes.append(TINY_LIMITS)
+            start: AgentState = {
+                "question": question.strip(),
+                "effort": effort or self._settings.effort,
+                "search": search,
+                "pictures": len(context.all_pictures),
+                "degraded": notes,
+            }
+            return self._run(start, context, self._archive.sessions if self._archive and remembered else None)
+
+    @property
+    def captioner(self) -> "Captioner":
+        """Who describes the documents' pictures, with the same model."""
+        from graph.captions import ChatCaptioner
+
+        return ChatCaptioner(lambda: (self._chat, self._identity))
 
     @property
     def _quotes(self) -> bool:
         answering = self._settings.answering
         return answering == "quote" or (answering == "auto" and self._identity.name == "tiny")
 
-    def _notes(self, session_id: str | None, effort: Effort) -> list[str]:
-        notes = []
-        if effort == "thorough":
-            notes.append("effort: several drafts are not written yet, thorough worked like normal")
-        if session_id is not None:
-            notes.append("session: earlier turns are not read yet, the question was answered on its own")
-        if self._identity.name == "tiny":
-            notes.append(TINY_LIMITS)
-        return notes
+    @contextmanager
+    def _session(
+        self, session_id: str | None, deadline: float, cancel: threading.Event, notes: list[str]
+    ) -> Iterator[tuple[str, list[Turn], bool]]:
+        """Hold the session while it is asked; yields its name, its turns, and whether this one will be remembered.
+
+        A store that fails costs the memory and not the answer.
+        """
+        name = session_id or str(uuid.uuid4())
+        if self._archive is None:
+            if session_id is not None:
+                notes.append("session: nothing is remembered, because sessions are switched off")
+            yield name, [], False
+            return
+        sessions = self._archive.sessions
+        try:
+            turns = sessions.turns(name)
+        except SessionStoreFailed as error:
+            notes.append(f"session: {error}")
+            yield name, [], False
+            return
+        with sessions.exclusively(name, deadline, cancel) if session_id else nullcontext():
+            yield name, sessions.turns(name) if session_id else turns, True
+
+    def _run(self, start: "AgentState", context: "Context", sessions: "Sessions | None") -> Answer:
+        """Run the graph, which saves the turn at its end where there are sessions."""
+        from langsmith import tracing_context
+
+        from graph.build import build_graph
+        from graph.sessions import config_of
+
+        # A tracing key in the user's environment must not send pictures away (LangChain would).
+        with tracing_context(enabled=False):
+            if sessions is None:
+                build_graph().invoke(start, context=context)
+                return context.finished[-1]
+            try:
+                with sessions.failures():
+                    graph = build_graph(sessions.checkpointer)
+                    graph.invoke(start, config_of(context.session_id), context=context, durability="exit")
+                    sessions.forget_old_checkpoints(context.session_id)
+            except SessionStoreFailed as error:
+                if not context.finished:
+                    raise
+                return context.finished[-1].model_copy(
+                    update={"degraded": [*context.finished[-1].degraded, f"session: not saved, {error}"]}
+                )
+        return context.finished[-1]
+
+    def _history(self, turns: Sequence[Turn], notes: list[str]) -> History:
+        """Return what the model is told of the session, and note what it can no longer see."""
+        first = first_kept(turns, self._settings.history_tokens)
+        if first:
+            notes.append(f"session: the first {first} questions no longer fit and were left out")
+        left = MAX_PICTURES
+        pictures: list[tuple[Picture, ...]] = []
+        for turn in reversed(turns):
+            again = [picture for seen in turn.images[:left] if (picture := self._again(seen, notes))]
+            left -= len(again)
+            pictures.insert(0, tuple(again))
+        earlier = tuple(picture for group in pictures[:first] for picture in group)
+        return History(earlier, tuple(map(Exchange, turns[first:], pictures[first:])))
+
+    def _again(self, seen: Seen, notes: list[str]) -> Picture | None:
+        path = Path(seen.path)
+        kept = self._archive is not None and path.is_relative_to(self._archive.sessions.pictures)
+        try:
+            picture = open_picture(seen.path, (path.parent,) if kept else self._settings.roots)
+        except ImageError as error:
+            notes.append(f"session: {seen.source} cannot be seen again ({error})")
+            return None
+        if picture.sha256 != seen.sha256:
+            notes.append(f"session: {seen.source} has changed since it was asked about, and is not seen again")
+            return None
+        return picture
+
+    def _seen(self, images: Sequence[str], pictures: Sequence[Picture], session_id: str) -> tuple[Seen, ...]:
+        """Note where the pictures can be read again; those that came as data are kept."""
+        if self._archive is None:
+            return ()
+        noted = []
+        for source, picture in zip(images, pictures, strict=True):
+            path = picture.path
+            if path is None:
+                data = base64.b64decode(source.partition(",")[2], validate=False)
+                path = self._archive.sessions.keep_picture(session_id, picture.sha256, data)
+            noted.append(Seen(source=picture.source, path=str(path), sha256=picture.sha256))
+        return tuple(noted)
+
+    def _summarize(self, turns: Sequence[Turn], session_id: str) -> Path | None:
+        return self._archive.save(turns, session_id) if self._archive and turns else None
+
+
+class Archive:
+    """The sessions and the folder of their reports."""
+
+    def __init__(self, sessions: "Sessions", reports: Path) -> None:
+        self.sessions, self._reports = sessions, reports
+
+    def summarize(self, session_id: str, title: str | None = None) -> Summary:
+        """Write a session's summary as Markdown.
+
+        Raises:
+            SessionMissing: There is none of that name.
+            ReportNotWritten, SessionStoreFailed: The disk.
+        """
+        turns = self.sessions.turns(session_id)
+        if not turns:
+            raise SessionMissing(session_id)
+        path = self.save(turns, session_id, title)
+        return Summary(path=str(path), uri=f"session://{session_id}/report", turns=len(turns))
+
+    def save(self, turns: Sequence[Turn], session_id: str, title: str | None = None) -> Path:
+        """Write these turns into a new report."""
+        title = title or turns[0].question
+        return write(self._reports, title, render(turns, title, session_id))
 
 
 def open_pictures(images: Sequence[str], settings: AgentSettings) -> tuple[Picture, ...]:
@@ -161,6 +281,7 @@ def open_agent(
     settings: AgentSettings,
     progress: Callable[[str, float], None] | None = None,
     knowledge: "Knowledge | None" = None,
+    archive: Archive | None = None,
 ) -> Agent:
     """Load the model that the settings name and return the agent around it; takes seconds to minutes.
 
@@ -168,6 +289,7 @@ def open_agent(
         settings: Which model, and how it answers.
         progress: Called with the phase of the loading and its share, 0 to 1.
         knowledge: The documents that may be searched.
+        archive: Where sessions are remembered; without it each question stands alone.
 
     Raises:
         ModelError: The model is missing, broken, or does not fit.
@@ -175,22 +297,9 @@ def open_agent(
     from model.open import open_chat
 
     chat, identity = open_chat(settings, progress)
-    return Agent(chat, identity, settings, knowledge)
+    return Agent(chat, identity, settings, knowledge, archive)
 
 
 def _found(knowledge: "Knowledge | None", query: str, top_k: int) -> "Found":
     assert knowledge is not None, "the graph searches only where there are documents"
     return knowledge.search(query, top_k, wait_s=EMBEDDER_S)
-
-
-def _boxes(draft: str, pictures: Sequence[Picture]) -> list[Box]:
-    found = parse_boxes(draft, [(p.image.width, p.image.height) for p in pictures])
-    return [Box(label=b.label, image=b.image, x1=b.x1, y1=b.y1, x2=b.x2, y2=b.y2) for b in found]
-
-
-def _in_words(draft: str, boxes: Sequence[Box]) -> str:
-    """Return the draft, or the boxes in words where the draft is nothing but their JSON."""
-    if not boxes or not draft.startswith(("[", "{", "```")):
-        return draft
-    places = [f"{b.label}: x {b.x1} to {b.x2}, y {b.y1} to {b.y2}" for b in boxes]
-    return "; ".join(places) + " (pixels)"

@@ -1,5 +1,6 @@
 """The agent's section of the settings."""
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -17,10 +18,22 @@ class GraphSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     effort: Effort = Field(
-        "normal", description="quick = one look, one answer; normal = plan, answer, check; thorough = as normal for now"
+        "normal",
+        description="quick = one look, one answer; normal = plan, answer, check; thorough = the best of several",
     )
     answering: Answering = Field(
         "auto", description="How documents are answered from; auto = quote with tiny, which cannot write about them"
+    )
+    sessions: str = Field(
+        "auto",
+        description="Where conversations are kept: auto = a SQLite file in the data folder, none, a file, or "
+        "`postgresql://user@host/database`",
+    )
+    history_tokens: int = Field(
+        2048, ge=0, description="How much of a conversation the model is told again; whole questions are left out above"
+    )
+    reports: Path | None = Field(
+        None, description="Folder of the session summaries; none = `reports` in the data folder"
     )
 
 

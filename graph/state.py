@@ -49,6 +49,30 @@ class Choice(Decision):
     best: Annotated[int, Field(ge=1, le=9)]
 
 
+class Item(Decision):
+    """One thing that was extracted, with its value."""
+
+    name: ShortText
+    value: Annotated[str, Field(max_length=200)]
+
+
+class Extraction(Decision):
+    """What was found where the caller names no fields."""
+
+    items: list[Item] = Field(max_length=20)
+
+
+Category = Literal["violence", "weapons", "sexual", "hate", "self_harm", "drugs", "private_data", "spam", "other"]
+
+
+class Moderation(Decision):
+    """Whether what is shown may be shown, and why not."""
+
+    allowed: bool
+    categories: list[Category] = Field(max_length=3)
+    reason: ShortText
+
+
 class Result(BaseModel):
     """A part of an answer; unknown keys are errors."""
 
@@ -64,6 +88,7 @@ class Passage(Result):
     start: int
     end: int
     text: str
+    score: float = 0.0
 
 
 class Citation(Result):
@@ -135,5 +160,34 @@ class Event(Result):
     kind: Literal["start", "text", "end"]
     text: str = Field("", description="With kind text: what the responder has just written")
     seconds: float = Field(0.0, description="With kind end: how long the node ran")
-    new_tokens: int = 0
-    cached_tokens: int = 0
+    read_tokens: int = Field(0, description="With kind end: prompt tokens read anew")
+    cached_tokens: int = Field(0, description="Prompt tokens taken from the cache")
+    new_tokens: int = Field(0, description="Tokens generated")
+    details: list[str] = Field([], description="With kind end: what the node decided, in words")
+
+
+class Seen(Result):
+    """A picture of a question, as the session remembers it."""
+
+    source: str = Field(description="As the user named it")
+    path: str = Field(description="Where it can be read again")
+    sha256: str
+
+
+class Turn(Result):
+    """One question with its answer, as the session remembers it."""
+
+    question: str
+    images: list[Seen]
+    asked_at: str = Field(description="ISO 8601, UTC")
+    said: str = Field(description="The model's own words, which a later turn reads")
+    evidence: list[Passage]
+    answer: Answer
+
+
+class Summary(Result):
+    """A report that was written."""
+
+    path: str = Field(description="The Markdown file")
+    uri: str = Field(description="The same as a resource")
+    turns: int = Field(description="Questions in it")

@@ -35,7 +35,7 @@ def build_server(
     @asynccontextmanager
     async def lifespan(_: MCPServer[App]) -> AsyncIterator[App]:
         loader.start()
-        keeper = Keeper(settings, loader.wait_for_handshake)
+        keeper = Keeper(settings, loader.wait_for_handshake, loader.opened)
         keeper.start()
         try:
             yield App(settings, loader, heartbeat_s)

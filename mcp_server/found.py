@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from graph.printable import printable
 from graph.state import Result
-from mcp_server.results import printable
+from mcp_server.results import escaped
 
 if TYPE_CHECKING:
     from retrieval.records import Found
@@ -33,7 +34,9 @@ class HitResult(Result):
     lexical_rank: int | None
     lexical_score: float | None
     rerank_score: float | None
+    relevance: float = Field(description="How likely it helps, 0 to 1; never below the threshold")
     also_in: list[str] = Field(description="Other files that hold the same passage")
+    address: str | None = Field(description="Where the file was fetched from")
 
 
 class SearchResult(Result):
@@ -63,8 +66,9 @@ def render_found(result: SearchResult) -> str:
         page = f", page {hit.page}" if hit.page is not None else ""
         path = f" ({' > '.join(hit.headings)})" if hit.headings else ""
         stale = ", STALE: the file has changed since" if hit.stale else ""
-        also = f", also in {', '.join(hit.also_in)}" if hit.also_in else ""
-        place = f"{hit.source}{page}, characters {hit.start} to {hit.end}{path}"
+        also = f", also in {', '.join(map(escaped, hit.also_in))}" if hit.also_in else ""
+        address = f", from {hit.address}" if hit.address else ""
+        place = f"{escaped(hit.source)}{address}{page}, characters {hit.start} to {hit.end}{path}"
         lines += [f"[{number}] {place}, score {hit.score:.2f}{also}{stale} ({hit.id})", hit.text, ""]
     if not result.hits:
         lines.append("Nothing relevant was found.")

@@ -3,21 +3,43 @@
 import logging
 import threading
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from mcp_server.loading import open_knowledge
 from mcp_server.settings import Settings
 from retrieval.errors import RetrievalError
+
+if TYPE_CHECKING:
+    from retrieval.captions import Captioner
 
 logger = logging.getLogger(__name__)
 
 LEAVE_S = 2.0  # a sync that was told to stop ends after the file at hand; a large one is left behind
 
 
+@runtime_checkable
+class Captions(Protocol):
+    """An agent that can describe pictures (`graph.session.Agent`)."""
+
+    @property
+    def captioner(self) -> "Captioner":
+        """Who does it."""
+
+
 class Keeper:
     """The thread. Several servers may keep one folder: each finds what another has done already."""
 
-    def __init__(self, settings: Settings, wait_for_handshake: Callable[[], object]) -> None:
-        self._settings, self._wait = settings, wait_for_handshake
+    def __init__(
+        self, settings: Settings, wait_for_handshake: Callable[[], object], opened: Callable[[], object]
+    ) -> None:
+        """Prepare it.
+
+        Args:
+            settings: Which folder, and whether its pictures are captioned.
+            wait_for_handshake: Returns when the client has what it needed first.
+            opened: Gives the agent as soon as there is one; one that captions is asked to.
+        """
+        self._settings, self._wait, self._opened = settings, wait_for_handshake, opened
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="kb-keeper", daemon=True)
 
@@ -34,16 +56,25 @@ class Keeper:
 
     def _run(self) -> None:
         self._wait()
+        from graph.captions import wants_captions
         from retrieval.watch import watch
 
         try:
             base = open_knowledge(self._settings)
             if base is not None and not self._stop.is_set():
-                watch(base, self._stop, lambda report: logger.info("knowledge base: %s", report), self._warn)
+                captioner = self._captioner if wants_captions(self._settings) else None
+                watch(
+                    base, self._stop, lambda report: logger.info("knowledge base: %s", report), self._warn,
+                    captioner=captioner,
+                )  # fmt: skip
         except RetrievalError as error:
             self._warn(error)
         except Exception:  # a thread's edge: the server lives on without it
             logger.exception("the knowledge base is not kept current any more")
+
+    def _captioner(self) -> "Captioner | None":
+        agent = self._opened()
+        return agent.captioner if isinstance(agent, Captions) else None
 
     def _warn(self, error: RetrievalError) -> None:
         logger.warning("the knowledge base could not be synced: %s", error)

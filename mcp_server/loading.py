@@ -21,6 +21,7 @@ from mcp_server.settings import Settings, data_home
 from model.errors import LorgnetteError
 
 if TYPE_CHECKING:
+    from graph.session import Archive
     from retrieval.base import KnowledgeBase
 
 logger = logging.getLogger(__name__)
@@ -40,6 +41,7 @@ class Asks(Protocol):
         use_knowledge: bool = True,
         effort: Effort | None = None,
         max_new_tokens: int | None = None,
+        fields: Sequence[str] = (),
         on_event: Callable[[Event], None] | None = None,
         cancel: threading.Event | None = None,
     ) -> Answer:
@@ -53,7 +55,19 @@ def open_real_agent(settings: Settings, progress: Callable[[str, float], None]) 
     """Load the model that the settings name; the imports alone take seconds, so they are made here."""
     from graph.session import open_agent
 
-    return open_agent(settings, progress, open_knowledge(settings))
+    return open_agent(settings, progress, open_knowledge(settings), open_archive(settings))
+
+
+def open_archive(settings: Settings) -> "Archive | None":
+    """Return the sessions that the settings name, none where they are switched off; opened with their first use."""
+    if settings.sessions == "none":
+        return None
+    from graph.session import Archive
+    from graph.sessions import Sessions
+
+    home = data_home()
+    where = str(home / "sessions.sqlite") if settings.sessions == "auto" else settings.sessions
+    return Archive(Sessions(where, home / "sessions"), settings.reports or home / "reports")
 
 
 class NoDocuments(LorgnetteError):
@@ -62,6 +76,13 @@ class NoDocuments(LorgnetteError):
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         super().__init__(f"There is no folder {str(folder)!r}; name the folder of your documents with --kb DIR.")
+
+
+class SessionsOff(LorgnetteError):
+    """Conversations are not kept."""
+
+    def __init__(self) -> None:
+        super().__init__("Sessions are switched off; set sessions to auto.")
 
 
 _opening = threading.Lock()
@@ -103,7 +124,7 @@ class AgentLoader:
         self._settings, self._open = settings, open_agent
         self._phase, self._share, self._began = "starting", 0.0, time.monotonic()
         self._handshake_done = threading.Event()
-        self._opening: Future[Asks] | None = None  # only touched on the event loop's thread
+        self._opening: Future[Asks] | None = None  # only set on the event loop's thread
 
     def start(self) -> None:
         """Begin to load, at once after the handshake and at the latest in a second."""
@@ -116,6 +137,11 @@ class AgentLoader:
     def wait_for_handshake(self) -> None:
         """Wait until the client has what it needed first, a second at most; to be called on another thread."""
         self._handshake_done.wait(HANDSHAKE_S)
+
+    def opened(self) -> Asks | None:
+        """Return the agent if it is there; from any thread, and without waiting."""
+        opening = self._opening
+        return opening.result() if opening and opening.done() and opening.exception() is None else None
 
     def describe(self) -> str:
         """Say how far the loading is."""

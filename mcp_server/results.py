@@ -5,23 +5,34 @@ knows the protocol; the command line prints the same text.
 """
 
 import json
+import unicodedata
 from typing import TypeVar
 
+from graph.printable import printable
 from graph.state import Answer, Citation, Result
 
 R = TypeVar("R", bound=Result)
 
 # What each node does, for progress lines.
-DOING = {"planner": "planning", "retriever": "searching", "responder": "answering", "reviewer": "checking"}
+DOING = {
+    "planner": "planning", "retriever": "searching", "responder": "answering", "reviewer": "checking",
+    "archivist": "saving", "finisher": "finishing",
+}  # fmt: skip
 MAX_RESULT_BYTES = 900_000  # some clients refuse a result above 1 MB; both channels count
 KEPT_QUOTE_CHARS = 300
 KEPT_PLACES = 200
 NOTE = "result: shortened to 900 KB, {what} cut; ask a narrower question for the rest"
 
 
-def printable(text: str) -> str:
-    """Drop control characters except line breaks and tabs: documents and models may hold terminal commands."""
-    return "".join(c for c in text if c in "\n\t" or not (ord(c) < 32 or 127 <= ord(c) < 160))
+def escaped(text: str) -> str:
+    """Write text that must stay on one line, such as a file's name: control codes and foreign bytes as in Python."""
+    return "".join(c if c.isprintable() or unicodedata.category(c) == "Zs" else _escape(c) for c in text)
+
+
+def _escape(char: str) -> str:
+    # A byte of another encoding, as Python has it in a name.
+    byte = ord(char) - 0xDC00
+    return f"\\x{byte:02x}" if 0x80 <= byte <= 0xFF else char.encode("unicode_escape").decode()
 
 
 def render(answer: Answer) -> str:

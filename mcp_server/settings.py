@@ -20,6 +20,7 @@ from graph.settings import AgentSettings, GraphSettings
 from model.errors import LorgnetteError
 from model.settings import ModelSettings
 from retrieval.settings import RetrievalSettings
+from retrieval.store import without_password
 
 PREFIX = "LORGNETTE_"
 FILE_NAME = "lorgnette.yaml"
@@ -53,6 +54,7 @@ class BadSetting(ConfigError):
 
     def __init__(self, name: str, value: object, reason: str) -> None:
         self.name, self.value, self.reason = name, value, reason
+        value = without_password(value) if isinstance(value, str) else value
         shown = repr(value) if len(repr(value)) <= 80 else repr(value)[:79] + "…"
         super().__init__(f"{name} cannot be {shown}: {reason}; correct it there.")
 

@@ -12,10 +12,11 @@ from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult, TextContent, ToolAnnotations
 from pydantic import Field
 
+from graph.printable import printable
 from graph.settings import Effort
-from graph.state import Answer
+from graph.state import Answer, Summary
 from mcp_server.found import SearchResult, render_found, search_result
-from mcp_server.loading import AgentLoader, NoDocuments, open_knowledge
+from mcp_server.loading import AgentLoader, NoDocuments, SessionsOff, open_archive, open_knowledge
 from mcp_server.middleware import tool_errors
 from mcp_server.progress import Watch, heartbeat, in_thread
 from mcp_server.results import fit, render
@@ -49,6 +50,14 @@ def add_tools(server: MCPServer[App]) -> None:
         title="Search documents",
         description=inspect.cleandoc(search_kb.__doc__ or ""),
         annotations=reading,
+    )
+    server.add_tool(
+        save_session_summary,
+        title="Save a conversation",
+        description=inspect.cleandoc(save_session_summary.__doc__ or ""),
+        annotations=ToolAnnotations(
+            read_only_hint=False, destructive_hint=False, idempotent_hint=False, open_world_hint=False
+        ),
     )
 
 
@@ -87,6 +96,32 @@ def _search(settings: Settings, query: str, top_k: int, source: str | None) -> S
     return search_result(base.search(query, top_k, Filter(source=source)))
 
 
+async def save_session_summary(
+    session_id: Annotated[
+        str,
+        Field(max_length=64, pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$", description="session_id of an answer"),
+    ],
+    title: Annotated[
+        str | None, Field(min_length=1, max_length=200, description="Of the report; by default the first question")
+    ] = None,
+    *,
+    ctx: Context[App],
+) -> Annotated[CallToolResult, Summary]:
+    """Save a conversation as a new Markdown file with every question, answer, plan, verdict and piece of evidence.
+
+    Use it when the user wants to keep or archive what was found. Never overwrites a file. Returns its path.
+    """
+    app: App = ctx.request_context.lifespan_context
+    with tool_errors():
+        archive = open_archive(app.settings)
+        if archive is None:
+            raise SessionsOff
+        summary = await in_thread(lambda _: archive.summarize(session_id, title))
+    questions = "1 question" if summary.turns == 1 else f"{summary.turns} questions"
+    text = TextContent(type="text", text=f"Saved {questions} in {printable(summary.path)}\n{summary.uri}")
+    return CallToolResult(content=[text], structured_content=summary.model_dump(mode="json"))
+
+
 async def ask_image(
     question: Annotated[
         str,
@@ -104,8 +139,8 @@ async def ask_image(
     session_id: Annotated[
         str | None,
         Field(
-            max_length=100,
-            pattern=r"^[A-Za-z0-9._-]+$",
+            max_length=64,
+            pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$",
             description="session_id of an earlier answer, to go on with that conversation; leave out to begin one",
         ),
     ] = None,
@@ -115,7 +150,7 @@ async def ask_image(
     effort: Annotated[
         Effort | None,
         Field(
-            description="quick: one look, no check; normal: plan, answer, check; thorough: as normal for now. "
+            description="quick: one look, no check; normal: plan, answer, check; thorough: the best of several. "
             "Leave out for the user's setting"
         ),
     ] = None,

@@ -6,14 +6,17 @@ whichever process, misses what the last sync wrote.
 """
 
 import hashlib
-import json
 import logging
 import os
+import tempfile
 import threading
 import time
+from collections.abc import Callable, Generator
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
+from retrieval.captions import Captioned, Captioner, make_captions
 from retrieval.catalogue import Catalogue
 from retrieval.embed import Embedder, open_embedder
 from retrieval.errors import RetrievalError
@@ -21,6 +24,7 @@ from retrieval.fill import Progress
 from retrieval.locks import FileLock
 from retrieval.owner import NoOwner, OwnerSilent, Serving, ask
 from retrieval.projections import Finding, Projections
+from retrieval.ray_ingestion import RayIngestion, RayWorkers
 from retrieval.recipe import open_recipe
 from retrieval.records import Filter, Found
 from retrieval.requests import (
@@ -30,19 +34,28 @@ from retrieval.requests import (
     found_from_bytes,
     found_to_bytes,
     question,
+    question_from_bytes,
 )
 from retrieval.rerank import open_reranker
 from retrieval.search import Searcher
 from retrieval.settings import RetrievalSettings
+from retrieval.store import parse_store
 from retrieval.sync import SyncReport, sync
 from retrieval.verify import Cited, Verdict, verify
 
 logger = logging.getLogger(__name__)
 
+NOT_KEPT = "the data folder is read-only: its indexes were made for this process alone, and it cannot be synced"
 ELECTION_S = 10.0  # a dead owner's lock is free at once, but a new owner needs a moment to open the indexes
 POLL_S = 0.05
 ANSWER_S = 60.0
 REPAIR_S = 3600.0
+
+
+def catalogue_path(settings: RetrievalSettings, home: Path) -> Path:
+    """Return where the catalogue of a folder lies, whether or not it can be opened."""
+    folder = os.path.realpath(settings.kb)
+    return home / "kb" / hashlib.sha256(os.fsencode(folder)).hexdigest()[:16] / "catalogue.sqlite"
 
 
 class KnowledgeBase:
@@ -61,9 +74,9 @@ class KnowledgeBase:
         """
         self._settings, self._api_key = settings, api_key
         self.folder = Path(os.path.realpath(settings.kb))
-        name = hashlib.sha256(os.fsencode(self.folder)).hexdigest()[:16]
-        self.place = home / "kb" / name
-        self.catalogue = Catalogue(self.place / "catalogue.sqlite")
+        path = catalogue_path(settings, home)
+        self.place = path.parent
+        self.catalogue = Catalogue(path)
         self._recipe = open_recipe(settings)
         self._lock = FileLock(self.place / "owner.lock")
         self._electing = threading.Lock()
@@ -71,21 +84,42 @@ class KnowledgeBase:
         self._embedder: Embedder | None = None
         self._owned: _Owned | None = None
 
-    def sync(self, progress: Progress | None = None, cancel: threading.Event | None = None) -> SyncReport:
+    def sync(
+        self,
+        progress: Progress | None = None,
+        cancel: threading.Event | None = None,
+        *,
+        on_ray: RayWorkers | None = None,
+    ) -> SyncReport:
         """Bring the catalogue to where the folder is, with vectors where the embedder can be opened.
+
+        Args:
+            progress: As `retrieval.sync.sync` wants it, and `cancel`.
+            cancel: Set it to stop.
+            on_ray: Read, split and embed on these workers; None does it in this process.
 
         Raises:
             FolderMissing: There is no such folder.
             CatalogueError: The catalogue cannot be written.
+            RayMissing: There is no such package.
+            RayFailed: The workers cannot be had, or died.
         """
+        ingestion = None if on_ray is None else RayIngestion(on_ray, self._embedder_opener())
         embedder, problem = self._open_embedder()
         report = sync(
             self.catalogue, self.folder, embedder, self._recipe,
-            progress=progress, cancel=cancel, leave_out=[self.place],
+            progress=progress, cancel=cancel, leave_out=[self.place], ingestion=ingestion,
         )  # fmt: skip
         if problem is None:
             return report
         return replace(report, degraded=(*report.degraded, f"dense: indexed without vectors, {problem}"))
+
+    def captions(self, captioner: Captioner, cancel: threading.Event | None = None) -> Generator[Captioned]:
+        """Caption the pictures that have none, one at each step; as `retrieval.captions.make_captions`."""
+        return make_captions(
+            self.catalogue, self.folder, captioner, self._recipe,
+            lambda: self._open_embedder()[0], cancel or threading.Event(),
+        )  # fmt: skip
 
     def search(self, query: str, top_k: int = 5, wanted: Filter | None = None, *, wait_s: float = 0.0) -> Found:
         """Search, here or in the process that owns the indexes.
@@ -137,6 +171,10 @@ class KnowledgeBase:
                 return None, str(error)
             return self._embedder, None
 
+    def _embedder_opener(self) -> Callable[[], Embedder]:
+        """Give what opens the embedder in another process, one of several on a machine."""
+        return partial(open_embedder, self._settings.embedder, api_key=self._api_key, threads=1)
+
     def _answered(self, asked: bytes, timeout_s: float) -> bytes:
         """Answer as the owner, or have the owner answer; whoever asks when there is none becomes the owner."""
         deadline = time.monotonic() + ELECTION_S
@@ -153,7 +191,7 @@ class KnowledgeBase:
 
     def _try_to_own(self) -> "_Owned | None":
         with self._electing:
-            if self._owned is None and self._lock.try_acquire():
+            if self._owned is None and (self.catalogue.read_only or self._lock.try_acquire()):
                 try:
                     self._owned = _Owned(self)
                 except BaseException:
@@ -167,20 +205,26 @@ class _Owned:
 
     def __init__(self, base: KnowledgeBase) -> None:
         self._base = base
-        self._projections = Projections(base.catalogue, base.place / "projections")
+        # Where nothing can be written beside the catalogue, each process has indexes of its own while it lasts.
+        self._scratch = tempfile.TemporaryDirectory(prefix="lorgnette-") if base.catalogue.read_only else None
+        folder = Path(self._scratch.name) if self._scratch else base.place / "projections"
+        self._projections = Projections(base.catalogue, folder, parse_store(base._settings.store))
         self._searcher = Searcher(base.catalogue, self._projections, base.folder, base._settings)
         self._warm = threading.Event()
         threading.Thread(target=self._warm_up, name="kb-models", daemon=True).start()
-        self._serving = Serving(base.place, self.answer)
+        self._serving = None if self._scratch else Serving(base.place, self.answer)
 
     def answer(self, asked: bytes) -> bytes:
         """Answer a question of this process or of another one."""
         try:
-            read = json.loads(asked)
-            match read["operation"]:
+            read = question_from_bytes(asked)
+            match read.operation:
                 case "search":
-                    self._warm.wait(read["wait_s"])
-                    return found_to_bytes(self._searcher.search(read["query"], read["top_k"], Filter(**read["filter"])))
+                    self._warm.wait(read.wait_s)
+                    found = self._searcher.search(read.query, read.top_k, read.filter)
+                    if self._scratch:
+                        found = replace(found, degraded=(*found.degraded, NOT_KEPT))
+                    return found_to_bytes(found)
                 case "rebuild":
                     self._warm.wait(ELECTION_S)
                     self._projections.rebuild()
@@ -191,8 +235,11 @@ class _Owned:
             return failure(error)
 
     def close(self) -> None:
-        self._serving.close()
+        if self._serving is not None:
+            self._serving.close()
         self._projections.close()
+        if self._scratch is not None:
+            self._scratch.cleanup()
 
     def _warm_up(self) -> None:
         """Load the models; they take seconds, and words can be searched meanwhile."""
@@ -200,7 +247,7 @@ class _Owned:
         try:
             if embedder is not None:
                 self._projections.use_embedder(embedder.fingerprint, embedder.dimension)
-                self._searcher.embedder = embedder
+                self._searcher.use_embedder(embedder)
         except RetrievalError as error:
             problem = str(error)
         if problem is not None:

@@ -22,7 +22,21 @@ from retrieval.database import (
     CatalogueReadOnly,
     Database,
 )
-from retrieval.reading import FILE, PLACE, chunks_of, conditions_of, file_row, matrix_of, numbers_of, occurrence
+from retrieval.reading import (
+    CHANGED,
+    CHANGED_PLACES,
+    FILE,
+    PLACE,
+    caption_of,
+    chunks_in,
+    chunks_of,
+    conditions_of,
+    file_row,
+    matrix_of,
+    numbers_of,
+    occurrence,
+    uncaptioned,
+)
 from retrieval.records import Chunk, Filter
 from retrieval.rows import (
     NO_NUMBERS,
@@ -56,11 +70,12 @@ PRUNED_EVERY = 256
 class Catalogue:
     """The catalogue of one knowledge base, for any number of threads and processes at once."""
 
-    def __init__(self, path: Path, *, kept_generations: int = KEPT_GENERATIONS) -> None:
+    def __init__(self, path: Path, *, kept_generations: int = KEPT_GENERATIONS, scratch: bool = False) -> None:
         """Open the file, or create it.
 
         Args:
             path: Of the SQLite file; missing folders are made.
+            scratch: It counts only when it is finished, and need not survive the power until then.
             kept_generations: For how long removals are remembered; a projection further behind is rebuilt.
 
         Raises:
@@ -71,7 +86,7 @@ class Catalogue:
         self.path = path
         self._kept = kept_generations
         tables = [statement.replace("{identity}", uuid.uuid4().hex) for statement in TABLES]
-        self._database = Database(path, tables, VERSION, prepare)
+        self._database = Database(path, tables, VERSION, prepare, durable=not scratch)
 
     @property
     def read_only(self) -> bool:
@@ -130,7 +145,8 @@ class Catalogue:
             if vectors and embedder is not None:
                 wanted = {stored[id][0]: vector for id, vector in vectors.items() if id in stored}
                 write_vectors(db, wanted, embedder, generation)
-            bury(db, before, generation)
+            kept = {number for number, _ in stored.values()}
+            bury(db, [number for number in before if number not in kept], generation)
             self._prune(db, generation)
         return generation
 
@@ -161,6 +177,18 @@ class Catalogue:
             remove(db, sources, generation)
             self._prune(db, generation)
         return generation
+
+    def begin_anew(self, generation: int, identity: str | None) -> None:
+        """Have every projection made anew, whatever it holds: this is another catalogue in the place of one before.
+
+        Args:
+            generation: None of them has come as far.
+            identity: Of the catalogue before, where it is known: what belongs to that will belong to this one.
+        """
+        with self._database.write() as (db, _):
+            db.execute("UPDATE meta SET value = ? WHERE key IN ('generation', 'pruned')", (generation,))
+            if identity is not None:
+                db.execute("UPDATE meta SET value = ? WHERE key = 'identity'", (identity,))
 
     def set_vectors(self, vectors: Mapping[int, Matrix], embedder: str) -> int:
         """Give chunks their vectors by number, (D,) each, in one transaction; chunks that have gone are passed over."""
@@ -262,6 +290,21 @@ class Catalogue:
             ).fetchall()
         return [Passage(c[0], c[-2], tuple(json.loads(c[-1])), occurrence(c)) for c in found]
 
+    def chunks_in(self, source: str) -> tuple[Chunk, ...]:
+        """Give the chunks of one file in order, as they stand in it."""
+        with self._database.read() as db:
+            return chunks_in(db, source)
+
+    def caption(self, sha256: str) -> str | None:
+        """Give the caption that a picture of these bytes has, in whichever file."""
+        with self._database.read() as db:
+            return caption_of(db, sha256)
+
+    def uncaptioned(self) -> list[tuple[str, str]]:
+        """List source and sha256 of the indexed pictures that have no caption."""
+        with self._database.read() as db:
+            return uncaptioned(db)
+
     @property
     def is_empty(self) -> bool:
         """Whether there is no chunk; unlike `counts` it costs the same at any size."""
@@ -309,6 +352,18 @@ class Catalogue:
             )
             return {id: np.frombuffer(vector, "<f4") for id, vector in found}
 
+    def embedded_ids(self, source: str, embedder: str) -> set[str]:
+        """Give the content ids of a file's chunks that have a vector of this embedder."""
+        with self._database.read() as db:
+            return {
+                id
+                for (id,) in db.execute(
+                    "SELECT c.id FROM files f JOIN spans s ON s.file = f.id JOIN chunks c USING (number) "
+                    "JOIN vectors v USING (number) WHERE f.path = ? AND v.embedder = ?",
+                    (os.fsencode(source), embedder),
+                )
+            }
+
     def chunks_without_vector(self, embedder: str) -> Numbers:
         """Give the numbers of chunks that have no vector of this embedder, ascending. (N,)."""
         with self._database.read() as db:
@@ -341,6 +396,17 @@ class Catalogue:
                 meta["generation"],
                 rebuild=False,
             )
+
+    def changed_since(self, generation: int, *, places: bool) -> tuple[Numbers, Numbers]:
+        """Give the numbers of chunks that changed since, and the generation of each, ascending by this. (N,), (N,).
+
+        Args:
+            generation: After which.
+            places: Whether a chunk counts as changed, too, whose file has another name or text around it.
+        """
+        with self._database.read() as db:
+            found = db.execute(CHANGED_PLACES if places else CHANGED, (generation,)).fetchall()
+        return numbers_of((number,) for number, _ in found), numbers_of((changed,) for _, changed in found)
 
     def check(self) -> list[str]:
         """Look for damage; each finding is a sentence, none means sound. Reads the whole file."""

@@ -5,6 +5,8 @@ tell whether anything happened since.
 """
 
 import os
+import re
+import shutil
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +18,9 @@ from retrieval.locks import FileLock
 
 APPLICATION_ID = int.from_bytes(b"LKB1", "big")
 BUSY_TIMEOUT_S = 30.0
+COMPANIONS = ("-wal", "-shm", "-journal")
+_UNREADABLE = (sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ, sqlite3.SQLITE_IOERR_CORRUPTFS)
+_LITTLE_BYTES = 64 * 1024
 
 
 class CatalogueError(RetrievalError):
@@ -33,7 +38,7 @@ class CatalogueNewer(CatalogueError):
         super().__init__(
             path,
             f"The catalogue {str(path)!r} has format {version} and this Lorgnette knows up to {known}; update "
-            "Lorgnette, or run `lorgnette kb doctor` to build a new one beside it",
+            "Lorgnette, or run `lorgnette kb doctor --anew` to put it aside, untouched, and build a new one",
         )
         self.version = version
 
@@ -82,6 +87,14 @@ class CatalogueBusy(CatalogueError):
         )
 
 
+def _is_full(path: Path) -> bool:
+    """Tell whether there is no room beside the file: SQLite calls that by other names where it maps memory."""
+    try:
+        return shutil.disk_usage(path.parent).free < _LITTLE_BYTES
+    except OSError:
+        return False
+
+
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
     """Turn SQLite's errors into ours."""
@@ -89,18 +102,33 @@ def translated(path: Path) -> Iterator[None]:
         yield
     except sqlite3.DatabaseError as error:
         # The low byte is the kind, the rest says where it struck.
-        kind = (getattr(error, "sqlite_errorcode", None) or sqlite3.SQLITE_ERROR) & 0xFF
-        if kind in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+        code = getattr(error, "sqlite_errorcode", None) or sqlite3.SQLITE_ERROR
+        kind = code & 0xFF
+        if kind in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT) or code in _UNREADABLE:
             raise CatalogueDamaged(path, str(error)) from error
-        if kind == sqlite3.SQLITE_FULL:
+        if kind == sqlite3.SQLITE_FULL or (kind == sqlite3.SQLITE_IOERR and _is_full(path)):
             raise CatalogueFull(path) from error
         if kind in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_IOERR):
             raise CatalogueReadOnly(path, str(error)) from error
         if kind in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise CatalogueBusy(path) from error
-        if isinstance(error, sqlite3.OperationalError) and "no such" in str(error):
+        if isinstance(error, sqlite3.OperationalError) and re.match("no such|Could not decode", str(error)):
             raise CatalogueDamaged(path, str(error)) from error
         raise
+
+
+def beside(path: Path, end: str) -> Path:
+    """Name a file that belongs to another one."""
+    return path.with_name(path.name + end)
+
+
+def _number_of(path: Path) -> tuple[int, int] | None:
+    """Give what another file in the same place would have another of; None where there is none now."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 class Database:
@@ -110,7 +138,13 @@ class Database:
     """
 
     def __init__(
-        self, path: Path, statements: Sequence[str], version: int, prepare: Callable[[sqlite3.Connection], None]
+        self,
+        path: Path,
+        statements: Sequence[str],
+        version: int,
+        prepare: Callable[[sqlite3.Connection], None],
+        *,
+        durable: bool = True,
     ) -> None:
         """Open or create the file.
 
@@ -119,12 +153,14 @@ class Database:
             statements: What creates the tables, `meta` among them.
             version: Of the tables, raised with each change of them.
             prepare: Called with each new connection, for functions of our own.
+            durable: Whether what was committed survives the power.
         """
         self.path = path
         self.read_only = False
         self._statements = statements
         self._version = version
         self._prepare = prepare
+        self._durable = durable
         self._local = threading.local()
         self._open: list[tuple[threading.Thread, sqlite3.Connection]] = []
         self._guard = threading.Lock()
@@ -133,23 +169,38 @@ class Database:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 if not path.exists():
                     self._create()
+                if not path.stat().st_size:
+                    raise CatalogueDamaged(path, "it is empty")
                 self.connection()
             except OSError as error:
                 raise CatalogueReadOnly(path, error.strerror or str(error)) from error
 
     def _create(self) -> None:
-        # One at a time: switching to WAL does not wait for another that does the same.
-        with FileLock(self.path.with_name(self.path.name + ".lock")):
+        # Under another name until it is whole, so that a file of that name without tables is always a damaged one.
+        with FileLock(beside(self.path, ".lock")):
+            if self.path.exists():
+                return
+            new = beside(self.path, ".new")
+            # SQLite would take a log that lost its file for that of the new one.
+            for old in (new, *(beside(path, end) for path in (new, self.path) for end in COMPANIONS)):
+                old.unlink(missing_ok=True)
             # Made for its owner's eyes alone; SQLite gives its companions the same mode.
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
-            self.connection()
+            os.close(os.open(new, os.O_RDWR | os.O_CREAT, 0o600))
+            db = sqlite3.connect(new, isolation_level=None)
+            try:
+                self._check_tables(db)
+                db.execute("PRAGMA journal_mode = WAL")
+            finally:
+                db.close()
+            new.replace(self.path)
 
     def connection(self) -> sqlite3.Connection:
-        """Give this thread's connection; a child process by fork gets its own."""
+        """Give this thread's connection; a child process by fork gets its own, and so does a file that was replaced."""
         db: sqlite3.Connection | None = getattr(self._local, "db", None)
-        if db is None or self._local.process != os.getpid():
+        owner = os.getpid(), _number_of(self.path)
+        if db is None or self._local.owner[0] != owner[0] or owner[1] not in (None, self._local.owner[1]):
             db = self._connect()
-            self._local.db, self._local.process = db, os.getpid()
+            self._local.db, self._local.owner = db, owner
             with self._guard:
                 for thread, old in self._open:
                     if not thread.is_alive():
@@ -162,9 +213,10 @@ class Database:
         if not self.read_only:
             db = self._connect_to(str(self.path), uri=False)
             try:
+                self._is_ours(db)  # before anything in it is changed
                 db.execute("PRAGMA journal_mode = WAL")
                 # In WAL the default may lose the last transactions with the power; an acknowledged file must stay.
-                db.execute("PRAGMA synchronous = FULL")
+                db.execute(f"PRAGMA synchronous = {'FULL' if self._durable else 'OFF'}")
                 self._check_tables(db)
             except sqlite3.OperationalError as error:
                 db.close()
@@ -239,6 +291,10 @@ class Database:
             db.execute("BEGIN")
             try:
                 yield db
+            except ValueError as error:
+                if isinstance(error, UnicodeEncodeError):  # what was asked for, not what was found
+                    raise
+                raise CatalogueDamaged(self.path, f"a value in it is none: {error}") from error
             finally:
                 if db.in_transaction:
                     db.execute("ROLLBACK")

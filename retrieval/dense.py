@@ -14,6 +14,7 @@ import numpy as np
 
 from retrieval.errors import RetrievalError
 from retrieval.projection import ProjectionDamaged, damage_translated, read_generation, write_generation
+from retrieval.rows import StoredChunk
 from retrieval.vectors import Vectors, unit_rows
 
 if TYPE_CHECKING:
@@ -43,6 +44,10 @@ class DenseIndex(Protocol):
     """Finds passages by their vectors. Letters: N passages, D dimensions."""
 
     @property
+    def keeps_passages(self) -> bool:
+        """Whether `add` must be given the passages too."""
+
+    @property
     def generation(self) -> int:
         """Up to which generation of the catalogue it has come."""
 
@@ -50,7 +55,7 @@ class DenseIndex(Protocol):
     def count(self) -> int:
         """How many passages it holds."""
 
-    def add(self, numbers: Sequence[int], vectors: Vectors) -> None:
+    def add(self, numbers: Sequence[int], vectors: Vectors, chunks: Sequence[StoredChunk] = ()) -> None:
         """Add passages, (N, D); one whose number is there already is replaced."""
 
     def remove(self, numbers: Sequence[int]) -> None:
@@ -71,6 +76,8 @@ class DenseIndex(Protocol):
 
 class ChromaIndex:
     """A dense index in a folder, approximate (HNSW) unless the search is filtered."""
+
+    keeps_passages = False
 
     def __init__(self, folder: Path, name: str, dimension: int) -> None:
         """Open the collection in the folder, or begin an empty one.
@@ -120,7 +127,7 @@ class ChromaIndex:
         with self._translated():
             return self._collection.count()
 
-    def add(self, numbers: Sequence[int], vectors: Vectors) -> None:
+    def add(self, numbers: Sequence[int], vectors: Vectors, chunks: Sequence[StoredChunk] = ()) -> None:
         """Add passages, (N, D); one whose number is there already is replaced."""
         rows = _checked(vectors, len(numbers), self._dimension)
         step = min(_PAGE, self._client.get_max_batch_size())
@@ -207,6 +214,8 @@ class ChromaIndex:
 class ExactIndex:
     """A dense index in memory that compares with every vector: for filters, for repairs, and to judge the other by."""
 
+    keeps_passages = False
+
     def __init__(self, dimension: int) -> None:
         self.generation = 0
         self._vectors: Vectors = np.zeros((0, dimension), np.float32)
@@ -217,12 +226,12 @@ class ExactIndex:
         """How many passages it holds."""
         return len(self._numbers)
 
-    def add(self, numbers: Sequence[int], vectors: Vectors) -> None:
+    def add(self, numbers: Sequence[int], vectors: Vectors, chunks: Sequence[StoredChunk] = ()) -> None:
         """Add passages, (N, D); one whose number is there already is replaced."""
         rows = _checked(vectors, len(numbers), self._vectors.shape[1])
         self.remove(numbers)
         unsorted = np.concatenate([self._numbers, np.asarray(numbers, np.int64)])
-        # The last of equal numbers in one call wins, as it does in Chroma.
+        # The last of equal numbers in one call wins.
         reversed_numbers, places = np.unique(unsorted[::-1], return_index=True)
         self._vectors = np.concatenate([self._vectors, rows])[::-1][places]
         self._numbers = reversed_numbers

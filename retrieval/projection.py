@@ -17,7 +17,7 @@ _STATE = "projection.json"
 class ProjectionDamaged(RetrievalError):
     """The index on disk cannot be trusted; the catalogue can make a new one."""
 
-    def __init__(self, folder: Path, reason: str) -> None:
+    def __init__(self, folder: Path | str, reason: str) -> None:
         self.folder = folder
         self.reason = reason
         super().__init__(f"the index in {str(folder)!r} is damaged ({reason}); run `lorgnette kb doctor` to rebuild it")

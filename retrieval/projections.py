@@ -3,22 +3,27 @@
 It repairs without embedding: a projection that is damaged, foreign or too far behind is made anew from the catalogue.
 """
 
-import hashlib
 import shutil
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from retrieval.bring import bring
 from retrieval.catalogue import Catalogue
-from retrieval.dense import ChromaIndex
+from retrieval.dense import DenseIndex
+from retrieval.dense_place import DensePlace
+from retrieval.engines.engine import EngineUnavailable
 from retrieval.fill import text_to_embed
 from retrieval.lexical import TantivyIndex
 from retrieval.projection import ProjectionDamaged
 from retrieval.rows import Changes
+from retrieval.store import EMBEDDED, Store
 from retrieval.tokens import document_tokens
 
 PAGE = 1000  # passages that are in memory at once
+RETRY_S = 5.0  # for how long searches do not wait for an engine that was away
 
 
 @dataclass(frozen=True)
@@ -45,14 +50,24 @@ class Finding:
 class Projections:
     """The lexical index, and the dense one as soon as an embedder is known; safe to use from several threads."""
 
-    def __init__(self, catalogue: Catalogue, folder: Path) -> None:
-        """Open the lexical index below `folder`, or begin a new one there."""
+    def __init__(self, catalogue: Catalogue, folder: Path, store: Store = EMBEDDED) -> None:
+        """Open the lexical index below `folder`, or begin a new one there.
+
+        Args:
+            catalogue: What they are projections of.
+            folder: For their files.
+            store: Where the dense index lies; the lexical one is always here, so that words mean the same with each.
+        """
         self._catalogue = catalogue
         self._folder = folder / catalogue.identity  # another catalogue's projections are never ours
         self._changing = threading.Lock()
         self._embedder: tuple[str, int] | None = None
-        self._dense: ChromaIndex | None = None
+        self._place = DensePlace(store, self._folder, catalogue.identity)
+        self._dense: DenseIndex | None = None
         self._lexical = self._open_lexical()
+        self.dense_problem = ""
+        """Why the dense index cannot be used for now, where it cannot; it is tried again after a while."""
+        self._retry_at = 0.0
         self.without_vector = 0
         """Passages that the dense index lacks because nobody has embedded them."""
 
@@ -62,9 +77,9 @@ class Projections:
         return self._lexical
 
     @property
-    def dense(self) -> ChromaIndex | None:
-        """The dense index likewise; none before an embedder is known."""
-        return self._dense
+    def dense(self) -> DenseIndex | None:
+        """The dense index likewise; none before an embedder is known, and while its engine is away."""
+        return None if self.dense_problem else self._dense
 
     def use_embedder(self, fingerprint: str, dimension: int) -> None:
         """Open the dense index of this embedder's vectors."""
@@ -72,9 +87,14 @@ class Projections:
             if self._embedder != (fingerprint, dimension):
                 if self._dense is not None:
                     self._dense.close()
-                self._embedder = (fingerprint, dimension)
-                self._dense = self._open_dense()
+                    self._dense = None
+                self._embedder, self._retry_at = (fingerprint, dimension), 0.0
+                self._try_dense(self._open_dense)
                 self.without_vector = len(self._catalogue.chunks_without_vector(fingerprint))
+
+    def dense_failed(self, error: EngineUnavailable) -> None:
+        """Note that the dense index's engine is away; for a while nobody waits for it."""
+        self.dense_problem, self._retry_at = str(error), time.monotonic() + RETRY_S
 
     def catch_up(self) -> None:
         """Bring both to the catalogue's generation; costs one small query where nothing has changed."""
@@ -82,8 +102,8 @@ class Projections:
             generation = self._catalogue.generation
             if self._lexical.generation != generation:
                 self._bring_lexical()
-            if self._dense is not None and self._dense.generation != generation:
-                self._bring_dense()
+            if self._embedder is not None and (self.dense_problem or self._generation_of_dense() != generation):
+                self._try_dense(self._bring_dense)
 
     def compare(self) -> list[Finding]:
         """Compare what is held with what should be, number by number; changes nothing but catches up first."""
@@ -92,9 +112,13 @@ class Projections:
         except ProjectionDamaged as error:  # not even a new one could be made
             return [Finding("lexical", 0, self._catalogue.counts().chunks, 0, 0, str(error))]
         findings = [_finding("lexical", self._lexical, set(map(int, self._catalogue.numbers())))]
-        if self._dense is not None and self._embedder is not None:
+        if self._embedder is not None:
             pages = self._catalogue.vector_pages(self._embedder[0], PAGE)
-            findings.append(_finding("dense", self._dense, {int(n) for numbers, _ in pages for n in numbers}))
+            wanted = {int(n) for numbers, _ in pages for n in numbers}
+            if self.dense is None:
+                findings.append(Finding("dense", 0, len(wanted), len(wanted), 0, self.dense_problem))
+            else:
+                findings.append(_finding("dense", self.dense, wanted))
         return findings
 
     def rebuild(self) -> None:
@@ -102,9 +126,9 @@ class Projections:
         with self._changing:
             self._renew_lexical()
             self._bring_lexical()
-            if self._dense is not None:
-                self._renew_dense()
-                self._bring_dense()
+            if self._embedder is not None:
+                self._retry_at = 0.0
+                self._try_dense(self._rebuild_dense)
 
     def close(self) -> None:
         """Let go of files and locks."""
@@ -121,18 +145,23 @@ class Projections:
             shutil.rmtree(self._folder / "lexical")
             return TantivyIndex(self._folder / "lexical")
 
-    def _open_dense(self) -> ChromaIndex:
-        assert self._embedder is not None, "the dense index is one embedder's"
-        fingerprint, dimension = self._embedder
-        folder = self._dense_folder(fingerprint)
-        try:
-            return ChromaIndex(folder, fingerprint, dimension)
-        except ProjectionDamaged:
-            shutil.rmtree(folder)
-            return ChromaIndex(folder, fingerprint, dimension)
+    def _generation_of_dense(self) -> int | None:
+        return None if self._dense is None else self._dense.generation
 
-    def _dense_folder(self, fingerprint: str) -> Path:
-        return self._folder / f"dense-{hashlib.sha256(fingerprint.encode()).hexdigest()[:16]}"
+    def _try_dense(self, work: Callable[[], None]) -> None:
+        """Do something with the dense index; its engine being away is a state, and does not stop the lexical one."""
+        if time.monotonic() < self._retry_at:
+            return
+        try:
+            work()
+            self.dense_problem = ""
+        except EngineUnavailable as error:
+            self.dense_failed(error)
+
+    def _open_dense(self) -> None:
+        assert self._embedder is not None, "the dense index is one embedder's"
+        if self._dense is None:
+            self._dense = self._place.open(*self._embedder)
 
     def _renew_lexical(self) -> None:
         self._lexical.close()
@@ -140,24 +169,23 @@ class Projections:
         self._lexical = self._open_lexical()
 
     def _renew_dense(self) -> None:
-        assert self._dense is not None and self._embedder is not None, "there is one to renew"
-        self._dense.close()
-        shutil.rmtree(self._dense_folder(self._embedder[0]))
-        self._dense = self._open_dense()
-
-    def _bring(self, generation: int, renew: Callable[[], None], apply: Callable[[Changes], None]) -> None:
-        """Apply what is newer than `generation`, and begin anew where that is not possible."""
-        changes = self._catalogue.changes_since(generation)
-        if changes.rebuild:
-            renew()
-        try:
-            apply(changes)
-        except ProjectionDamaged:
-            renew()
-            apply(self._catalogue.changes_since(0))
+        assert self._embedder is not None, "there is one to renew"
+        if self._dense is not None:
+            self._dense.close()
+            self._dense = None
+        self._place.discard(self._embedder[0])
+        self._open_dense()
 
     def _bring_lexical(self) -> None:
-        self._bring(self._lexical.generation, self._renew_lexical, self._apply_lexical)
+        """Apply what is newer than it, and begin anew where that is not possible."""
+        changes = self._catalogue.changes_since(self._lexical.generation)
+        if changes.rebuild:
+            self._renew_lexical()
+        try:
+            self._apply_lexical(changes)
+        except ProjectionDamaged:
+            self._renew_lexical()
+            self._apply_lexical(self._catalogue.changes_since(0))
 
     def _apply_lexical(self, changes: Changes) -> None:
         self._lexical.remove(changes.removed.tolist())
@@ -168,26 +196,30 @@ class Projections:
         self._lexical.commit(changes.generation)
 
     def _bring_dense(self) -> None:
-        assert self._dense is not None and self._embedder is not None, "there is one to bring forward"
-        self._bring(self._dense.generation, self._renew_dense, self._apply_dense)
+        assert self._embedder is not None, "the dense index is one embedder's"
+        try:
+            self._open_dense()
+            self._write_dense()
+        except ProjectionDamaged:
+            self._rebuild_dense()
         self.without_vector = len(self._catalogue.chunks_without_vector(self._embedder[0]))
 
-    def _apply_dense(self, changes: Changes) -> None:
+    def _rebuild_dense(self) -> None:
+        self._renew_dense()
+        self._write_dense()
+
+    def _write_dense(self) -> None:
         assert self._dense is not None and self._embedder is not None, "there is one to bring forward"
-        self._dense.remove(changes.removed.tolist())
-        for page in _pages(changes.added.tolist()):
-            numbers, vectors = self._catalogue.vectors(page, self._embedder[0])
-            self._dense.add(numbers.tolist(), vectors)
-        self._dense.commit(changes.generation)
+        bring(self._catalogue, self._dense, self._embedder[0])
 
 
 def _pages(numbers: Sequence[int]) -> list[Sequence[int]]:
     return [numbers[i : i + PAGE] for i in range(0, len(numbers), PAGE)]
 
 
-def _finding(name: str, index: TantivyIndex | ChromaIndex, wanted: set[int]) -> Finding:
+def _finding(name: str, index: TantivyIndex | DenseIndex, wanted: set[int]) -> Finding:
     try:
         held = set(index.numbers())
-    except ProjectionDamaged as error:
+    except (ProjectionDamaged, EngineUnavailable) as error:
         return Finding(name, 0, len(wanted), len(wanted), 0, str(error))
     return Finding(name, len(held), len(wanted), len(wanted - held), len(held - wanted))

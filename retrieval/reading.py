@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from retrieval.records import Filter
+from retrieval.described import CAPTION
+from retrieval.records import Chunk, Filter
 from retrieval.rows import FileRow, Matrix, Numbers, Occurrence, StoredChunk
 
 FILE = """path, sha256, size, mtime_ns, state, reason, media_type, codec, confidence, title, notes, recipe, recheck,
@@ -15,6 +16,12 @@ FILE = """path, sha256, size, mtime_ns, state, reason, media_type, codec, confid
 _FIELDS = ["source", *(name.strip() for name in FILE.split(",")[1:])]
 PLACE = """s.number, f.path, f.sha256, f.size, f.mtime_ns, f.indexed_at, f.media_type, f.title, s.ordinal, s."start",
     s."end", s.page, coalesce(s.text, c.text)"""
+
+CHANGED = "SELECT number, generation FROM chunks WHERE generation > ?1 ORDER BY generation, number"
+CHANGED_PLACES = """SELECT number, max(generation) AS latest FROM (
+    SELECT number, generation FROM chunks WHERE generation > ?1 UNION ALL
+    SELECT s.number, f.generation FROM files f JOIN spans s ON s.file = f.id WHERE f.generation > ?1)
+    GROUP BY number ORDER BY latest, number"""
 
 
 def numbers_of(rows: Iterable[tuple[int]]) -> Numbers:
@@ -85,3 +92,35 @@ def chunks_of(db: sqlite3.Connection, numbers: Sequence[int]) -> dict[int, Store
         for number, id, text, headings in db.execute(query, wanted)
         if number in places
     }
+
+
+def chunks_in(db: sqlite3.Connection, source: str) -> tuple[Chunk, ...]:
+    """Give the chunks of one file in order, as they stand in it."""
+    found = db.execute(
+        'SELECT c.id, coalesce(s.text, c.text), s."start", s."end", s.page, c.headings FROM files f '
+        "JOIN spans s ON s.file = f.id JOIN chunks c USING (number) WHERE f.path = ? ORDER BY s.ordinal",
+        (os.fsencode(source),),
+    )
+    return tuple(
+        Chunk(id, text, start, end, page, tuple(json.loads(headings))) for id, text, start, end, page, headings in found
+    )
+
+
+def caption_of(db: sqlite3.Connection, sha256: str) -> str | None:
+    """Give the caption that a picture of these bytes has, in whichever file."""
+    row = db.execute(
+        "SELECT coalesce(s.text, c.text) FROM files f JOIN spans s ON s.file = f.id JOIN chunks c USING (number) "
+        "WHERE f.sha256 = ? AND f.media_type = 'image' AND c.headings = ? LIMIT 1",
+        (sha256, json.dumps(CAPTION)),
+    ).fetchone()
+    return None if row is None else str(row[0])
+
+
+def uncaptioned(db: sqlite3.Connection) -> list[tuple[str, str]]:
+    """Give source and sha256 of the indexed pictures that have no caption, by path."""
+    found = db.execute(
+        "SELECT f.path, f.sha256 FROM files f WHERE f.state = 'indexed' AND f.media_type = 'image' AND NOT EXISTS "
+        "(SELECT 1 FROM spans s JOIN chunks c USING (number) WHERE s.file = f.id AND c.headings = ?) ORDER BY f.path",
+        (json.dumps(CAPTION),),
+    )
+    return [(os.fsdecode(path), sha256) for path, sha256 in found]

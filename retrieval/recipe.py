@@ -12,7 +12,7 @@ from retrieval.settings import RetrievalSettings
 from retrieval.unreadable import UnknownType
 
 # Raise it when the same bytes are read as another text: every file is then read again.
-READER_VERSION = 1
+READER_VERSION = 2
 
 
 @dataclass(frozen=True)

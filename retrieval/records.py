@@ -26,7 +26,8 @@ class Document:
     """A file as text."""
 
     text: str
-    """The decoded original; for PDF the pages' texts, for a picture what can be read in it."""
+    """The decoded original; for PDF the pages' texts, for a picture what can be read in it, its file's name and its
+    caption (`retrieval.described`)."""
     media_type: MediaType
     pages: tuple[Page, ...] = ()
     """None where the format has no pages."""
@@ -97,8 +98,12 @@ class Hit:
     lexical_score: float | None = None
     """BM25."""
     rerank_score: float | None = None
+    relevance: float = 0.0
+    """How likely it helps, 0 to 1, whatever the order rests on."""
     also_in: tuple[str, ...] = ()
     """Other files that hold the same passage."""
+    address: str | None = None
+    """Where the file was fetched from, where it was."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +116,6 @@ class Found:
     degraded: tuple[str, ...] = ()
     """What was missing or skipped, in words for the user."""
     threshold: float = 0.0
-    """Score under which a passage counts as irrelevant; `hits` holds none below."""
+    """Relevance under which a passage is left out; `hits` holds none below."""
     seconds: dict[str, float] = field(default_factory=dict)
     """By stage."""

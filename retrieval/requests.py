@@ -1,16 +1,51 @@
 """What travels between a guest and the owner of a knowledge base, as JSON. It asks and answers nothing by itself."""
 
 import json
-from dataclasses import asdict
-from typing import Any
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
 
 from retrieval.errors import RetrievalError
 from retrieval.projections import Finding
-from retrieval.records import Found, Hit
+from retrieval.records import Filter, Found, Hit
 
 
 class OwnerFailed(RetrievalError):
     """The owner could not do it; the message is its own."""
+
+
+class NotUnderstood(RetrievalError):
+    """What a guest sent is no question of this version."""
+
+    def __init__(self) -> None:
+        super().__init__("the question was not understood; let all running lorgnettes be of the same version")
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a guest wants."""
+
+    operation: Literal["search", "compare", "rebuild"]
+    query: str = ""
+    top_k: int = 0
+    filter: Filter = field(default_factory=Filter)
+    wait_s: float = 0.0
+
+
+def question_from_bytes(asked: bytes) -> Question:
+    """Read a question.
+
+    Raises:
+        NotUnderstood: It is none.
+    """
+    try:
+        read = Question(**json.loads(asked))
+        if read.operation == "search" and isinstance(read.filter, dict):
+            return replace(read, filter=Filter(**read.filter))
+    except (ValueError, TypeError) as error:
+        raise NotUnderstood from error
+    if read.operation not in ("compare", "rebuild"):
+        raise NotUnderstood
+    return read
 
 
 def question(operation: str, **values: Any) -> bytes:

@@ -10,13 +10,14 @@ from pathlib import Path
 
 from retrieval.catalogue import Catalogue
 from retrieval.embed import Embedder
+from retrieval.engines.engine import EngineUnavailable
 from retrieval.fill import text_to_embed
 from retrieval.fusion import Fused, fuse, lexical_weight
-from retrieval.lexical import worths
+from retrieval.origins import address_in
 from retrieval.projections import Projections
 from retrieval.reading import nanoseconds
 from retrieval.records import Filter, Found, Hit
-from retrieval.relevance import THRESHOLD, coverage, relevance
+from retrieval.relevance import THRESHOLD, coverage, likeness, relevance, unrelated_cosine, word_worths
 from retrieval.rerank import Reranker
 from retrieval.rows import Occurrence, StoredChunk
 from retrieval.settings import RetrievalSettings
@@ -43,6 +44,16 @@ class Searcher:
         self.reranker: Reranker | None = None
         self.reranker_state: str | None = None
         """Likewise; none where nobody needs to hear of it."""
+        self._unrelated = 0.0
+
+    def use_embedder(self, embedder: Embedder) -> None:
+        """Search by vectors, too, from now on; it embeds a few sentences to learn what its cosines mean.
+
+        Raises:
+            EmbeddingFailed: The embedder's endpoint does not answer.
+        """
+        self._unrelated = unrelated_cosine(embedder)
+        self.embedder = embedder
 
     def search(self, query: str, top_k: int = 5, wanted: Filter = _ANYTHING) -> Found:
         """Return the passages that help with the question, best first; none where nothing does.
@@ -63,19 +74,19 @@ class Searcher:
             tokens = query_tokens(query)
             by_words = lexical.search(tokens, CANDIDATES, allowed)
             seen = lexical_weight(query, frequencies, lexical.count)
-        with _timed(seconds, "dense"):
-            by_vector = self._nearest(query, allowed, degraded)
-        fused = fuse(
-            by_vector, by_words, method=self._settings.fusion, dense_weight=float(bool(by_vector)), lexical_weight=seen
-        )
+        by_vector = self._nearest(query, allowed, degraded, seconds)
+        with _timed(seconds, "fusion"):
+            weights = {"dense_weight": float(bool(by_vector)), "lexical_weight": seen}
+            fused = fuse(by_vector, by_words, method=self._settings.fusion, **weights)
         modes = ["dense"] * bool(by_vector) + ["lexical"] * bool(seen and by_words)
         with _timed(seconds, "read"):
-            ranked = self._relevant(worths(tokens, frequencies, lexical.count), fused, top_k)
+            last = by_vector[-1][1] if by_vector else None
+            ranked = self._relevant(word_worths(tokens, frequencies, lexical.count), fused, last, top_k)
         rerank_scores: Sequence[float | None] = [None] * len(ranked)
         if self.reranker is not None and ranked:
             with _timed(seconds, "rerank"):
                 reranked = self.reranker.rerank(
-                    query, [text_to_embed(c.headings, c.text) for _, c in ranked], self._settings.rerank_budget_s
+                    query, [text_to_embed(c.headings, c.text) for _, c, _ in ranked], self._settings.rerank_budget_s
                 )
             rerank_scores = [reranked.scores[i] for i in reranked.order]
             ranked = [ranked[i] for i in reranked.order]
@@ -86,13 +97,18 @@ class Searcher:
         elif self.reranker_state:
             degraded.append(self.reranker_state)
         hits = [
-            self._hit(found, chunk, score, wanted)
-            for (found, chunk), score in zip(ranked[:top_k], rerank_scores, strict=False)
+            self._hit(found, chunk, helps, score, wanted)
+            for (found, chunk, helps), score in zip(ranked[:top_k], rerank_scores, strict=False)
         ]
         return Found(tuple(hit for hit in hits if hit), "+".join(modes) or "none", tuple(degraded), THRESHOLD, seconds)
 
-    def _nearest(self, query: str, allowed: set[int] | None, degraded: list[str]) -> list[tuple[int, float]]:
+    def _nearest(
+        self, query: str, allowed: set[int] | None, degraded: list[str], seconds: dict[str, float]
+    ) -> list[tuple[int, float]]:
         dense, embedder = self._projections.dense, self.embedder
+        if embedder is not None and self._projections.dense_problem:
+            degraded.append(f"dense: only words were searched, {self._projections.dense_problem}")
+            return []
         if embedder is None or dense is None:
             degraded.append(f"dense: only words were searched, {self.embedder_state}")
             return []
@@ -101,28 +117,44 @@ class Searcher:
         if not embedder.knows(query):
             degraded.append("dense: only words were searched, the embedder does not know this script")
             return []
-        return dense.search(embedder.embed_query(query), CANDIDATES, allowed)
+        with _timed(seconds, "embed"):
+            vector = embedder.embed_query(query)
+        try:
+            with _timed(seconds, "dense"):
+                return dense.search(vector, CANDIDATES, allowed)
+        except EngineUnavailable as error:
+            self._projections.dense_failed(error)
+            degraded.append(f"dense: only words were searched, {error}")
+            return []
 
     def _relevant(
-        self, worth: Mapping[str, float], fused: Sequence[Fused], top_k: int
-    ) -> list[tuple[Fused, StoredChunk]]:
-        """Read the best candidates and leave out those that do not help."""
+        self, worth: Mapping[str, float], fused: Sequence[Fused], last: float | None, top_k: int
+    ) -> list[tuple[Fused, StoredChunk, float]]:
+        """Read the best candidates, with how likely they help, and leave out those that do not.
+
+        Of a passage that only its words found it is known that its cosine is at most the `last` of the dense side.
+        """
         best = fused[: max(top_k, RERANKED if self.reranker else 0)]
         chunks = {chunk.number: chunk for chunk in self._catalogue.chunks([found.number for found in best])}
         kept = []
         for found in best:
             chunk = chunks.get(found.number)  # gone since the projections caught up
             if chunk is not None:
-                covered = coverage(worth, text_to_embed(chunk.headings, chunk.text))
-                if relevance(covered, found.dense_score) >= THRESHOLD:
-                    kept.append((found, chunk))
+                covered = coverage(worth, frozenset(document_tokens(text_to_embed(chunk.headings, chunk.text))))
+                cosine = last if found.dense_score is None else found.dense_score
+                helps = relevance(covered, None if cosine is None else likeness(cosine, self._unrelated))
+                if helps >= THRESHOLD:
+                    kept.append((found, chunk, helps))
         return kept
 
-    def _hit(self, found: Fused, chunk: StoredChunk, rerank_score: float | None, wanted: Filter) -> Hit | None:
+    def _hit(
+        self, found: Fused, chunk: StoredChunk, helps: float, rerank_score: float | None, wanted: Filter
+    ) -> Hit | None:
         places = [place for place in chunk.occurrences if _allows(wanted, place)]
         if not places:
             return None
         place = places[0]
+        row = self._catalogue.file(place.source)
         return Hit(
             id=chunk.id,
             source=place.source,
@@ -135,12 +167,14 @@ class Searcher:
             indexed_at=place.indexed_at,
             stale=is_stale(self._folder, place),
             score=found.score if rerank_score is None else rerank_score,
+            relevance=helps,
             dense_rank=found.dense_rank,
             dense_score=found.dense_score,
             lexical_rank=found.lexical_rank,
             lexical_score=found.lexical_score,
             rerank_score=rerank_score,
             also_in=tuple(dict.fromkeys(other.source for other in places[1:])),
+            address=address_in(row.notes) if row else None,
         )
 
 

@@ -3,8 +3,11 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from retrieval.store import parse_store
+
+Captions = Literal["auto", "off", "on"]
 Fusion = Literal["minmax", "rrf"]
 
 
@@ -22,4 +25,20 @@ class RetrievalSettings(BaseModel):
     chunk_tokens: int = Field(220, ge=32, le=2048, description="Longest chunk, in words or CJK characters")
     chunk_overlap: int = Field(40, ge=0, le=512, description="What a chunk repeats of the one before, likewise")
     max_file_mib: int = Field(64, ge=1, description="Larger files are skipped, with the reason")
+    store: str = Field(
+        "chroma",
+        repr=False,  # it may hold a password
+        description="Engine of the vectors: `chroma` (embedded), `chroma+http://host:8000`, `milvus:///folder/file.db`,"
+        " `milvus+http://host:19530` or `postgresql://user@host/database`",
+    )
     rerank_budget_s: float = Field(2.0, ge=0, description="Seconds after which results stay as they are")
+    network: bool = Field(False, description="Whether `lorgnette kb add` may fetch documents from addresses")
+    captions: Captions = Field(
+        "auto", description="Whether pictures get a caption from the model; auto = by a local model other than tiny"
+    )
+
+    @field_validator("store")
+    @classmethod
+    def _known_store(cls, value: str) -> str:
+        parse_store(value)
+        return value

@@ -8,19 +8,23 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from retrieval.catalogue import Catalogue, CatalogueReadOnly
-from retrieval.content import Content, read_content
+from retrieval.content import Content
+from retrieval.described import renamed, with_caption
 from retrieval.errors import RetrievalError
 from retrieval.fill import Embeds, Progress, embed, fill_vectors, text_to_embed
+from retrieval.ingestion import Ingestion, LocalIngestion, Worked
 from retrieval.locks import FileLock
+from retrieval.origins import notes_on_origin
+from retrieval.prepare import Prepared, Task, kind_of, prepare
 from retrieval.recipe import Recipe
-from retrieval.records import Chunk, Document
+from retrieval.records import Chunk
 from retrieval.rows import FileRow, Known, Matrix
-from retrieval.unreadable import CannotOpen, ChangedWhileRead, NotText, Unreadable
 from retrieval.walk import Entry, walk
 
 __all__ = ["FolderMissing", "SyncReport", "fill_vectors", "sync"]
@@ -59,6 +63,8 @@ class SyncReport:
     """Path and reason of each file that was tried now and skipped."""
     degraded: tuple[str, ...] = ()
     """What is missing though files were indexed, in words for the user."""
+    captioned: int = 0
+    """Pictures that got a caption after it."""
     cancelled: bool = False
     """Whether it was stopped before its end; what is counted is done."""
 
@@ -72,6 +78,7 @@ def sync(
     progress: Progress | None = None,
     cancel: threading.Event | None = None,
     leave_out: Collection[Path] = (),
+    ingestion: Ingestion | None = None,
 ) -> SyncReport:
     """Index what is new or changed in a folder, and forget what has gone.
 
@@ -85,6 +92,7 @@ def sync(
         progress: Told after each file that it is safely stored, how many are, and of how many.
         cancel: Set it to stop after the file at hand.
         leave_out: Files and folders that are not looked at.
+        ingestion: Where files are prepared; None does it in this process.
 
     Raises:
         FolderMissing: There is no such folder.
@@ -106,7 +114,7 @@ def sync(
     if not held:
         return SyncReport(0, 0, 0, 0, 0, 0, time.perf_counter() - began, cancelled=True)
     try:
-        run = _Run(catalogue, root, embedder, recipe, progress, cancel)
+        run = _Run(catalogue, root, embedder, recipe, progress, cancel, ingestion or LocalIngestion())
         own = {catalogue.path.with_name(catalogue.path.name + end) for end in ("", "-wal", "-shm", "-journal", ".lock")}
         run.run({os.path.realpath(path) for path in (*own, *leave_out)})
         return run.report(time.perf_counter() - began)
@@ -124,6 +132,7 @@ class _Ready:
 
     row: FileRow
     chunks: tuple[Chunk, ...]
+    vectors: Mapping[str, Matrix]
     is_new: bool
 
 
@@ -136,7 +145,9 @@ class _Run:
         recipe: Recipe,
         progress: Progress,
         cancel: threading.Event,
+        ingestion: Ingestion,
     ) -> None:
+        self._ingestion = ingestion
         self._catalogue = catalogue
         self._root = root
         self._embedder = embedder
@@ -180,7 +191,7 @@ class _Run:
         self._gone = {s: row for s, row in self._known.items() if s not in seen.entries and seen.saw(s)}
         for source, row in self._gone.items():
             if row.state == "indexed" and row.recipe == self._recipes["indexed"]:
-                self._gone_contents.setdefault((row.sha256, _suffix(source)), []).append(source)
+                self._gone_contents.setdefault(kind_of(source, row.sha256), []).append(source)
         new, changed = list[Entry](), list[Entry]()
         for entry in seen.entries.values():
             before = self._known.get(entry.source)
@@ -192,14 +203,33 @@ class _Run:
                 changed.append(entry)
         self._total = len(new) + len(changed)
         # New ones first: what moved out of a changed file is then still there and keeps its vectors.
-        for entry in (*new, *changed):
-            if self._cancel.is_set():
-                break
-            self._take(entry)
-            if len(self._ready) >= BATCH_FILES or sum(len(r.chunks) for r in self._ready) >= BATCH_CHUNKS:
-                self._store()
+        entries = {entry.source: entry for entry in (*new, *changed)}
+        tasks = []
+        for entry in entries.values():
+            if entry.reason:
+                self._skip(entry, entry.reason)
+            else:
+                tasks.append(self._task(entry.source))
+        gone, embedded = self._gone_contents.keys(), self._embedded(changed)
+        with closing(self._ingestion.work(self._recipe, tasks, gone, embedded, self._cancel)) as work:
+            for worked in work:
+                self._take(entries[worked.source], worked)
+                if len(self._ready) >= BATCH_FILES or sum(len(r.chunks) for r in self._ready) >= BATCH_CHUNKS:
+                    self._store()
         self._store()
         self._finish()
+
+    def _task(self, source: str) -> Task:
+        row = self._known.get(source)
+        same = None if row is None else row.sha256 if row.recipe == self._recipes[row.state] else ""
+        return Task(source, self._root / source, same)
+
+    def _embedded(self, changed: Sequence[Entry]) -> dict[str, Collection[str]]:
+        """Give the ids of changed files' chunks that have a vector, for whoever does not see the catalogue."""
+        if self._embedder is None or not self._ingestion.embeds:
+            return {}
+        embedder = self._embedder.fingerprint
+        return {entry.source: self._catalogue.embedded_ids(entry.source, embedder) for entry in changed}
 
     def _is_same(self, row: Known, entry: Entry) -> bool:
         return (
@@ -209,50 +239,62 @@ class _Run:
             and (not entry.reason or entry.reason == row.reason)
         )
 
-    def _take(self, entry: Entry) -> None:
-        row = self._known.get(entry.source)
-        if entry.reason:
-            self._skip(entry, entry.reason)
-            return
-        path = self._root / entry.source
-        try:
-            self._recipe.check_name(path)
-            content = read_content(path, self._recipe.max_bytes)
-        except FileNotFoundError:
+    def _take(self, entry: Entry, worked: Worked) -> None:
+        row, prepared = self._known.get(entry.source), worked.prepared
+        if prepared.state == "gone":
             if row:
                 self._gone[entry.source] = row
-            return
-        except Unreadable as error:
-            self._skip(entry, error.reason, passing=isinstance(error, CannotOpen | ChangedWhileRead))
-            return
-        if row and row.sha256 == content.sha256 and row.recipe == self._recipes[row.state]:
-            touched = row._replace(mtime_ns=content.mtime_ns, recheck=content.recheck)
-            if touched != row:
-                self._touched[entry.source] = touched
-            self._counts["unchanged" if row.state == "indexed" else "skipped"] += 1
-        elif not (row is None and self._is_renamed(entry.source, content)):
-            self._read(entry, path, content)
+        elif prepared.state == "skipped":
+            self._skip(entry, prepared.reason, prepared.content, passing=prepared.passing)
+        elif prepared.state == "read":
+            self._get_ready(entry, worked)
+        elif row is not None:
+            self._touch(entry.source, row, prepared)
+        elif not self._is_renamed(entry.source, prepared):
+            # Another copy has taken the place of the one that has gone.
+            self._take(entry, Worked(entry.source, prepare(self._recipe, self._task(entry.source))))
 
-    def _is_renamed(self, source: str, content: Content) -> bool:
+    def _touch(self, source: str, row: Known, prepared: Prepared) -> None:
+        assert prepared.content is not None, "the bytes are the same, so they were had"
+        touched = row._replace(mtime_ns=prepared.content.mtime_ns, recheck=prepared.content.recheck)
+        if touched != row:
+            self._touched[source] = touched
+        self._counts["unchanged" if row.state == "indexed" else "skipped"] += 1
+
+    def _is_renamed(self, source: str, prepared: Prepared) -> bool:
         """Look for a file that has gone with just these bytes, and give it this path."""
-        same = self._gone_contents.get((content.sha256, _suffix(source)))
+        content = prepared.content
+        assert content is not None, "the bytes are the same, so they were had"
+        kind = kind_of(source, content.sha256)
+        same = self._gone_contents.get(kind)
         before = self._catalogue.file(same.pop()) if same else None
+        if not same:
+            self._gone_contents.pop(kind, None)
         if before is None:
             return False
         after = replace(before, source=source, mtime_ns=content.mtime_ns, recheck=content.recheck)
-        self._catalogue.rename(before.source, after)
+        if before.media_type != "image":
+            self._catalogue.rename(before.source, after)
+        elif not self._rename_picture(before, after):
+            return True
         del self._gone[before.source]
         self._stored(source, "renamed")
         return True
 
-    def _read(self, entry: Entry, path: Path, content: Content) -> None:
-        try:
-            document = self._recipe.read(path, content.data)
-            chunks = tuple(self._recipe.split(document))
-            _check_text(document)
-        except Unreadable as error:
-            self._skip(entry, error.reason, content)
-            return
+    def _rename_picture(self, before: FileRow, after: FileRow) -> bool:
+        """Give a picture its new name's words too; false where it was cancelled first."""
+        chunks = renamed(self._catalogue.chunks_in(before.source), after.source)
+        vectors = self._vectors({chunk.id: chunk for chunk in chunks}, {})
+        if vectors is None:
+            return False
+        # In this order: if it ends in between, the next sync finds that the old one has gone.
+        self._catalogue.put_file(after, chunks, vectors, self._embedder.fingerprint if self._embedder else None)
+        self._catalogue.remove_files([before.source])
+        return True
+
+    def _get_ready(self, entry: Entry, worked: Worked) -> None:
+        content, document = worked.prepared.content, worked.prepared.document
+        assert content is not None and document is not None, "it was read"
         row = FileRow(
             source=entry.source,
             sha256=content.sha256,
@@ -263,12 +305,19 @@ class _Run:
             codec=document.codec,
             confidence=document.confidence,
             title=_storable(document.title),
-            notes=document.notes,
+            notes=(*document.notes, *notes_on_origin(self._root / entry.source, content.sha256)),
             recipe=self._recipes["indexed"],
             recheck=content.recheck,
             indexed_at=time.time(),
         )
-        self._ready.append(_Ready(row, chunks, is_new=entry.source not in self._known))
+        self._counts["embedded"] += len(worked.vectors)
+        if worked.embedding_failed and self._embedder is not None:
+            self._go_on_without_vectors(worked.embedding_failed)
+        is_new = entry.source not in self._known
+        chunks = worked.prepared.chunks
+        if row.media_type == "image":
+            chunks = with_caption(chunks, self._catalogue.caption(row.sha256))
+        self._ready.append(_Ready(row, chunks, worked.vectors, is_new))
 
     def _skip(self, entry: Entry, reason: str, content: Content | None = None, *, passing: bool = False) -> None:
         """Note why a file is not indexed.
@@ -297,7 +346,8 @@ class _Run:
 
     def _store(self) -> None:
         ready, self._ready = self._ready, []
-        vectors = self._vectors({chunk.id: chunk for file in ready for chunk in file.chunks})
+        made = {id: vector for file in ready for id, vector in file.vectors.items()}
+        vectors = self._vectors({chunk.id: chunk for file in ready for chunk in file.chunks}, made)
         if vectors is None:
             return
         fingerprint = self._embedder.fingerprint if self._embedder else None
@@ -306,30 +356,30 @@ class _Run:
             self._catalogue.put_file(file.row, file.chunks, own, fingerprint)
             self._stored(file.row.source, "added" if file.is_new else "updated")
 
-    def _vectors(self, chunks: Mapping[str, Chunk]) -> dict[str, Matrix] | None:
-        """Get the vectors of chunks by id, known ones from the catalogue; None where it was cancelled.
+    def _vectors(self, chunks: Mapping[str, Chunk], made: dict[str, Matrix]) -> dict[str, Matrix] | None:
+        """Get the vectors of chunks by id, `made` or known ones where there are; None where it was cancelled.
 
         Known ones are given back to the catalogue too: by the time this file is stored, the file that held the same
         chunk may have lost it.
         """
         if not self._embedder or not chunks:
             return {}
-        vectors = self._catalogue.vectors_by_id(chunks, self._embedder.fingerprint)
+        vectors = made | self._catalogue.vectors_by_id(chunks, self._embedder.fingerprint)
         missing = [chunk for chunk in chunks.values() if chunk.id not in vectors]
         if len(missing) > MAX_EMBEDDED_AT_ONCE:
             return vectors
         try:
             new = embed(self._embedder, [text_to_embed(c.headings, c.text) for c in missing], self._cancel)
         except RetrievalError as error:
-            self._go_on_without_vectors(error)
+            self._go_on_without_vectors(str(error))
             return {}
         if new is None:
             return None
         self._counts["embedded"] += len(missing)
         return vectors | {chunk.id: vector for chunk, vector in zip(missing, new, strict=True)}
 
-    def _go_on_without_vectors(self, error: RetrievalError) -> None:
-        self._degraded.append(f"found by words only until the next sync: {error}")
+    def _go_on_without_vectors(self, reason: str) -> None:
+        self._degraded.append(f"found by words only until the next sync: {reason}")
         self._embedder = None
 
     def _stored(self, source: str, how: str) -> None:
@@ -351,20 +401,7 @@ class _Run:
             try:
                 self._counts["embedded"] += fill_vectors(self._catalogue, self._embedder, self._progress, self._cancel)
             except RetrievalError as error:
-                self._go_on_without_vectors(error)
-
-
-def _check_text(document: Document) -> None:
-    # Half a surrogate pair is no character: no file of ours could hold it.
-    try:
-        document.text.encode()
-    except UnicodeEncodeError as error:
-        raise NotText(error.reason) from error
-
-
-def _suffix(source: str) -> str:
-    """Give what a file's type is told by: under another type the same bytes are another document."""
-    return PurePosixPath(source).suffix.lower()
+                self._go_on_without_vectors(str(error))
 
 
 def _storable(text: str) -> str:

@@ -4,13 +4,14 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Literal, Protocol
 
 from retrieval.catalogue import Catalogue
 from retrieval.content import read_content
+from retrieval.described import described_text
 from retrieval.recipe import Recipe
 from retrieval.records import Document
 from retrieval.unreadable import Unreadable
@@ -99,7 +100,7 @@ def verify(catalogue: Catalogue, folder: Path, cited: Cited, recipe: Recipe) -> 
     The passage counts as changed where at least half of its words still stand together.
     """
     root = Path(os.path.realpath(folder))
-    found = _read(root, cited.source, recipe)
+    found = _read(catalogue, root, cited.source, recipe)
     reason = found if isinstance(found, str) else "the file no longer holds it"
     if isinstance(found, Document):
         if found.text[cited.start : cited.end] == cited.text:
@@ -112,7 +113,7 @@ def verify(catalogue: Catalogue, folder: Path, cited: Cited, recipe: Recipe) -> 
             words = "only its white space is another" if near.share == 1 else "its words are others in part"
             return _verdict("changed", cited.source, near.start, near.end, found, near.share, words)
     for source in _other_places(catalogue, root, cited):
-        other = _read(root, source, recipe)
+        other = _read(catalogue, root, source, recipe)
         if isinstance(other, Document) and (at := _nearest(other.text, cited.text, cited.start)) is not None:
             words = f"the file is now {source!r}"
             return _verdict("moved", source, at, at + len(cited.text), other, 1.0, words)
@@ -141,18 +142,22 @@ def _inside(root: Path, source: str) -> Path | None:
     return path if path.is_relative_to(root) else None
 
 
-def _read(root: Path, source: str, recipe: Recipe) -> Document | str:
+def _read(catalogue: Catalogue, root: Path, source: str, recipe: Recipe) -> Document | str:
     """Read a file of the folder, or say why not."""
     path = _inside(root, source)
     if path is None:
         return LEADS_OUT
     try:
         # By its own name, as sync does: the type comes from the name, not from what a link leads to.
-        return recipe.read(root / source, read_content(path, recipe.max_bytes).data)
+        content = read_content(path, recipe.max_bytes)
+        document = recipe.read(root / source, content.data)
     except FileNotFoundError:
         return "the file has gone"
     except Unreadable as error:
         return f"the file can no longer be read: {error.reason}"
+    if document.media_type != "image":
+        return document
+    return replace(document, text=described_text(document, source, catalogue.caption(content.sha256)))
 
 
 def _other_places(catalogue: Catalogue, root: Path, cited: Cited) -> Iterator[str]:

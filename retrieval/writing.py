@@ -69,10 +69,13 @@ def remove(db: sqlite3.Connection, sources: Iterable[str], generation: int) -> N
 
 
 def bury(db: sqlite3.Connection, numbers: Sequence[int], generation: int) -> None:
-    """Delete those chunks that no longer stand anywhere, and remember their numbers."""
+    """Delete those of the chunks, which have lost a place, that no longer stand anywhere; remember their numbers."""
     for number in numbers:
         gone = db.execute(
             "DELETE FROM chunks WHERE number = ?1 AND NOT EXISTS (SELECT 1 FROM spans WHERE number = ?1)", (number,)
         )
         if gone.rowcount:
             db.execute("INSERT INTO tombstones VALUES (?, ?)", (number, generation))
+        else:
+            # Engines that keep passages keep the first of their places.
+            db.execute("UPDATE chunks SET generation = ? WHERE number = ?", (generation, number))

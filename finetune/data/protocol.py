@@ -11,7 +11,7 @@ from finetune.data.questions import Question, ask, casual, compare
 from finetune.data.reading import NOT_SAID, Fact, made_up_name, numbered, sample_facts
 from finetune.data.scenes import draw_scene, sample_scene
 from finetune.data.turns import Conversation, Turn
-from graph import prompts
+from graph.prompts import ENGLISH
 from graph.state import Choice, Grade, Plan, Query, Review, Task
 
 TASK_OF: dict[str, Task] = {"caption": "caption", "locate": "locate", "word": "read_text", "compare": "compare"}
@@ -34,26 +34,26 @@ REVIEWED = 0.1  # share of the answers that are drafted, right or wrong, and the
 def plan_turn(question: str, kind: str, step: str) -> Turn:
     """Plan a question about the picture: no documents."""
     plan = Plan(task=TASK_OF.get(kind, "answer"), steps=[step], needs_knowledge=False, queries=[])
-    return Turn("plan", prompts.PLAN.format(question=question), plan.model_dump_json())
+    return Turn("plan", ENGLISH.plan.format(question=question), plan.model_dump_json())
 
 
 def plan_reading_turn(rng: Random, fact: Fact) -> Turn:
     """Plan a question that only documents answer, or a wish to save the conversation."""
     if rng.random() < 0.2:
         plan = Plan(task="archive", steps=["save the conversation"], needs_knowledge=False, queries=[])
-        return Turn("plan", prompts.PLAN.format(question=casual(rng, rng.choice(SAVES))), plan.model_dump_json())
+        return Turn("plan", ENGLISH.plan.format(question=casual(rng, rng.choice(SAVES))), plan.model_dump_json())
     question, query = fact.question(rng), f"the {fact.topic} of {fact.name}"
     if rng.random() < 0.3:
         question, query = rng.choice(ABOUT_DOCUMENTS).format(name=fact.name), f"about {fact.name}"
     steps = ["search the documents", "answer with citations"]
     plan = Plan(task="answer", steps=steps, needs_knowledge=True, queries=[query])
-    return Turn("plan", prompts.PLAN.format(question=casual(rng, question)), plan.model_dump_json())
+    return Turn("plan", ENGLISH.plan.format(question=casual(rng, question)), plan.model_dump_json())
 
 
 def answer_turns(rng: Random, question: Question, ease: float = 0.0) -> list[Turn]:
     """Answer; or, seldom at an `ease` near 1, draft, review and, where the draft was wrong, rewrite."""
     task = TASK_OF.get(question.kind)
-    form = prompts.TASKS[task] if task and rng.random() < ASKED_AS_TASK else prompts.ANSWER
+    form = ENGLISH.tasks[task] if task and rng.random() < ASKED_AS_TASK else ENGLISH.answer
     turn = Turn(question.kind, form.format(question=question.text), question.answer)
     if rng.random() < CHOSEN * (1 - ease):
         return chosen(rng, turn, question.wrong)
@@ -65,7 +65,7 @@ def chosen(rng: Random, turn: Turn, wrong: str) -> list[Turn]:
     drafts = [turn.answer, wrong]
     rng.shuffle(drafts)
     choice = Choice(feedback=feedback_of(turn), best=drafts.index(turn.answer) + 1)
-    text = prompts.CHOOSE.format(drafts="\n".join(f"[{n}] {draft}" for n, draft in enumerate(drafts, 1)))
+    text = ENGLISH.choose.format(drafts="\n".join(f"[{n}] {draft}" for n, draft in enumerate(drafts, 1)))
     first = turn if drafts[0] == turn.answer else Turn("draft", turn.text, wrong, learn=False)
     return [first, Turn("choose", text, choice.model_dump_json())]
 
@@ -76,10 +76,10 @@ def reviewed(rng: Random, turn: Turn, wrong: str) -> list[Turn]:
     review = Review(feedback=feedback_of(turn), verdict="PASS" if right else "RETRY")
     turns = [
         turn if right else Turn("draft", turn.text, wrong, learn=False),
-        Turn("review", prompts.REVIEW, review.model_dump_json()),
+        Turn("review", ENGLISH.review, review.model_dump_json()),
     ]
     if not right:
-        turns.append(Turn("rewrite", prompts.REWRITE.format(feedback=review.feedback), turn.answer))
+        turns.append(Turn("rewrite", ENGLISH.rewrite.format(feedback=review.feedback), turn.answer))
     return turns
 
 
@@ -119,7 +119,7 @@ def scene_conversation(
             continue
         asked.add(about)
         if seeing:
-            turns.append(Turn(question.kind, prompts.ANSWER.format(question=question.text), question.answer))
+            turns.append(Turn(question.kind, ENGLISH.answer.format(question=question.text), question.answer))
         elif rng.random() < 0.04 * (1 - ease):
             turns.append(plan_turn(question.text, question.kind, question.step))
         elif rng.random() < 0.02:  # a document may be asked for beside a picture too
@@ -165,13 +165,13 @@ def _read(rng: Random, facts: list[Fact], k: int, evidence: str) -> list[Turn]:
             asked, answer, relevant = absent, NOT_SAID, []
     question = casual(rng, asked.question(rng))
     if evidence and rng.random() < 0.4:
-        text = prompts.GRADE.format(evidence=evidence, question=question)
+        text = ENGLISH.grade.format(evidence=evidence, question=question)
         turns = [Turn("grade", text, Grade(relevant=relevant).model_dump_json())]
         if not relevant:
             query = Query(query=f"the {asked.topic} of {asked.name}")
-            turns.append(Turn("query", prompts.REWRITE_QUERY.format(question=question), query.model_dump_json()))
+            turns.append(Turn("query", ENGLISH.rewrite_query.format(question=question), query.model_dump_json()))
         return turns
-    form = prompts.ANSWER_FROM_EVIDENCE if evidence else prompts.ANSWER
+    form = ENGLISH.answer_from_evidence if evidence else ENGLISH.answer
     turn = Turn("read", form.format(evidence=evidence, question=question), answer)
     if rng.random() < REVIEWED:
         other = rng.randrange(len(facts))

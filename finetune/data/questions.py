@@ -130,9 +130,9 @@ def _asked_about(rng: Random, present: Sequence[str], every: Sequence[str]) -> s
     """Choose what a question presupposes: mostly something that is there once, as people speak of "the star"."""
     once = [word for word in present if present.count(word) == 1]
     chance = rng.random()
-    if once and chance < 0.75:
+    if once and chance < 0.9:
         return rng.choice(once)
-    return rng.choice(present if present and chance < 0.93 else every)
+    return rng.choice(present if present and chance < 0.96 else every)
 
 
 def _color(rng: Random, scene: Scene) -> Question:

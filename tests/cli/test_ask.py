@@ -96,7 +96,9 @@ def test_flags_reach_the_settings_and_the_agent(
     pictures = [str(tmp_path / name) for name in ("a/a.png", "b/b.png")]  # meant from here, not from the first root
     result = lorgnette("ask", "Which?", "a/a.png", "b/b.png", *flags.split(), *limits.split(), agent=agent)
     assert result.exit_code == 0
-    assert agent.asked == [{"question": "Which?", "images": pictures, "session_id": "s-1", "use_knowledge": False}]
+    assert agent.asked == [
+        {"question": "Which?", "images": pictures, "session_id": "s-1", "use_knowledge": False, "fields": ()}
+    ]
     read = agent.settings
     assert (read.effort, read.model, read.quantization) == ("quick", "M", "none")
     assert (read.adapter, read.roots) == (tmp_path / "lens", (tmp_path / "a", tmp_path / "b"))

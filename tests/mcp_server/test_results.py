@@ -1,7 +1,8 @@
 from typing import Any
 
+from graph.printable import printable
 from graph.state import Answer, Box, Citation
-from mcp_server.results import fit, printable, render
+from mcp_server.results import fit, render
 
 
 def size(answer: Answer) -> int:
@@ -45,7 +46,7 @@ def test_the_end_of_the_answer_is_cut_last(answer: Answer) -> None:
 
 
 def test_terminal_commands_in_an_answer_become_harmless(answer: Answer) -> None:
-    assert printable("a\x1b[2Jb\x9bc\nd\te") == "a[2Jbc\nd\te"
+    assert printable("a\x1b[2Jb\x9bc\nd\te") == "ab\nd\te"
     assert "\x1b" not in render(with_(answer, answer="\x1b]0;owned\x07", citations=[cite("\x1b[31m")]))
 
 

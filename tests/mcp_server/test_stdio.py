@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from PIL import Image, ImageDraw
 
+from graph.printable import printable
 from graph.state import Answer
-from mcp_server.results import printable
 
 HEAVY = ("torch", "transformers", "chromadb", "sentence_transformers", "langgraph", "peft")
 TIMEOUT_S = 120
@@ -93,7 +93,7 @@ def test_a_question_about_a_picture_is_answered_over_stdio(circle: Path) -> None
     with serve(circle.parent) as server:
         server.initialize()
         tools = server.request("tools/list")["result"]["tools"]
-        assert [tool["name"] for tool in tools] == ["ask_image", "search_kb"]
+        assert [tool["name"] for tool in tools] == ["ask_image", "search_kb", "save_session_summary"]
         result = server.request(
             "tools/call",
             name="ask_image",

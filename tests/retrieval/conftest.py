@@ -1,13 +1,20 @@
-"""A reader, a splitter and an embedder that can be computed by hand."""
+"""A reader, a splitter and an embedder that can be computed by hand, and a small web of our own."""
 
 import hashlib
 import re
-from collections.abc import Sequence
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import trustme
 
+from retrieval import hosts
+from retrieval.addresses import INTERNET, Internet
 from retrieval.recipe import Recipe
 from retrieval.records import Chunk, Document
 from retrieval.rows import Matrix
@@ -54,3 +61,96 @@ def paragraphs() -> Recipe:
 @pytest.fixture
 def letters() -> LetterEmbedder:
     return LetterEmbedder()
+
+
+class Web:
+    """A TLS server on this machine, and an internet in which its names exist.
+
+    It answers each path with the bytes that stand in `pages`, and remembers who came.
+    """
+
+    def __init__(self) -> None:
+        authority = trustme.CA()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert("a.test", "b.test").configure_cert(context)
+        context.sni_callback = lambda _socket, name, _context: self.names.append(name)
+        self._context, self._authority = context, authority
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._threads = [threading.Thread(target=self._accept)]
+        self.port: int = self._listener.getsockname()[1]
+        self.pages: dict[str, bytes | Iterable[bytes]] = {}
+        self.connections = 0
+        self.names: list[str] = []
+        self.requests: list[list[str]] = []
+        self.asked: list[str] = []
+        self.over = threading.Event()
+        self._threads[0].start()
+
+    def address(self, path: str, host: str = "a.test") -> str:
+        return f"https://{host}:{self.port}{path}"
+
+    def put(self, path: str, body: bytes, kind: str = "text/plain", *headers: str, status: str = "200 OK") -> str:
+        lines = [f"HTTP/1.1 {status}", f"Content-Type: {kind}", f"Content-Length: {len(body)}", *headers, "", ""]
+        self.pages[path] = "\r\n".join(lines).encode() + body
+        return self.address(path)
+
+    def lead(self, path: str, to: str) -> str:
+        return self.put(path, b"", "text/plain", f"Location: {to}", status="302 Found")
+
+    def internet(
+        self, places: dict[str, list[str]] | None = None, refusal: Callable[[str], str | None] | None = None
+    ) -> Internet:
+        """Make an internet in which a.test and b.test are this server, and this server alone is allowed."""
+
+        def resolve(host: str, port: int) -> list[str]:
+            self.asked.append(host)
+            return (places or {}).get(host, ["127.0.0.1"])
+
+        def tls() -> ssl.SSLContext:
+            context = ssl.create_default_context()
+            self._authority.configure_trust(context)
+            return context
+
+        only_us = lambda ip: None if ip == "127.0.0.1" else hosts.refusal(ip)  # noqa: E731
+        return replace(INTERNET, resolve=resolve, tls=tls, refusal=refusal or only_us)
+
+    def close(self) -> None:
+        self.over.set()
+        # A thread in accept() is woken by a guest, not by close().
+        socket.create_connection(("127.0.0.1", self.port)).close()
+        for thread in self._threads:
+            thread.join()
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            guest, _ = self._listener.accept()
+            if self.over.is_set():
+                guest.close()
+                return
+            self.connections += 1
+            self._threads.append(threading.Thread(target=self._serve, args=(guest,)))
+            self._threads[-1].start()
+
+    def _serve(self, guest: socket.socket) -> None:
+        try:
+            with self._context.wrap_socket(guest, server_side=True) as stream:
+                request = b""
+                while b"\r\n\r\n" not in request and (block := stream.recv(65_536)):
+                    request += block
+                lines = request.decode("latin-1").split("\r\n")
+                if not request:
+                    return
+                self.requests.append(lines)
+                page = self.pages[lines[0].split()[1]]
+                for block in [page] if isinstance(page, bytes) else page:
+                    stream.sendall(block)
+        except OSError:
+            guest.close()  # the guest did not like us, or had heard enough
+
+
+@pytest.fixture
+def web() -> Iterator[Web]:
+    server = Web()
+    yield server
+    server.close()

@@ -1,0 +1,60 @@
+"""`lorgnette kb add`: fetch one document from an address into the knowledge base, where the user allows network."""
+
+import threading
+from typing import Any
+
+import click
+
+from cli.edge import FAILED, Run, verbose_option
+from cli.kb import stoppable
+from cli.knowledge import KB_SETTINGS, kb_options, open_base
+
+
+@click.command(short_help="Fetch a document from an address.")
+@click.argument("address", metavar="URL")
+@click.option("--folder", default="web", metavar="FOLDER", help="Where to put it, in the knowledge base. Default: web.")
+@click.option("--allow-network", "network", is_flag=True, default=None, help="Allow the network for this once.")
+@kb_options
+@verbose_option
+@click.pass_obj
+def add(run: Run, /, address: str, folder: str, network: bool | None, **options: Any) -> None:
+    """Fetch the document at URL (https only, public addresses only), keep it as a file, and index it.
+
+    Adding the same address again replaces its file. Nothing is fetched unless the setting network is on.
+
+    \b
+    Example:
+      lorgnette kb add https://example.org/handbook.pdf --allow-network
+    """  # noqa: D301
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+
+    from mcp_server.results import escaped
+    from mcp_server.settings import load_settings
+    from retrieval.adding import add_address
+    from retrieval.addresses import INTERNET
+
+    options["network"] = network
+    settings = load_settings(**{key: options.get(key) for key in (*KB_SETTINGS, "network")})
+    console = Console(stderr=True)
+    cancel = threading.Event()
+    with open_base(options) as base, Progress(
+        BarColumn(), DownloadColumn(), TextColumn("{task.description}", markup=False), console=console, transient=True,
+        disable=not console.is_terminal,
+    ) as bar:  # fmt: skip
+        task = bar.add_task("fetching", total=None)
+        source = add_address(
+            address, settings, folder, run.internet or INTERNET,
+            lambda received, total: bar.update(task, completed=received, total=total),
+        )  # fmt: skip
+        bar.update(task, description="indexing", total=None)
+        report = stoppable(lambda: base.sync(cancel=cancel), cancel)
+        skipped = {row.source: row.reason for row in base.catalogue.skipped()}
+    if source in skipped:
+        click.echo(escaped(f"Error: {source} was fetched but cannot be read: {skipped[source]}"), err=True)
+        raise click.exceptions.Exit(FAILED)
+    if report.cancelled:
+        raise KeyboardInterrupt
+    for note in report.degraded:
+        click.echo(escaped(f"Degraded: {note}"), err=True)
+    click.echo(escaped(source))

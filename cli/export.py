@@ -1,0 +1,89 @@
+"""`lorgnette kb export`: write a knowledge base into another engine."""
+
+import json
+import threading
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli.edge import verbose_option
+from cli.kb import stoppable
+from cli.knowledge import kb_options, open_base
+
+if TYPE_CHECKING:
+    from retrieval.export import ExportReport
+    from retrieval.store import Store
+
+
+def _read_store(_ctx: click.Context, _param: click.Parameter, value: str) -> "Store":
+    from retrieval.store import EMBEDDED, parse_store
+
+    try:
+        store = parse_store(value)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}.") from None
+    if store == EMBEDDED:
+        raise click.BadParameter("the embedded engine is always kept; give another one's address.")
+    return store
+
+
+@click.command(short_help="Write the knowledge base into another engine.")
+@click.argument("folder", required=False, type=click.Path(path_type=Path))
+@click.option("--to", "target", required=True, metavar="URL", callback=_read_store, help="Address of the engine.")
+@kb_options
+@click.option("--json", "as_json", is_flag=True, help="Print exactly one JSON document.")
+@verbose_option
+def export(folder: Path | None, target: "Store", as_json: bool, **options: Any) -> None:
+    """Write the index of FOLDER (default: the setting kb) into the engine at URL; nothing is embedded anew.
+
+    Run again, it goes on where it was stopped, and writes what is new.
+
+    \b
+    Examples:
+      lorgnette kb export --to postgresql://me@server/notes ~/Papers
+      lorgnette kb export --to milvus:///data/notes.db
+      lorgnette kb export --to chroma+http://server:8000
+    """  # noqa: D301
+    if folder is not None:
+        options["kb"] = folder
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    from retrieval.export import export as write
+
+    console = Console(stderr=True)
+    cancel = threading.Event()
+    columns = BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}")
+    with open_base(options) as base, Progress(*columns, console=console, transient=True,
+                                              disable=not console.is_terminal) as bar:  # fmt: skip
+        task = bar.add_task("comparing", total=None)
+        report: ExportReport = stoppable(
+            lambda: write(
+                base.catalogue,
+                target,
+                lambda what, done, total: bar.update(task, description=what, completed=done, total=total or None),
+                cancel,
+            ),
+            cancel,
+        )
+    if as_json:
+        click.echo(json.dumps(asdict(report)))
+    else:
+        _print(report)
+    if report.cancelled:
+        raise KeyboardInterrupt
+
+
+def _print(report: "ExportReport") -> None:
+    click.echo(
+        f"{report.written} passages written, {report.removed} removed, {report.held} held by {report.store}, "
+        f"{report.dimension} dimensions of {report.embedder}, {report.seconds:.1f} s"
+    )
+    if report.without_vector:
+        click.echo(f"{report.without_vector} passages have no vector yet and were left out; run lorgnette kb sync")
+    if report.cancelled:
+        click.echo("Stopped before the end; run it again to go on")
+    else:
+        click.echo(f"To search there, put into lorgnette.yaml:\nstore: {report.store}")
