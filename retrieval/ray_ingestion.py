@@ -145,8 +145,7 @@ class RayIngestion:
             batch_size=BATCH_FILES,
             compute=ray.data.ActorPoolStrategy(size=min(self._workers.count, blocks)),
             num_cpus=1,
-            max_restarts=RETRIES,
-            max_task_retries=RETRIES,
+            ray_remote_args_fn=lambda: {"max_restarts": RETRIES, "max_task_retries": RETRIES},
         )
 
 
