@@ -1,7 +1,7 @@
 """A whole answer (plan, respond, review) with one look at the picture, beside a look for every node.
 
-`python -m benchmarks.shared_prefix [--models tiny 100M 2B] [--runs 3]` runs the same three conversations three ways: with
-the shared prefix, with it switched off, and the plain way, a fresh `generate` of transformers for each node. Same
+`python -m benchmarks.shared_prefix [--models tiny 100M 2B] [--runs 3]` runs the same three conversations three ways:
+with the shared prefix, with it switched off, and the plain way, a fresh `generate` of transformers for each node. Same
 weights, same texts, fp32, greedy, 32 new tokens a node; the tokens must be the same. All but `tiny` are random weights:
 the speed is that of the shape, the words are noise.
 """
@@ -159,13 +159,12 @@ def generate_plainly(loaded: Any, messages: Sequence[Any]) -> Said:
     """Answer with transformers' own `generate`, as every node of a plain graph does."""
     from transformers.generation.streamers import BaseStreamer
 
-    from model.generation import _message
-    from model.messages import parse_messages
+    from model.messages import for_processor, parse_messages
     from model.processor import encode
 
     times: list[float] = []
 
-    class Clock(BaseStreamer):  # type: ignore[misc]
+    class Clock(BaseStreamer):
         def put(self, value: Any) -> None:
             times.append(time.perf_counter())
 
@@ -173,7 +172,7 @@ def generate_plainly(loaded: Any, messages: Sequence[Any]) -> Said:
             pass
 
     began = time.perf_counter()
-    inputs = encode(loaded.processor, [_message(turn) for turn in parse_messages(messages)])
+    inputs = encode(loaded.processor, [for_processor(turn) for turn in parse_messages(messages)])
     loaded.model.model.rope_deltas = None
     output = loaded.model.generate(**inputs, max_new_tokens=NEW_TOKENS, do_sample=False, streamer=Clock())
     whole = time.perf_counter() - began

@@ -22,7 +22,7 @@ def kb_options(command: F) -> F:
     for option in (
         click.option("--fusion", type=click.Choice(["minmax", "rrf"]), help="How both kinds of results are merged."),
         click.option("--store", metavar="URL", help="Engine of the vectors: chroma, or the address of another one."),
-        click.option("--reranker", metavar="R", help="auto, none, or a CrossEncoder id or folder."),
+        click.option("--reranker", metavar="R", help="auto, none, model, or a reranker's id or folder."),
         click.option(
             "--embedder", metavar="E", help="minilm, multilingual, an id, a folder, or http(s)://host/v1#name."
         ),
@@ -57,9 +57,9 @@ def filter_options(command: F) -> F:
 
 
 @contextmanager
-def open_base(options: dict[str, Any]) -> "Iterator[KnowledgeBase]":
-    """Open the knowledge base that flags, environment and file name."""
-    from mcp_server.loading import NoDocuments, close_knowledge, open_knowledge
+def open_base(options: dict[str, Any], *, reranks: bool = False) -> "Iterator[KnowledgeBase]":
+    """Open the knowledge base that flags, environment and file name; `reranks` where it is going to be searched."""
+    from mcp_server.loading import NoDocuments, close_knowledge, open_knowledge, use_named_reranker
     from mcp_server.settings import load_settings
 
     settings = load_settings(**{key: options.get(key) for key in KB_SETTINGS})
@@ -67,6 +67,8 @@ def open_base(options: dict[str, Any]) -> "Iterator[KnowledgeBase]":
     if base is None:
         raise NoDocuments(settings.kb)
     try:
+        if reranks:
+            use_named_reranker(base, settings)
         yield base
     finally:
         close_knowledge()

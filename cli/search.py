@@ -13,11 +13,18 @@ WARM_UP_S = 30.0
 @click.command(short_help="Search your documents.")
 @click.argument("query")
 @click.option("--top-k", type=click.IntRange(1, 50), default=5, metavar="N", help="Hits at most. Default: 5.")
+@click.option(
+    "--context",
+    type=click.IntRange(0, 5),
+    default=0,
+    metavar="N",
+    help="Neighbouring passages on each side. Default: 0.",
+)
 @filter_options
 @kb_options
 @click.option("--json", "as_json", is_flag=True, help="Print exactly one JSON document.")
 @verbose_option
-def search(query: str, top_k: int, as_json: bool, **options: Any) -> None:
+def search(query: str, top_k: int, context: int, as_json: bool, **options: Any) -> None:
     """Search the documents for QUERY; run `lorgnette kb sync` first.
 
     \b
@@ -27,12 +34,13 @@ def search(query: str, top_k: int, as_json: bool, **options: Any) -> None:
     """  # noqa: D301
     from mcp_server.found import render_found, search_result
 
-    with open_base(options) as base:
+    with open_base(options, reranks=True) as base:
         found = base.search(query, top_k, options["wanted"], wait_s=WARM_UP_S)
+        result = search_result(found, lambda hit: base.neighbours(hit, context))
         counts = base.catalogue.counts()
     if as_json:
-        click.echo(search_result(found).model_dump_json())
+        click.echo(result.model_dump_json())
         return
-    click.echo(render_found(search_result(found)))
+    click.echo(render_found(result))
     if not counts.files:
         click.echo(f"Nothing is indexed yet; run: lorgnette kb sync {base.folder}", err=True)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from model.open import ModelIdentity
     from retrieval.captions import Captioner
     from retrieval.records import Filter, Found
+    from retrieval.rerank import Reranker
 
 EMBEDDER_S = 10.0  # to wait for, in the first search of a process
 MAX_PICTURES = 8  # of earlier turns that are seen again
@@ -57,9 +58,11 @@ class Agent:
         settings: AgentSettings,
         knowledge: "Knowledge | None" = None,
         archive: "Archive | None" = None,
+        problems: Sequence[str] = (),
     ) -> None:
+        """Put the agent together; `problems`, such as documents that could not be opened, are said in each answer."""
         self._chat, self._identity, self._settings = chat, identity, settings
-        self._knowledge, self._archive = knowledge, archive
+        self._knowledge, self._archive, self._problems = knowledge, archive, tuple(problems)
 
     def ask(
         self,
@@ -102,7 +105,7 @@ class Agent:
         search = knowledge is not None and not knowledge.is_empty
         deadline = began + self._settings.time_budget_s
         cancel = cancel or threading.Event()
-        notes: list[str] = []
+        notes = list(self._problems) if use_knowledge else []
         with self._session(session_id, deadline, cancel, notes) as (name, turns, remembered):
             history = self._history(turns, notes)
             if not pictures and not search and not turns:
@@ -137,6 +140,13 @@ class Agent:
                 "degraded": notes,
             }
             return self._run(start, context, self._archive.sessions if self._archive and remembered else None)
+
+    @property
+    def reranker(self) -> "Reranker":
+        """The same model, saying yes or no to passages."""
+        from graph.judge import judge_of
+
+        return judge_of(self._chat, self._identity.name)
 
     @property
     def captioner(self) -> "Captioner":
@@ -282,6 +292,7 @@ def open_agent(
     progress: Callable[[str, float], None] | None = None,
     knowledge: "Knowledge | None" = None,
     archive: Archive | None = None,
+    problems: Sequence[str] = (),
 ) -> Agent:
     """Load the model that the settings name and return the agent around it; takes seconds to minutes.
 
@@ -290,6 +301,7 @@ def open_agent(
         progress: Called with the phase of the loading and its share, 0 to 1.
         knowledge: The documents that may be searched.
         archive: Where sessions are remembered; without it each question stands alone.
+        problems: What each answer says was missing.
 
     Raises:
         ModelError: The model is missing, broken, or does not fit.
@@ -297,7 +309,7 @@ def open_agent(
     from model.open import open_chat
 
     chat, identity = open_chat(settings, progress)
-    return Agent(chat, identity, settings, knowledge, archive)
+    return Agent(chat, identity, settings, knowledge, archive, problems)
 
 
 def _found(knowledge: "Knowledge | None", query: str, top_k: int) -> "Found":

@@ -1,5 +1,6 @@
 """A search's result as the tool returns it and as text. It searches nothing."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,9 @@ from graph.state import Result
 from mcp_server.results import escaped
 
 if TYPE_CHECKING:
-    from retrieval.records import Found
+    from retrieval.records import Chunk, Found, Hit
+
+    Around = Callable[[Hit], tuple[Sequence[Chunk], Sequence[Chunk]]]
 
 KEPT_CHARS = 8000  # of a hit; chunks are far shorter, so that twenty always stay under what clients accept
 
@@ -37,6 +40,8 @@ class HitResult(Result):
     relevance: float = Field(description="How likely it helps, 0 to 1; never below the threshold")
     also_in: list[str] = Field(description="Other files that hold the same passage")
     address: str | None = Field(description="Where the file was fetched from")
+    before: list[str] = Field([], description="Passages in front of it, where they were asked for")
+    after: list[str] = Field([], description="Passages behind it")
 
 
 class SearchResult(Result):
@@ -48,14 +53,18 @@ class SearchResult(Result):
     threshold: float = Field(description="Relevance under which a passage is left out")
 
 
-def search_result(found: "Found") -> SearchResult:
-    """Put a search's result into the tool's form."""
-    hits = [
-        HitResult.model_validate(
-            {key: _storable(value) for key, value in asdict(hit).items()} | {"text": hit.text[:KEPT_CHARS]}
+def search_result(found: "Found", around: "Around | None" = None) -> SearchResult:
+    """Put a search's result into the tool's form, with the neighbours that `around` gives for each hit."""
+    hits = []
+    for hit in found.hits:
+        before, after = around(hit) if around else ((), ())
+        hits.append(
+            HitResult.model_validate(
+                {key: _storable(value) for key, value in asdict(hit).items()}
+                | {"text": hit.text[:KEPT_CHARS]}
+                | {"before": [c.text[:KEPT_CHARS] for c in before], "after": [c.text[:KEPT_CHARS] for c in after]}
+            )
         )
-        for hit in found.hits
-    ]
     return SearchResult(hits=hits, mode=found.mode, degraded=list(found.degraded), threshold=found.threshold)
 
 
@@ -69,7 +78,10 @@ def render_found(result: SearchResult) -> str:
         also = f", also in {', '.join(map(escaped, hit.also_in))}" if hit.also_in else ""
         address = f", from {hit.address}" if hit.address else ""
         place = f"{escaped(hit.source)}{address}{page}, characters {hit.start} to {hit.end}{path}"
-        lines += [f"[{number}] {place}, score {hit.score:.2f}{also}{stale} ({hit.id})", hit.text, ""]
+        lines.append(f"[{number}] {place}, score {hit.score:.2f}{also}{stale} ({hit.id})")
+        lines += [f"Before: {text}" for text in hit.before]
+        lines.append(hit.text)
+        lines += [*(f"After: {text}" for text in hit.after), ""]
     if not result.hits:
         lines.append("Nothing relevant was found.")
     lines += [f"Mode: {result.mode}", *(f"Degraded: {note}" for note in result.degraded)]
@@ -77,7 +89,7 @@ def render_found(result: SearchResult) -> str:
 
 
 def _storable(value: object) -> object:
-    """File names may hold bytes of another encoding as surrogates, which JSON cannot carry."""
+    """File names may hold bytes of another encoding as surrogates, which JSON cannot carry: as in `escaped`."""
     if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode()
+        return value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return list(value) if isinstance(value, tuple) else value

@@ -19,6 +19,7 @@ from graph.settings import Effort
 from graph.state import Answer, Event
 from mcp_server.settings import Settings, data_home
 from model.errors import LorgnetteError
+from retrieval.errors import RetrievalError
 
 if TYPE_CHECKING:
     from graph.session import Archive
@@ -55,7 +56,30 @@ def open_real_agent(settings: Settings, progress: Callable[[str, float], None]) 
     """Load the model that the settings name; the imports alone take seconds, so they are made here."""
     from graph.session import open_agent
 
-    return open_agent(settings, progress, open_knowledge(settings), open_archive(settings))
+    try:
+        knowledge, problem = open_knowledge(settings), None
+    except RetrievalError as error:  # pictures can be asked about all the same
+        knowledge, problem = None, f"knowledge base: {error}"
+    agent = open_agent(settings, progress, knowledge, open_archive(settings), [problem] if problem else [])
+    if knowledge is not None and settings.reranker == "model":
+        knowledge.use_reranker(agent.reranker)
+    elif knowledge is not None:
+        use_named_reranker(knowledge, settings)
+    return agent
+
+
+def use_named_reranker(knowledge: "KnowledgeBase", settings: Settings) -> None:
+    """Load the language model that the setting `reranker` names, where it names one, to read what is found."""
+    from retrieval.rerank import is_generative
+
+    if not is_generative(settings.reranker):
+        return
+    from graph.judge import judge_of
+    from model.open import open_chat
+
+    name = settings.model if settings.reranker == "model" else settings.reranker
+    chat, _ = open_chat(settings.model_copy(update={"model": name}))
+    knowledge.use_reranker(judge_of(chat, settings.reranker))
 
 
 def open_archive(settings: Settings) -> "Archive | None":

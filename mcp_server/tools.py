@@ -70,6 +70,7 @@ async def search_kb(
         str | None,
         Field(max_length=1000, description="Only this file or folder of the documents; * and ? as in a shell"),
     ] = None,
+    context: Annotated[int, Field(ge=0, le=3, description="Neighbouring passages to give on each side of a hit")] = 0,
     *,
     ctx: Context[App],
 ) -> Annotated[CallToolResult, SearchResult]:
@@ -82,18 +83,19 @@ async def search_kb(
     app: App = ctx.request_context.lifespan_context
     with tool_errors():
         async with heartbeat(ctx, app.heartbeat_s, lambda: "searching"):
-            result = await in_thread(lambda _: _search(app.settings, query, top_k, source))
+            result = await in_thread(lambda _: _search(app.settings, query, top_k, source, context))
     text = TextContent(type="text", text=render_found(result))
     return CallToolResult(content=[text], structured_content=result.model_dump(mode="json"))
 
 
-def _search(settings: Settings, query: str, top_k: int, source: str | None) -> SearchResult:
+def _search(settings: Settings, query: str, top_k: int, source: str | None, context: int) -> SearchResult:
     from retrieval.records import Filter
 
     base = open_knowledge(settings)
     if base is None:
         raise NoDocuments(settings.kb)
-    return search_result(base.search(query, top_k, Filter(source=source)))
+    found = base.search(query, top_k, Filter(source=source))
+    return search_result(found, lambda hit: base.neighbours(hit, context))
 
 
 async def save_session_summary(

@@ -6,6 +6,7 @@ It keeps the order of the questions and speaks LangChain; what a single answer t
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
@@ -131,6 +132,29 @@ class ChatQwen3VL(BaseChatModel):
 
         bounded(json_schema(schema), schema_name(schema))
         return structured(self, schema, include_raw=include_raw)
+
+    def shares(
+        self, messages: list[BaseMessage], words: Sequence[str], *, cancel: threading.Event | None = None
+    ) -> list[float]:
+        """Return how likely each of the words begins the answer, among them alone; raises as every call."""
+        from model.choose import shares
+
+        cancellation = Cancellation(cancel)
+        if cancellation.is_set():
+            raise Cancelled
+        future = self._worker.submit(
+            lambda: shares(
+                self.loaded, parse_messages(messages), words,
+                reader=self._get_reader(), cancellation=cancellation, max_pixels=self.max_pixels,
+            )
+        )  # fmt: skip
+        while not future.done():
+            wait([future], POLL_S)
+            if cancellation.is_set():
+                future.cancel()
+        if future.cancelled():
+            raise Cancelled
+        return future.result()
 
     def batch(
         self,

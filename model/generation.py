@@ -14,7 +14,7 @@ from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList,
 
 from model.call import Call, Cancellation, Cancelled, DeadlineExceeded, Generated, json_schema, schema_name
 from model.errors import ModelError
-from model.messages import Image, Text, Turn
+from model.messages import Turn, for_processor
 from model.processor import encode
 from model.text import TextFollower
 
@@ -114,7 +114,7 @@ def _generate(
                    constraint, max_new_tokens)  # fmt: skip
     if cancellation.is_set():
         raise Cancelled
-    inputs = encode(loaded.processor, [_message(turn) for turn in turns], max_pixels=max_pixels).to(loaded.device)
+    inputs = encode(loaded.processor, [for_processor(turn) for turn in turns], max_pixels=max_pixels).to(loaded.device)
     prompt_tokens = inputs["input_ids"].shape[1]
     limit = base.config.get_text_config().max_position_embeddings - max_new_tokens
     if prompt_tokens > limit:
@@ -252,18 +252,6 @@ class _Sampler(LogitsProcessor):
             scores = scores.masked_fill(outside.scatter(-1, order, outside), -torch.inf)
         noise = torch.empty_like(scores).exponential_(generator=self._generator)
         return scores - noise.clamp_min(torch.finfo(noise.dtype).tiny).log()
-
-
-def _message(turn: Turn) -> dict[str, Any]:
-    content: list[dict[str, Any]] = []
-    for block in turn.blocks:
-        if isinstance(block, Text):
-            content.append({"type": "text", "text": block.text})
-        elif isinstance(block, Image):
-            content.append({"type": "image", "image": block.picture.image})
-        else:
-            content.append({"type": "video", "frames": [frame.image for frame in block.frames]})
-    return {"role": turn.role, "content": content}
 
 
 def _config(max_new_tokens: int, eos_token_ids: frozenset[int], pad_token_id: int | None) -> GenerationConfig:

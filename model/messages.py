@@ -62,6 +62,19 @@ def parse_messages(messages: Sequence[BaseMessage]) -> list[Turn]:
     return [Turn(_role(message), tuple(_blocks(message.content))) for message in messages]
 
 
+def for_processor(turn: Turn) -> dict[str, Any]:
+    """Return the turn as `model.processor.encode` wants it."""
+    content: list[dict[str, Any]] = []
+    for block in turn.blocks:
+        if isinstance(block, Text):
+            content.append({"type": "text", "text": block.text})
+        elif isinstance(block, Image):
+            content.append({"type": "image", "image": block.picture.image})
+        else:
+            content.append({"type": "video", "frames": [frame.image for frame in block.frames]})
+    return {"role": turn.role, "content": content}
+
+
 def _role(message: BaseMessage) -> Role:
     if isinstance(message, SystemMessage):
         return "system"

@@ -40,6 +40,8 @@ class Read:
     """(L,): token ids, for pictures what names them."""
     cached_tokens: int
     """How many were not read again."""
+    last_position: torch.Tensor
+    """(3, 1, 1): of the last token."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,19 @@ class Reader:
                 mm_encoder_outputs=self._seen([s for s in sights if s.start >= known], inputs),
             )
         model.rope_deltas = deltas
-        return Read(cache, ids, known)
+        return Read(cache, ids, known, positions[:, :, -1:])
+
+    @torch.no_grad()
+    def last_logits(self, inputs: "BatchFeature", read: Read) -> torch.Tensor:
+        """Return the logits (vocabulary,) of what would follow the prompt."""
+        output = self._base(
+            input_ids=inputs["input_ids"][:, -1:],
+            position_ids=read.last_position,
+            past_key_values=read.cache,
+            use_cache=True,
+        )
+        logits: torch.Tensor = output.logits[0, -1]
+        return logits
 
     def keep(self, read: Read, new_ids: Sequence[int], family: Hashable) -> None:
         """Remember the prompt and as much of the answer as the cache holds."""

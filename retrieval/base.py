@@ -26,7 +26,7 @@ from retrieval.owner import NoOwner, OwnerSilent, Serving, ask
 from retrieval.projections import Finding, Projections
 from retrieval.ray_ingestion import RayIngestion, RayWorkers
 from retrieval.recipe import open_recipe
-from retrieval.records import Filter, Found
+from retrieval.records import Chunk, Filter, Found, Hit
 from retrieval.requests import (
     failure,
     findings_from_bytes,
@@ -36,8 +36,8 @@ from retrieval.requests import (
     question,
     question_from_bytes,
 )
-from retrieval.rerank import open_reranker
-from retrieval.search import Searcher
+from retrieval.rerank import Reranker, is_generative, open_reranker, reranked
+from retrieval.search import RERANKED, Searcher
 from retrieval.settings import RetrievalSettings
 from retrieval.store import parse_store
 from retrieval.sync import SyncReport, sync
@@ -83,6 +83,8 @@ class KnowledgeBase:
         self._loading = threading.Lock()
         self._embedder: Embedder | None = None
         self._owned: _Owned | None = None
+        self._reranker: Reranker | None = None
+        self._reranks_itself = is_generative(settings.reranker)
 
     def sync(
         self,
@@ -133,8 +135,27 @@ class KnowledgeBase:
         Raises:
             RetrievalError: The knowledge base cannot be searched.
         """
-        asked = question("search", query=query, top_k=top_k, filter=asdict(wanted or Filter()), wait_s=wait_s)
-        return found_from_bytes(self._answered(asked, ANSWER_S + wait_s))
+        mine = self._reranker
+        wide = max(top_k, RERANKED) if mine else top_k
+        asked = question("search", query=query, top_k=wide, filter=asdict(wanted or Filter()), wait_s=wait_s)
+        found = found_from_bytes(self._answered(asked, ANSWER_S + wait_s))
+        if mine is not None:
+            return reranked(found, query, mine, self._settings.rerank_budget_s, top_k)
+        if self._reranks_itself:
+            return replace(found, degraded=(*found.degraded, "reranker: skipped, its model is not loaded here"))
+        return found
+
+    def use_reranker(self, reranker: Reranker) -> None:
+        """Put what this process finds in the order of a reranker that lives in it, such as the chat model."""
+        self._reranker = reranker
+
+    def neighbours(self, hit: Hit, count: int = 1) -> tuple[tuple[Chunk, ...], tuple[Chunk, ...]]:
+        """Give as many chunks before and after a hit in its file, in order; they may overlap with it a little."""
+        chunks = self.catalogue.chunks_in(hit.source)
+        place = next((n for n, chunk in enumerate(chunks) if (chunk.id, chunk.start) == (hit.id, hit.start)), None)
+        if place is None:  # the file has been synced anew since
+            return (), ()
+        return chunks[max(0, place - count) : place], chunks[place + 1 : place + 1 + count]
 
     @property
     def is_empty(self) -> bool:

@@ -26,7 +26,6 @@ from retrieval.reading import (
     CHANGED,
     CHANGED_PLACES,
     FILE,
-    PLACE,
     caption_of,
     chunks_in,
     chunks_of,
@@ -34,7 +33,6 @@ from retrieval.reading import (
     file_row,
     matrix_of,
     numbers_of,
-    occurrence,
     uncaptioned,
 )
 from retrieval.records import Chunk, Filter
@@ -46,8 +44,6 @@ from retrieval.rows import (
     Known,
     Matrix,
     Numbers,
-    Occurrence,
-    Passage,
     StoredChunk,
 )
 from retrieval.schema import PROBLEMS, TABLES, VERSION, prepare
@@ -279,19 +275,8 @@ class Catalogue:
                 )
             )
 
-    def neighbours(self, place: Occurrence, before: int, after: int) -> list[Passage]:
-        """Give the chunks around a place in its file, in order, the one itself left out."""
-        with self._database.read() as db:
-            found = db.execute(
-                f"SELECT {PLACE}, c.id, c.headings FROM files f JOIN spans s ON s.file = f.id "
-                "JOIN chunks c USING (number) WHERE f.path = ? AND s.ordinal BETWEEN ? AND ? AND s.ordinal <> ? "
-                "ORDER BY s.ordinal",
-                (os.fsencode(place.source), place.ordinal - before, place.ordinal + after, place.ordinal),
-            ).fetchall()
-        return [Passage(c[0], c[-2], tuple(json.loads(c[-1])), occurrence(c)) for c in found]
-
     def chunks_in(self, source: str) -> tuple[Chunk, ...]:
-        """Give the chunks of one file in order, as they stand in it."""
+        """Give the chunks of one file in order, as they stand in it; none where there is no such file."""
         with self._database.read() as db:
             return chunks_in(db, source)
 

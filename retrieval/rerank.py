@@ -4,14 +4,16 @@ Does not search, and downloads nothing. What the budget did not reach keeps its 
 result says so.
 """
 
+import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
 from retrieval.errors import RetrievalError
 from retrieval.on_disk import model_folder
+from retrieval.records import Found
 
 DEFAULT_ID = "BAAI/bge-reranker-base"
 _MAX_TOKENS = 512
@@ -115,16 +117,51 @@ class CrossEncoderReranker(BudgetedReranker):
         return [float(score) for score in self._model.predict(pairs, show_progress_bar=False)]
 
 
+def is_generative(name: str) -> bool:
+    """Tell whether the setting names a language model that says yes or no: the chat model, or a Qwen3-VL-Reranker."""
+    if name in ("auto", "none"):
+        return False
+    if name == "model":
+        return True
+    folder = model_folder(name)
+    try:
+        config = json.loads((folder / "config.json").read_text("utf-8")) if folder else {}
+    except (OSError, ValueError):
+        return False
+    return isinstance(config, dict) and config.get("model_type") == "qwen3_vl"
+
+
+def reranked(found: Found, query: str, reranker: Reranker, budget_s: float, top_k: int) -> Found:
+    """Return the best hits of a search in the order of a reranker that lives in this process."""
+    from retrieval.fill import text_to_embed
+
+    began = time.monotonic()
+    read = reranker.rerank(query, [text_to_embed(hit.headings, hit.text) for hit in found.hits], budget_s)
+    hits = tuple(
+        hit if (score := read.scores[place]) is None else replace(hit, score=score, rerank_score=score)
+        for place in read.order
+        for hit in [found.hits[place]]
+    )
+    return replace(
+        found,
+        hits=hits[:top_k],
+        mode=f"{found.mode}+rerank" if any(score is not None for score in read.scores) else found.mode,
+        degraded=(*found.degraded, read.skipped) if read.skipped else found.degraded,
+        seconds={**found.seconds, "rerank": time.monotonic() - began},
+    )
+
+
 def open_reranker(name: str) -> tuple[Reranker | None, str | None]:
     """Open what the setting names; return it, or none and, where the user should hear of it, the reason.
 
     Args:
-        name: `none`, `auto` (`BAAI/bge-reranker-base` where it is on disk), or a CrossEncoder id or folder.
+        name: `none`, `auto` (`BAAI/bge-reranker-base` where it is on disk), a CrossEncoder id or folder, or what
+            `is_generative`, for which there is none here.
 
     Raises:
         RerankerMissing: If a model that the user named is not on this machine.
     """
-    if name == "none":
+    if name == "none" or is_generative(name):  # the latter lives beside the chat model, not beside the indexes
         return None, None
     if name != "auto":
         return CrossEncoderReranker(name), None

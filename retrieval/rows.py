@@ -88,16 +88,6 @@ class StoredChunk:
 
 
 @dataclass(frozen=True)
-class Passage:
-    """A chunk at one place, such as a neighbour of a hit."""
-
-    number: int
-    id: str
-    headings: tuple[str, ...]
-    occurrence: Occurrence
-
-
-@dataclass(frozen=True)
 class Changes:
     """What a projection has to do to catch up."""
 

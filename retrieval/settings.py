@@ -20,7 +20,10 @@ class RetrievalSettings(BaseModel):
     embedder: str = Field(
         "minilm", description="`minilm`, a sentence-transformers id or folder, or `http(s)://host/v1#model-name`"
     )
-    reranker: str = Field("auto", description="auto, none, or a CrossEncoder id or folder")
+    reranker: str = Field(
+        "auto",
+        description="auto, none, id or folder of a CrossEncoder or Qwen3-VL-Reranker, or `model`, the chat model",
+    )
     fusion: Fusion = Field("minmax", description="How dense and lexical results are merged")
     chunk_tokens: int = Field(220, ge=32, le=2048, description="Longest chunk, in words or CJK characters")
     chunk_overlap: int = Field(40, ge=0, le=512, description="What a chunk repeats of the one before, likewise")

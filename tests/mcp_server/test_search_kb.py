@@ -48,6 +48,16 @@ async def test_documents_are_indexed_by_the_server_itself_and_cited(settings: Se
     assert "only words were searched" in json.dumps(result.structured_content["degraded"])
 
 
+async def test_the_passages_around_a_hit_are_given_where_they_are_asked_for(settings: Settings) -> None:
+    sections = [f"# {name}\nThe {name} stone is {name}.\n" for name in ("amber", "beryl", "coral")]
+    (settings.kb / "stones.md").write_text("\n".join(sections), "utf-8")
+    async with Client(build_server(settings, never)) as client:
+        result = await found(client, query="Which stone is beryl?", top_k=1, context=1)
+    (hit,) = result.structured_content["hits"]
+    assert ("amber" in hit["before"][0], "coral" in hit["after"][0]) == (True, True)
+    assert "Before: " in result.content[0].text
+
+
 async def test_a_new_file_is_found_without_a_word_from_the_user(settings: Settings) -> None:
     async with Client(build_server(settings, never)) as client:
         await found(client, query="What is ERR_42?")

@@ -48,6 +48,20 @@ def test_what_was_synced_is_found_with_its_place(base: KnowledgeBase, folder: Pa
     assert base.verify(hit).status == "exact"
 
 
+def test_the_passages_around_a_hit_can_be_asked_for(base: KnowledgeBase, folder: Path) -> None:
+    parts = [f"# Part {name}\n{name} is about {name}.\n" for name in ("amber", "beryl", "coral", "diamond")]
+    (folder / "stones.md").write_text("\n".join(parts), "utf-8")
+    base.sync()
+    (hit,) = base.search("What is coral about?", top_k=1).hits
+    before, after = base.neighbours(hit, 2)
+    assert ["amber" in before[0].text, "beryl" in before[1].text] == [True, True]
+    assert ["diamond" in chunk.text for chunk in after] == [True]
+    assert base.neighbours(hit, 0) == ((), ())
+    (folder / "stones.md").unlink()
+    base.sync()
+    assert base.neighbours(hit, 1) == ((), ())
+
+
 def test_chinese_in_an_old_encoding_is_found(base: KnowledgeBase) -> None:
     assert sources(base, "年假可以结转几天") == ["leave.txt"]
 

@@ -121,18 +121,6 @@ def test_pages_give_every_chunk_once(catalogue):
     assert [[c.number for c in page] for page in catalogue.pages(3)] == [[1, 2, 3], [4, 5, 6], [7]]
 
 
-def test_neighbours_are_those_of_the_same_file_in_order(catalogue):
-    catalogue.put_file(row("other"), [chunk("x"), chunk("q")])
-    catalogue.put_file(row("a"), [chunk(c, i) for i, c in enumerate("vwxyz")])
-    place = next(o for c in catalogue.chunks([number_of(catalogue, "x")]) for o in c.occurrences if o.source == "a")
-    found = catalogue.neighbours(place, before=1, after=5)
-    assert [(p.id, p.occurrence.source, p.occurrence.start) for p in found] == [
-        ("w", "a", 1),
-        ("y", "a", 3),
-        ("z", "a", 4),
-    ]
-
-
 @pytest.mark.parametrize(
     ("wanted", "expected"),
     [
