@@ -90,6 +90,8 @@ class Context:
     """That the caller wants to have extracted."""
     quotes: bool = False
     """Whether answers from documents are quotations, the model being unable to write about them."""
+    lenses: frozenset[str] = frozenset()
+    """Nodes that wear an adapter of their own."""
     meter: Meter = field(default_factory=Meter)
     finished: list[Answer] = field(default_factory=list)
     """The answer, as soon as there is one: it outlives a session that cannot be saved."""
@@ -112,24 +114,29 @@ class Context:
         """Return a node's first messages: system text, history and pictures, the same for all nodes, then its text."""
         return [SystemMessage(SYSTEM), *self.history.messages(self.pictures, text)]
 
-    def decide(self, schema: type[D], messages: Sequence[BaseMessage]) -> tuple[D, AIMessage]:
+    def decide(self, node: str, schema: type[D], messages: Sequence[BaseMessage]) -> tuple[D, AIMessage]:
         """Let the model fill in the schema; returns the decision and the message that carries it.
 
         Raises:
             GraphError: The endpoint returned something that is not the schema.
             ModelError: As the chat model raises, among them out of time and cancelled.
         """
-        parsed, raw = self.fill(schema, messages)
+        parsed, raw = self.fill(node, schema, messages)
         if not isinstance(parsed, schema):
             raise GraphError(f"the model did not answer in the form of {schema.__name__}; try a larger model")
         return parsed, raw
 
-    def fill(self, schema: type[Decision] | dict[str, Any], messages: Sequence[BaseMessage]) -> tuple[Any, AIMessage]:
+    def fill(
+        self, node: str, schema: type[Decision] | dict[str, Any], messages: Sequence[BaseMessage]
+    ) -> tuple[Any, AIMessage]:
         """Let the model fill in a pydantic class or a JSON schema; what it returns may be None, or of another shape."""
         structured = self.chat.with_structured_output(schema, include_raw=True)
-        reply: Any = structured.invoke(list(messages), cancel=self.cancel, deadline=self.deadline)
+        reply: Any = structured.invoke(list(messages), cancel=self.cancel, deadline=self.deadline, **self._lens(node))
         self.meter.add(reply["raw"])
         return reply["parsed"], reply["raw"]
+
+    def _lens(self, node: str) -> dict[str, Any]:
+        return {"lens": node} if node in self.lenses else {}
 
     def write(self, node: str, messages: Sequence[BaseMessage], **options: Any) -> AIMessage:
         """Let the model write an answer, passing its words on as it goes; `options` are the chat model's."""
@@ -139,6 +146,7 @@ class Context:
             cancel=self.cancel,
             deadline=self.deadline,
             max_new_tokens=self.max_new_tokens,
+            **self._lens(node),
             **options,
         )
         for chunk in chunks:

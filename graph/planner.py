@@ -15,10 +15,10 @@ def planner(state: AgentState, runtime: Runtime[Context]) -> AgentState:
     context = runtime.context
     text = context.prompts.plan.format(question=state["question"])
     try:
-        plan, _ = context.decide(Plan, context.opening(text))
+        plan, _ = context.decide("planner", Plan, context.opening(text))
         if plan.task == "archive":
             # It writes a file: only the user's own words may want that, never those in a picture or an earlier answer.
-            again, _ = context.decide(Plan, [SystemMessage(SYSTEM), HumanMessage(text)])
+            again, _ = context.decide("planner", Plan, [SystemMessage(SYSTEM), HumanMessage(text)])
             if again.task != "archive":
                 plan = again
     except DeadlineExceeded:

@@ -75,13 +75,13 @@ def _filled(context: Context, conversation: list[BaseMessage], task: str) -> AIM
     """Let the model fill in the task's form; the answer is a JSON object in one line."""
     try:
         if task == "moderate":
-            judgement, raw = context.decide(Moderation, conversation)
+            judgement, raw = context.decide("responder", Moderation, conversation)
             text = judgement.model_dump_json()
         elif context.fields:
-            values, raw = context.fill(_schema_of(context.fields), conversation)
+            values, raw = context.fill("responder", _schema_of(context.fields), conversation)
             text = json.dumps(values, ensure_ascii=False)
         else:
-            found, raw = context.decide(Extraction, conversation)
+            found, raw = context.decide("responder", Extraction, conversation)
             text = json.dumps({item.name: item.value for item in found.items}, ensure_ascii=False)
     except DeadlineExceeded:
         return AIMessage("", response_metadata={"finish_reason": "deadline"})

@@ -33,11 +33,13 @@ def _graded(context: Context, question: str, found: list[Passage], notes: list[s
     for attempt in range(2):
         if found:
             text = context.prompts.grade.format(evidence=numbered(found), question=question)
-            grade, _ = context.decide(Grade, context.opening(text))
+            grade, _ = context.decide("retriever", Grade, context.opening(text))
             if relevant := [found[n - 1] for n in grade.relevant if n <= len(found)]:
                 return relevant
         if attempt == 0:
-            query, _ = context.decide(Query, context.opening(context.prompts.rewrite_query.format(question=question)))
+            query, _ = context.decide(
+                "retriever", Query, context.opening(context.prompts.rewrite_query.format(question=question))
+            )
             found = _search(context, [query.query], notes)
     return []
 

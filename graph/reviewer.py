@@ -16,7 +16,7 @@ def reviewer(state: AgentState, runtime: Runtime[Context]) -> AgentState:
         if state["effort"] == "thorough" and len(state["drafts"]) > 1 and state.get("review") is None:
             return _chosen(state, context, rewrites=0)
         asked = HumanMessage(context.prompts.review)
-        review, message = context.decide(Review, [*state["messages"], asked])
+        review, message = context.decide("reviewer", Review, [*state["messages"], asked])
         rewrites = 0 if state.get("review") is None else 1
         if review.verdict == "RETRY" and rewrites:  # neither draft convinced: the better one is kept
             return _chosen(state, context, rewrites=rewrites)
@@ -31,7 +31,7 @@ def _chosen(state: AgentState, context: Context, rewrites: int) -> AgentState:
     drafts = state["drafts"]
     listed = "\n".join(f"[{number}] {draft}" for number, draft in enumerate(drafts, 1))
     asked = HumanMessage(context.prompts.choose.format(drafts=listed))
-    choice, _ = context.decide(Choice, [*state["messages"], asked])
+    choice, _ = context.decide("reviewer", Choice, [*state["messages"], asked])
     notes = []
     if choice.best > len(drafts):
         notes.append("review: it chose a draft that does not exist, the latest was kept")

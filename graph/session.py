@@ -129,6 +129,7 @@ class Agent:
                 seen=self._seen(images, pictures, name),
                 fields=tuple(fields),
                 quotes=self._quotes,
+                lenses=frozenset(self._identity.lenses),
             )
             if self._identity.name == "tiny":
                 notes.append(TINY_LIMITS)

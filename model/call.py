@@ -121,6 +121,8 @@ class Call(BaseModel):
     """Set by the caller to end the call."""
     deadline: float | None = None
     """`time.monotonic()` at which the answer ends with what there is."""
+    lens: str | None = None
+    """Activated adapter that this call wears; one of `Loaded.lenses`."""
     output_schema: Any = None
     """Pydantic class or JSON schema that the answer must follow."""
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from model.adapters.lenses import worn
 from model.call import Cancellation, Cancelled
 from model.messages import Turn, for_processor
 from model.processor import encode
@@ -32,8 +33,9 @@ def shares(
     first = [tokenizer(word, add_special_tokens=False)["input_ids"][0] for word in words]
     messages = [for_processor(turn) for turn in turns]
     inputs = encode(loaded.processor, messages, max_pixels=max_pixels).to(loaded.device)
-    read = reader.read(inputs, loaded.adapter)
-    logits = reader.last_logits(inputs, read)
+    with worn(loaded.model, None, loaded.lenses):
+        read = reader.read(inputs, loaded.adapter)
+        logits = reader.last_logits(inputs, read)
     reader.keep(read, [], loaded.adapter)
     found: list[float] = logits[first].float().softmax(-1).tolist()
     return found

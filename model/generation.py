@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 
+from model.adapters.lenses import invoked_at, worn
 from model.call import Call, Cancellation, Cancelled, DeadlineExceeded, Generated, json_schema, schema_name
 from model.errors import ModelError
 from model.messages import Turn, for_processor
@@ -120,23 +121,26 @@ def _generate(
     if prompt_tokens > limit:
         raise PromptTooLong(prompt_tokens, limit, max_new_tokens)
     watch.seen = prompt_tokens
+    until = _invocation(loaded, call, inputs) if call.lens is not None else None
     last = constraint or sampler
     read = None
     try:
         with _interruptible(base, watch):
-            read = reader.read(inputs, loaded.adapter)
-            loaded.model.generate(
-                input_ids=inputs["input_ids"],
-                attention_mask=inputs["attention_mask"],
-                past_key_values=read.cache,
-                generation_config=_config(max_new_tokens, eos_token_ids, base.generation_config.pad_token_id),
-                logits_processor=LogitsProcessorList([last] if last else []),
-                stopping_criteria=StoppingCriteriaList([watch]),
-            )
+            with worn(loaded.model, None, loaded.lenses):
+                read = reader.read(inputs, loaded.adapter, until)
+            with worn(loaded.model, call.lens, loaded.lenses):
+                loaded.model.generate(
+                    input_ids=inputs["input_ids"],
+                    attention_mask=inputs["attention_mask"],
+                    past_key_values=read.cache,
+                    generation_config=_config(max_new_tokens, eos_token_ids, base.generation_config.pad_token_id),
+                    logits_processor=LogitsProcessorList([last] if last else []),
+                    stopping_criteria=StoppingCriteriaList([watch]),
+                )
     except _Interrupted:
         pass
     if read is not None:
-        reader.keep(read, watch.tokens, loaded.adapter)
+        reader.keep(read, watch.tokens, loaded.adapter, until)
     seconds = time.monotonic() - started
     if watch.finish_reason == "cancelled":
         raise Cancelled
@@ -252,6 +256,14 @@ class _Sampler(LogitsProcessor):
             scores = scores.masked_fill(outside.scatter(-1, order, outside), -torch.inf)
         noise = torch.empty_like(scores).exponential_(generator=self._generator)
         return scores - noise.clamp_min(torch.finfo(noise.dtype).tiny).log()
+
+
+def _invocation(loaded: "Loaded", call: Call, inputs: Any) -> int:
+    """Return the token from which the call's adapter works: what stands before is the base model's to read."""
+    assert call.lens is not None, "only a call with a lens has an invocation"
+    pictures = inputs["mm_token_type_ids"][0].nonzero()
+    behind = int(pictures[-1]) + 1 if len(pictures) else 0
+    return invoked_at(call.lens, loaded.lenses[call.lens], inputs["input_ids"][0].tolist(), behind)
 
 
 def _config(max_new_tokens: int, eos_token_ids: frozenset[int], pad_token_id: int | None) -> GenerationConfig:

@@ -5,9 +5,9 @@ Downloads nothing and generates nothing. Everything that can be found wrong befo
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -54,6 +54,16 @@ class LibraryBroken(ModelError):
         )
 
 
+class AdaptersExclude(ModelError):
+    """An adapter for all nodes, and adapters for single ones."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The settings adapter and node_adapters exclude each other: what nodes share is read by the base model; "
+            "leave out one of them."
+        )
+
+
 @dataclass(frozen=True)
 class Loaded:
     """A model that is ready to answer."""
@@ -69,6 +79,8 @@ class Loaded:
     device: "torch.device"
     dtype: "torch.dtype"
     """Of what is not quantised."""
+    lenses: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """Activated adapters that a call may name, each with the tokens that invoke it."""
 
 
 def load(settings: ModelSettings, progress: Progress | None = None, *, dtype: "torch.dtype | None" = None) -> Loaded:
@@ -92,6 +104,8 @@ def load(settings: ModelSettings, progress: Progress | None = None, *, dtype: "t
         from model.adapters.attach import read_adapter
 
         read_adapter(settings.adapter.expanduser())  # a broken one is refused before minutes of loading its base
+        if settings.node_adapters:
+            raise AdaptersExclude
 
     import torch
 
@@ -114,12 +128,18 @@ def load(settings: ModelSettings, progress: Progress | None = None, *, dtype: "t
             report("adapter", 0.0)
             model = attach_adapter(model, settings.adapter.expanduser())
             report("adapter", 1.0)
+        lenses: dict[str, tuple[int, ...]] = {}
+        if settings.node_adapters:
+            from model.adapters.lenses import attach_lenses
+
+            folders = [(node, folder.expanduser()) for node, folder in settings.node_adapters]
+            model, lenses = attach_lenses(model, folders)
     except torch.OutOfMemoryError as error:
         raise shortage from error
     model.requires_grad_(False)
     report("ready", 1.0)
     adapter = None if settings.adapter is None else str(settings.adapter)
-    return Loaded(model.eval(), processor, settings.model, adapter, quantization, device, dtype)
+    return Loaded(model.eval(), processor, settings.model, adapter, quantization, device, dtype, lenses)
 
 
 def _fix(model: str, folder: Path) -> str:

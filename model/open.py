@@ -20,6 +20,8 @@ class ModelIdentity:
     """Folder of the adapter."""
     quantization: str
     """none, nf4 or int8; `remote` where the server decides."""
+    lenses: tuple[str, ...] = ()
+    """Nodes that have an adapter of their own."""
 
 
 def is_remote(address: str) -> bool:
@@ -58,4 +60,4 @@ def open_chat(
         queue_size=settings.queue_size,
         prefix_cache_mib=settings.prefix_cache_mib,
     )
-    return chat, ModelIdentity(loaded.name, loaded.adapter, loaded.quantization)
+    return chat, ModelIdentity(loaded.name, loaded.adapter, loaded.quantization, tuple(loaded.lenses))

@@ -35,9 +35,9 @@ class Read:
     """A prompt as the model has read it."""
 
     cache: DynamicCache
-    """Keys and values of all its tokens but the last, which `generate` reads itself."""
+    """Keys and values of its tokens but the last ones, which `generate` reads itself."""
     ids: "TokenIds"
-    """(L,): token ids, for pictures what names them."""
+    """Of all of them, (L,): token ids, for pictures what names them."""
     cached_tokens: int
     """How many were not read again."""
     last_position: torch.Tensor
@@ -71,8 +71,8 @@ class Reader:
         self.features: LRUCache[bytes, Features] = LRUCache(features, getsizeof=_nbytes)
 
     @torch.no_grad()
-    def read(self, inputs: "BatchFeature", family: Hashable) -> Read:
-        """Read one prompt, what `model.processor.encode` returned, up to its last token.
+    def read(self, inputs: "BatchFeature", family: Hashable, until: int | None = None) -> Read:
+        """Read one prompt, what `model.processor.encode` returned, up to its last token or to token `until`.
 
         Leaves the model's `rope_deltas` as `generate` needs them to go on, so that nothing else may run in between.
         """
@@ -82,12 +82,13 @@ class Reader:
         positions, deltas = model.get_rope_index(
             input_ids, inputs["mm_token_type_ids"], inputs.get("image_grid_thw"), inputs.get("video_grid_thw")
         )  # (3, 1, L), (1, 1)
-        known = _before_halves(self.prefixes.match(family, ids[:-1]), sights)
+        end = len(ids) - 1 if until is None else until
+        known = _before_halves(self.prefixes.match(family, ids[:end]), sights)
         cache = DynamicCache(config=self._base.config.get_text_config())
         for number, (keys, values) in enumerate(self.prefixes.layers(family, ids[:known])):
             cache.update(keys, values, number)
-        if known < len(ids) - 1:
-            to_read = slice(known, len(ids) - 1)
+        if known < end:
+            to_read = slice(known, end)
             self._base(
                 input_ids=input_ids[:, to_read],
                 position_ids=positions[:, :, to_read],
@@ -111,11 +112,11 @@ class Reader:
         logits: torch.Tensor = output.logits[0, -1]
         return logits
 
-    def keep(self, read: Read, new_ids: Sequence[int], family: Hashable) -> None:
-        """Remember the prompt and as much of the answer as the cache holds."""
+    def keep(self, read: Read, new_ids: Sequence[int], family: Hashable, until: int | None = None) -> None:
+        """Remember the prompt and as much of the answer as the cache holds; with `until` what stands before it."""
         layers = _layers(read.cache)
         held = min((keys.shape[2] for keys, _ in layers), default=0)  # uneven where a pass was interrupted
-        ids = np.concatenate([read.ids, np.asarray(new_ids, np.int64)])[:held]
+        ids = np.concatenate([read.ids, np.asarray(new_ids, np.int64)])[:held][:until]
         if len(ids):
             self.prefixes.store(family, ids, layers)
 

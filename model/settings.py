@@ -1,11 +1,20 @@
 """The model's section of the settings: which weights, in which form, and how they generate."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
 Quantization = Literal["auto", "none", "nf4", "int8"]
+NodeName = Literal["planner", "retriever", "responder", "reviewer"]
+
+
+def _pairs(value: object) -> object:
+    return tuple(sorted(value.items())) if isinstance(value, dict) else value
+
+
+NodeAdapters = Annotated[tuple[tuple[NodeName, Path], ...], BeforeValidator(_pairs)]
+"""A mapping as pairs, so that settings can be compared and hashed."""
 
 
 class ModelSettings(BaseModel):
@@ -15,6 +24,10 @@ class ModelSettings(BaseModel):
 
     model: str = Field("tiny", description="`tiny`, a hub id, a local folder, or `http(s)://host/v1#model-name`")
     adapter: Path | None = Field(None, description="Folder of a PEFT adapter")
+    node_adapters: NodeAdapters = Field(
+        (),
+        description="Activated LoRAs that share the base model's prefix, such as `{planner: FOLDER, reviewer: FOLDER}`",
+    )
     quantization: Quantization = Field(
         "auto", description="auto = none for tiny, nf4 on CUDA under 12 GiB free, else bf16"
     )

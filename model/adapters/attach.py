@@ -57,8 +57,8 @@ class AdapterMismatch(AdapterError):
         super().__init__(folder, reason, f"{made_for}, so load it with that model or train it again on this one")
 
 
-def attach_adapter(model: "nn.Module", folder: Path) -> Any:
-    """Return the model wearing the adapter, in evaluation mode.
+def attach_adapter(model: "nn.Module", folder: Path, name: str = "default") -> Any:
+    """Return the model wearing the adapter, in evaluation mode; one that wears others gets this one beside them.
 
     Raises:
         AdapterNotFound, AdapterCorrupt, AdapterUnknown, AdapterMismatch: The model is then spoilt; drop it.
@@ -68,17 +68,22 @@ def attach_adapter(model: "nn.Module", folder: Path) -> Any:
 
     config, saved = read_adapter(folder)
     base = config.base_model_name_or_path
-    unmatched = unmatched_targets(config, [name for name, _ in model.named_modules()])
+    bare = model.get_base_model() if isinstance(model, PeftModel) else model
+    unmatched = unmatched_targets(config, [name for name, _ in bare.named_modules()])
     if unmatched:
         raise AdapterMismatch(folder, f"targets {_listed(unmatched)}, which this model does not have", base, unmatched)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what they would say about missing keys is checked below, and refused
         try:
-            wearing = PeftModel.from_pretrained(model, str(folder), config=config)
+            if isinstance(model, PeftModel):
+                model.load_adapter(str(folder), adapter_name=name, peft_config=config)
+                wearing = model
+            else:
+                wearing = PeftModel.from_pretrained(model, str(folder), adapter_name=name, config=config)
         except (RuntimeError, ValueError, TypeError) as error:
             raise AdapterMismatch(folder, f"does not fit this model ({_first_mismatch(error)})", base) from error
     # save_embedding_layers: the default asks the hub, over the network, for the base's vocabulary
-    expected = set(get_peft_model_state_dict(wearing, save_embedding_layers=False))
+    expected = set(get_peft_model_state_dict(wearing, adapter_name=name, save_embedding_layers=False))
     prefix = PEFT_TYPE_TO_PREFIX_MAPPING.get(config.peft_type, "")  # without it: a copy of the base's embeddings
     if homeless := sorted(name for name in saved - expected if prefix in name):
         raise AdapterMismatch(folder, f"has weights for {_listed(homeless)}, which this model does not have", base)
