@@ -53,6 +53,9 @@ benchmarks: $(VENV)/installed-dev ## every figure of the docs, measured again (a
 	$(BIN)/python -m benchmarks.ask
 	$(BIN)/python -m benchmarks.scenes
 	$(BIN)/python -m benchmarks.real_shapes
+	$(BIN)/python -m benchmarks.shared_prefix
+	$(BIN)/python -m benchmarks.prefix_memory
+	$(BIN)/python -m benchmarks.sessions
 	$(BIN)/python -m benchmarks.faults
 	$(BIN)/python -m benchmarks.report
 

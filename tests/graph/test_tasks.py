@@ -116,3 +116,23 @@ def test_a_question_of_fifty_thousand_characters_is_answered_or_refused_in_one_s
 ) -> None:
     agent, _ = agent_of(plan("answer"), "no", PASS)
     assert agent.ask("why " * 12_500, [picture]).answer == "no"
+
+
+def test_each_node_is_a_span_where_opentelemetry_is_set_up(agent_of: Any, picture: str) -> None:
+    trace = pytest.importorskip("opentelemetry.sdk.trace")
+    export = pytest.importorskip("opentelemetry.sdk.trace.export.in_memory_span_exporter")
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+
+    exporter, provider = export.InMemorySpanExporter(), trace.TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    agent, _ = agent_of(plan("answer"), "3", PASS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("opentelemetry.trace.get_tracer", provider.get_tracer)
+        agent.ask("How many?", [picture])
+    spans = {span.name: dict(span.attributes) for span in exporter.get_finished_spans()}
+    assert list(spans) == ["lorgnette.planner", "lorgnette.responder", "lorgnette.reviewer", "lorgnette.finisher"]
+    assert spans["lorgnette.responder"] == {
+        "gen_ai.usage.input_tokens": 10,
+        "gen_ai.usage.output_tokens": 2,
+        "lorgnette.cached_tokens": 4,
+    }
