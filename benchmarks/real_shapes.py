@@ -86,15 +86,15 @@ def measure(form: str, folder: Path, runs: int, tokens: int) -> dict[str, Any]:
     prompt = inputs["input_ids"].shape[1]
     with torch.inference_mode():
         generate(model, inputs, 2)  # the first call makes buffers, and repacks quantised weights
-        firsts = [generate(model, inputs, 1) for _ in range(runs)]
-        wholes = [generate(model, inputs, 1 + tokens) for _ in range(runs)]
-    first, whole = statistics.median(firsts), statistics.median(wholes)
+        times = [generate(model, inputs, 1 + tokens) for _ in range(runs)]
+    first = statistics.median(first for first, _ in times)
+    rest = statistics.median(rest for _, rest in times)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     return {
         "load_s": load_s,
         "peak_rss_gib": peak / 2**30,
         "prefill_tokens_per_s": prompt / first,
-        "decode_tokens_per_s": tokens / (whole - first),
+        "decode_tokens_per_s": tokens / rest,
         "note": note,
         "threads": torch.get_num_threads(),
         "prompt_tokens": prompt,
@@ -119,13 +119,28 @@ def load_form(form: str, folder: Path) -> tuple[Any, str]:
     return load(settings, dtype=dtype).model, "language layers only" if quantization != "none" else ""
 
 
-def generate(model: Any, inputs: Any, tokens: int) -> float:
-    """Return the seconds that exactly so many new tokens take, the picture included."""
+def generate(model: Any, inputs: Any, tokens: int) -> tuple[float, float]:
+    """Return the seconds to the first of exactly so many new tokens, the picture included, and from it to the last."""
+    clock = Clock()
     before = time.perf_counter()
-    output = model.generate(**inputs, max_new_tokens=tokens, min_new_tokens=tokens, do_sample=False)
-    seconds = time.perf_counter() - before
+    output = model.generate(**inputs, max_new_tokens=tokens, min_new_tokens=tokens, do_sample=False, streamer=clock)
     assert output.shape[1] == inputs["input_ids"].shape[1] + tokens, "the model stopped early"
-    return seconds
+    first = clock.times[1]  # before it the streamer gets the prompt
+    return first - before, clock.times[-1] - first
+
+
+class Clock:
+    """A streamer that notes when each token came."""
+
+    def __init__(self) -> None:
+        self.times: list[float] = []
+
+    def put(self, value: object) -> None:
+        """Take a token."""
+        self.times.append(time.perf_counter())
+
+    def end(self) -> None:
+        """Take the end."""
 
 
 def picture() -> Any:

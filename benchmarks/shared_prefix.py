@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.real_shapes import Clock
 from benchmarks.report import publish
 
 SIZES = ((640, 480), (1024, 768))
@@ -157,28 +158,18 @@ def speaker(way: str, loaded: Any) -> Speak:
 
 def generate_plainly(loaded: Any, messages: Sequence[Any]) -> Said:
     """Answer with transformers' own `generate`, as every node of a plain graph does."""
-    from transformers.generation.streamers import BaseStreamer
-
     from model.messages import for_processor, parse_messages
     from model.processor import encode
 
-    times: list[float] = []
-
-    class Clock(BaseStreamer):
-        def put(self, value: Any) -> None:
-            times.append(time.perf_counter())
-
-        def end(self) -> None:
-            pass
-
+    clock = Clock()
     began = time.perf_counter()
     inputs = encode(loaded.processor, [for_processor(turn) for turn in parse_messages(messages)])
     loaded.model.model.rope_deltas = None
-    output = loaded.model.generate(**inputs, max_new_tokens=NEW_TOKENS, do_sample=False, streamer=Clock())
+    output = loaded.model.generate(**inputs, max_new_tokens=NEW_TOKENS, do_sample=False, streamer=clock)
     whole = time.perf_counter() - began
     new = output[0, inputs["input_ids"].shape[1] :]
     text = loaded.processor.tokenizer.decode(new, skip_special_tokens=True)
-    return Said(text.rstrip("�"), times[1] - began, whole)  # the first it is given is the prompt
+    return Said(text.rstrip("�"), clock.times[1] - began, whole)  # the first it is given is the prompt
 
 
 def noise(size: tuple[int, int], seed: int) -> Any:
