@@ -5,7 +5,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -175,15 +175,16 @@ class Agent:
                 notes.append("session: nothing is remembered, because sessions are switched off")
             yield name, [], False
             return
-        sessions = self._archive.sessions
-        try:
-            turns = sessions.turns(name)
-        except SessionStoreFailed as error:
-            notes.append(f"session: {error}")
-            yield name, [], False
-            return
-        with sessions.exclusively(name, deadline, cancel) if session_id else nullcontext():
-            yield name, sessions.turns(name) if session_id else turns, True
+        sessions, turns, remembered = self._archive.sessions, list[Turn](), True
+        with ExitStack() as held:
+            try:
+                if session_id:
+                    held.enter_context(sessions.exclusively(name, deadline, cancel))
+                turns = sessions.turns(name)
+            except SessionStoreFailed as error:
+                notes.append(f"session: {error}")
+                remembered = False
+            yield name, turns, remembered
 
     def _run(self, start: "AgentState", context: "Context", sessions: "Sessions | None") -> Answer:
         """Run the graph, which saves the turn at its end where there are sessions."""
@@ -204,7 +205,8 @@ class Agent:
                     sessions.forget_old_checkpoints(context.session_id)
             except SessionStoreFailed as error:
                 if not context.finished:
-                    raise
+                    # A node may fail with an OSError too, for which the store is not to blame.
+                    raise error.__cause__ if isinstance(error.__cause__, OSError) else error
                 return context.finished[-1].model_copy(
                     update={"degraded": [*context.finished[-1].degraded, f"session: not saved, {error}"]}
                 )

@@ -75,6 +75,12 @@ def test_a_question_that_fails_or_is_cancelled_leaves_the_session_as_it_was(
     assert [turn.question for turn in archive.sessions.turns("mine")] == ["How many?", "What color?"]
 
 
+def test_a_nodes_own_failure_is_not_blamed_on_the_store(agent_of: Any, archive: Archive, picture: str) -> None:
+    agent, _ = agent_of(OSError("the camera is gone"), archive=archive)
+    with pytest.raises(OSError, match="camera"):
+        agent.ask("How many?", [picture], session_id="mine", effort="quick")
+
+
 KILLED = """
 import os, sys
 from pathlib import Path
