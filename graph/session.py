@@ -206,7 +206,7 @@ class Agent:
             except SessionStoreFailed as error:
                 if not context.finished:
                     # A node may fail with an OSError too, for which the store is not to blame.
-                    raise error.__cause__ if isinstance(error.__cause__, OSError) else error
+                    raise (error.__cause__ if isinstance(error.__cause__, OSError) else error) from None
                 return context.finished[-1].model_copy(
                     update={"degraded": [*context.finished[-1].degraded, f"session: not saved, {error}"]}
                 )
