@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from graph.settings import AgentSettings, GraphSettings
+from mcp_server.server_settings import ServerSettings
 from model.errors import LorgnetteError
 from model.settings import ModelSettings
 from retrieval.settings import RetrievalSettings
@@ -25,6 +26,7 @@ from retrieval.store import without_password
 PREFIX = "LORGNETTE_"
 FILE_NAME = "lorgnette.yaml"
 NOT_SETTINGS = ("home", "config")  # variables that say where to look, not what to do
+SECRETS = ("api_key", "token")
 FLAGS = {"roots": "--root", "time_budget_s": "--time-budget"}  # where the flag is not simply --key-with-dashes
 
 
@@ -59,7 +61,7 @@ class BadSetting(ConfigError):
         super().__init__(f"{name} cannot be {shown}: {reason}; correct it there.")
 
 
-class Settings(BaseSettings, AgentSettings):
+class Settings(BaseSettings, AgentSettings, ServerSettings):
     """Every setting, flat."""
 
     model_config = SettingsConfigDict(
@@ -208,8 +210,8 @@ def _read_file(path: Path) -> dict[str, Any]:
     if not isinstance(read, dict):
         raise ConfigUnreadable(path, "it should hold lines such as 'model: tiny'")
     for key in read:
-        if key == "api_key":
-            raise ConfigUnreadable(path, f"a key does not belong in a file, set {PREFIX}API_KEY instead")
+        if key in SECRETS:
+            raise ConfigUnreadable(path, f"a key does not belong in a file, set {PREFIX}{key.upper()} instead")
         _check_key(str(key), str(path))
     return {key: _from_folder(key, value, path.parent) for key, value in read.items() if value is not None}
 
