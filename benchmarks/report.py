@@ -31,14 +31,19 @@ def machine() -> dict[str, Any]:
     }
 
 
-def publish(name: str, title: str, rows: Sequence[Mapping[str, Any]], **more: Any) -> None:
-    """Print the rows as a table and write them with `more` to results/NAME.json."""
+def show(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print the rows as a table."""
     table = Table(title=title)
     for column in rows[0]:
         table.add_column(str(column), justify="left" if column == next(iter(rows[0])) else "right")
     for row in rows:
         table.add_row(*map(_shown, row.values()))
     Console().print(table)
+
+
+def publish(name: str, title: str, rows: Sequence[Mapping[str, Any]], **more: Any) -> None:
+    """Print the rows as a table and write them with `more` to results/NAME.json."""
+    show(title, rows)
     RESULTS.mkdir(exist_ok=True)
     document = {"title": title, "machine": machine(), **more, "rows": list(rows)}
     (RESULTS / f"{name}.json").write_text(json.dumps(document, indent=1) + "\n", "utf-8")
