@@ -7,3 +7,6 @@ called before any adapter is loaded. Knows no checkpoint and no device.
 
 def register_tuners() -> None:
     """Make PEFT know every tuner type of this package; safe to call again."""
+    from model.adapters.moe_lora.peft_type import register
+
+    register()

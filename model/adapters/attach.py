@@ -83,12 +83,17 @@ def attach_adapter(model: "nn.Module", folder: Path, name: str = "default") -> A
         except (RuntimeError, ValueError, TypeError) as error:
             raise AdapterMismatch(folder, f"does not fit this model ({_first_mismatch(error)})", base) from error
     # save_embedding_layers: the default asks the hub, over the network, for the base's vocabulary
-    expected = set(get_peft_model_state_dict(wearing, adapter_name=name, save_embedding_layers=False))
+    worn = get_peft_model_state_dict(wearing, adapter_name=name, save_embedding_layers=False)
+    expected = set(worn)
     prefix = PEFT_TYPE_TO_PREFIX_MAPPING.get(config.peft_type, "")  # without it: a copy of the base's embeddings
     if homeless := sorted(name for name in saved - expected if prefix in name):
         raise AdapterMismatch(folder, f"has weights for {_listed(homeless)}, which this model does not have", base)
     if missing := sorted(expected - saved):
         raise AdapterCorrupt(folder, f"lacks {_listed(missing)}", "save or copy it again")
+    if broken := sorted(name for name, tensor in worn.items() if not bool(tensor.isfinite().all())):
+        raise AdapterCorrupt(
+            folder, f"has numbers in {_listed(broken)} that are none", "go back to a checkpoint before"
+        )
     return wearing.eval()
 
 
