@@ -1,0 +1,170 @@
+"""`lorgnette data scenes|pull|from-kb`: training data that is drawn, downloaded, or made of documents."""
+
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli.bar import bar
+from cli.edge import FAILED, verbose_option
+from cli.kb import stoppable
+from cli.knowledge import KB_SETTINGS, kb_options, open_base
+from finetune.data.formats import WRITABLE
+
+if TYPE_CHECKING:
+    from finetune.data.from_kb import Excerpt, Harvest, Writer
+    from retrieval.base import KnowledgeBase
+
+
+@click.command(short_help="Draw pictures with questions.")
+@click.argument("count", metavar="N", type=click.IntRange(1, 1_000_000))
+@click.argument("out", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--questions", type=click.IntRange(1, 20), default=3, metavar="N", help="About each picture. Default: 3.")
+@click.option("--width", type=click.IntRange(64, 4096), default=256, metavar="PX", help="Default: 256.")
+@click.option("--height", type=click.IntRange(64, 4096), default=192, metavar="PX", help="Default: 192.")
+@click.option("--seed", type=int, default=0, metavar="N", help="The same seed draws the same data. Default: 0.")
+@click.option("--force", is_flag=True, help="Replace rows that exist.")
+@verbose_option
+def scenes(count: int, out: Path, questions: int, width: int, height: int, seed: int, force: bool) -> None:
+    """Draw N pictures of plain shapes with questions and exact answers into the folder OUT.
+
+    OUT then holds images/, scenes.jsonl (sharegpt) and dataset_info.json: data to try training with.
+
+    \b
+    Example:
+      lorgnette data scenes 200 shapes
+    """  # noqa: D301
+    from finetune.data.scene_rows import write_scenes
+
+    with bar("drawing") as progress:
+        file = write_scenes(
+            count, out, seed=seed, questions=questions, width=width, height=height, force=force, progress=progress
+        )
+    click.echo(str(file))
+
+
+@click.command(short_help="Download a data set by name.")
+@click.argument("name", metavar="ID")
+@click.argument("out", required=False, type=click.Path(path_type=Path, file_okay=False))
+@click.option("--first", type=click.IntRange(1), default=500, metavar="N",
+              help="coco-captions: so many pictures. Default: 500.")  # fmt: skip
+@click.option("--split", type=click.Choice(["train", "validation"]), default="train", help="coco-captions: of which.")
+@verbose_option
+def pull(name: str, out: Path | None, first: int, split: str) -> None:
+    """Download the data set ID into OUT (default: a folder of its name).
+
+    ID is one of Hugging Face, modelscope:ORG/NAME, or coco-captions: the first pictures of COCO 2014 from ModelScope
+    with a caption each, as a CSV. No code of a data set is run.
+
+    \b
+    Examples:
+      lorgnette data pull coco-captions coco --first 500
+      lorgnette data pull modelscope:modelscope/coco_2014_caption
+    """  # noqa: D301
+    from finetune.data.pull import COCO, pull_coco_captions, pull_dataset
+
+    out = out or Path(name.rpartition("/")[2].rpartition(":")[2])
+    if name == COCO:
+        with bar("downloading") as progress:
+            click.echo(str(pull_coco_captions(out, first, split=split, progress=progress)))
+    else:
+        click.echo(str(pull_dataset(name, out)))
+
+
+@click.command("from-kb", short_help="Make question/answer rows of your documents.")
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--per-document", type=click.IntRange(1, 1000), default=5, metavar="N",
+              help="Rows at most of each document. Default: 5.")  # fmt: skip
+@click.option("--source", metavar="PATH", help="Only this file or folder; * and ? as in a shell.")
+@click.option("--to", "to", type=click.Choice(WRITABLE[:3]), default="messages", help="Format. Default: messages.")
+@click.option("--seed", type=int, default=0, metavar="N", help="Decides what stands beside an answer. Default: 0.")
+@click.option("--model", metavar="M", help="Who writes: an id, a folder, or http(s)://host/v1#name.")
+@click.option("--answering", type=click.Choice(["auto", "generate", "quote"]),
+              help="auto: quote with the bundled model, which cannot write about documents.")  # fmt: skip
+@click.option("--force", is_flag=True, help="Replace OUT if it exists.")
+@kb_options
+@verbose_option
+def from_kb(out: Path, per_document: int, source: str | None, to: str, seed: int, force: bool, **options: Any) -> None:
+    """Turn passages of the knowledge base into rows with citations, marked `generated: true`, and write them to OUT.
+
+    The local model writes a question to each passage and answers it from numbered passages; its own reviewer judges
+    the answer, and what fails is left out and counted. The bundled model cannot write about documents: with it,
+    questions are made of headings and answered by quotations. Ctrl-C keeps the rows that are done.
+
+    \b
+    Examples:
+      lorgnette data from-kb papers.jsonl --kb ~/Papers --model Qwen/Qwen3-VL-4B-Instruct
+      lorgnette data from-kb handbook.jsonl --source handbook.pdf --per-document 50
+    """  # noqa: D301
+    from finetune.data.files import check_free
+    from finetune.data.from_kb import harvest
+    from finetune.data.writing import check_suffix, write_samples
+    from mcp_server.settings import load_settings
+
+    check_suffix(out, to)
+    check_free([out], force=force)
+    settings = load_settings(**{key: options.get(key) for key in (*KB_SETTINGS, "model", "answering")})
+    quotes = settings.answering == "quote" or (settings.answering == "auto" and settings.model == "tiny")
+    with open_base(options) as base:
+        documents = _documents(base, source)
+    writer = None if quotes else _writer(settings)
+    cancel = threading.Event()
+    with bar("writing") as progress:
+        made: Harvest = stoppable(
+            lambda: harvest(
+                documents, writer, per_document=per_document, seed=seed, cancel=cancel,
+                progress=lambda done, _: progress(done),
+            ),
+            cancel,
+        )  # fmt: skip
+    _tell(made)
+    if made.samples:
+        write_samples(made.samples, out, to)
+        click.echo(f"{len(made.samples)} rows of {len(documents)} documents written to {out}")
+    if cancel.is_set():
+        raise KeyboardInterrupt
+    if not made.samples:
+        click.echo("Error: no passage gave a row; nothing was written", err=True)
+        raise click.exceptions.Exit(FAILED)
+
+
+def _documents(base: "KnowledgeBase", source: str | None) -> "dict[str, list[Excerpt]]":
+    from finetune.data.from_kb import Excerpt
+    from graph.state import Passage
+    from retrieval.sources import source_matches
+
+    found: dict[str, list[Excerpt]] = {}
+    for row in base.catalogue.files():
+        if source is not None and not source_matches(source, row.source):
+            continue
+        found[row.source] = [
+            Excerpt(
+                Passage(
+                    id=chunk.id, source=row.source, page=chunk.page, start=chunk.start, end=chunk.end,
+                    text=chunk.text, score=1.0,
+                ),
+                chunk.headings,
+            )
+            for chunk in base.catalogue.chunks_in(row.source)
+        ]  # fmt: skip
+    return found
+
+
+def _writer(settings: Any) -> "Writer":
+    from finetune.data.from_kb import Writer
+    from mcp_server.attach import open_model
+
+    chat, identity = open_model(settings)
+    return Writer(chat, identity, settings.max_new_tokens)
+
+
+def _tell(made: "Harvest") -> None:
+    if made.kind == "quoted":
+        click.echo(
+            "Note: the rows are quotations under headings; no model wrote or reviewed them. "
+            "A larger --model writes questions and answers.",
+            err=True,
+        )
+    for reason, count in made.left_out.most_common():
+        click.echo(f"Left out: {count} passages: {reason}", err=True)

@@ -1,0 +1,155 @@
+"""Finds the picture files that rows name and looks at their headers: is it a picture, how large. It decodes none."""
+
+import os
+import struct
+import warnings
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import unquote, urlparse
+
+from finetune.data.sample import Frames, ImageFile
+from finetune.data.unusable import Unusable
+from model.errors import ImageError
+from model.images import DEFAULT_LIMITS, open_picture
+
+FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP")
+SUFFIXES = (".png", ".apng", ".jpg", ".jpeg", ".mpo", ".gif", ".bmp", ".webp")
+MAX_ASPECT_RATIO = 200  # as model.processor refuses; not imported, it would load transformers
+VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v")
+_TURNED = (5, 6, 7, 8)  # EXIF orientations that swap width and height
+
+
+class Pictures:
+    """The pictures of one data set: where they lie, their sizes, and why some cannot be used."""
+
+    def __init__(self, folders: Sequence[Path], *, check: bool = True, frames: int = 8, decode: bool = False) -> None:
+        """Keep where to look.
+
+        Args:
+            folders: In which a relative name is tried, in this order.
+            check: Whether each file must exist and be a picture by its header.
+            frames: How many frames are taken of a folder that is a video.
+            decode: Whether each file is also decoded once, to find what is damaged inside; slow.
+        """
+        self.folders = tuple(Path(os.path.abspath(folder.expanduser())) for folder in folders)
+        self.check, self.frames, self.decode = check, frames, decode
+        self.sizes: dict[Path, tuple[int, int]] = {}
+        """(width, height) in pixels, upright, of every picture that was looked at and can be used."""
+        self._refused: dict[Path, str] = {}
+
+    def picture(self, name: object) -> ImageFile:
+        """Return the picture that a row names.
+
+        Raises:
+            Unusable: No such file, no picture, too large, or not a name.
+        """
+        path = self._find(name, "picture")
+        self._look(path)
+        return ImageFile(path)
+
+    def video(self, name: object) -> Frames:
+        """Return the frames of a video that a row gives as a list of pictures or as their folder.
+
+        Raises:
+            Unusable: As for a picture; a folder without pictures; a video file.
+        """
+        if isinstance(name, list):
+            if not name:
+                raise Unusable("a video without frames")
+            return Frames(tuple(self.picture(frame).path for frame in name))
+        if isinstance(name, str) and name.lower().endswith(VIDEO_SUFFIXES):
+            raise Unusable(f"{name!r} is a video file; save its frames as pictures in a folder and name the folder")
+        return self.evenly(self._find(name, "folder of frames"))
+
+    def evenly(self, folder: Path) -> Frames:
+        """Return evenly spaced frames of a folder, the first and the last among them; all where it holds fewer."""
+        try:
+            names = sorted(entry.name for entry in os.scandir(folder) if entry.name.lower().endswith(SUFFIXES))
+        except OSError:
+            raise Unusable(f"{str(folder)!r} is no folder of frames") from None
+        colour = [name for name in names if "-rgb." in name]  # beside which OpenEQA's export lays depth pictures
+        names = colour or names
+        if not names:
+            raise Unusable(f"the folder {str(folder)!r} holds no pictures")
+        last, count = len(names) - 1, min(self.frames, len(names))
+        places = [round(k * last / (count - 1)) for k in range(count)] if count > 1 else [0]
+        return Frames(tuple(self.picture(str(folder / names[place])).path for place in places))
+
+    def _find(self, name: object, what: str) -> Path:
+        if not isinstance(name, str):
+            raise Unusable(f"a {what} is given as {type(name).__name__}, not as a path")
+        name = _plain_path(name, what)
+        if not name.strip() or "\0" in name:
+            raise Unusable(f"the name of a {what} is empty or holds a NUL")
+        name = os.path.expanduser(name) if name.startswith("~/") else name
+        tried = [Path(os.path.normpath(folder / name)) for folder in self.folders]
+        if "\\" in name and os.sep != "\\":
+            tried += [Path(os.path.normpath(folder / name.replace("\\", "/"))) for folder in self.folders]
+        if not self.check:
+            return tried[0]
+        for path in tried:
+            if os.path.exists(path):
+                return path
+        places = ", ".join(dict.fromkeys(repr(str(folder)) for folder in self.folders))
+        raise Unusable(f"there is no {what} {name!r} (looked in {places})")
+
+    def _look(self, path: Path) -> None:
+        if not self.check or path in self.sizes:
+            return
+        if path not in self._refused:
+            try:
+                size = picture_size(path)
+                if self.decode:
+                    open_picture(str(path), [path.parent])
+                self.sizes[path] = size
+                return
+            except Unusable as refused:
+                self._refused[path] = refused.reason
+            except ImageError as refused:
+                self._refused[path] = str(refused).rstrip(".")
+        raise Unusable(self._refused[path])
+
+
+def picture_size(path: Path) -> tuple[int, int]:
+    """Return (width, height) in pixels of the upright picture from its header.
+
+    Raises:
+        Unusable: It is no file, no picture that is opened here, too large or too thin.
+    """
+    from PIL import Image
+
+    limits = DEFAULT_LIMITS
+    if not path.is_file():
+        raise Unusable(f"{str(path)!r} is no file")
+    try:
+        if path.stat().st_size > limits.bytes:
+            raise Unusable(f"{str(path)!r} has more than {limits.bytes:,} bytes")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(path, formats=FORMATS) as opened:
+                size = opened.size
+                # of a PNG without EXIF in front, getexif would decode the picture to look behind it
+                looked = opened.format != "PNG" or "exif" in opened.info
+                if looked and opened.getexif().get(0x0112) in _TURNED:
+                    size = (size[1], size[0])
+    except (OSError, SyntaxError, ValueError, TypeError, LookupError, RuntimeError, struct.error, zlib.error):
+        raise Unusable(f"{str(path)!r} is no readable PNG, JPEG, WebP, GIF or BMP picture") from None
+    except (Image.DecompressionBombError, MemoryError):
+        raise Unusable(f"{str(path)!r} has more than {limits.pixels:,} pixels") from None
+    if size[0] * size[1] > limits.pixels:
+        raise Unusable(f"{str(path)!r} has more than {limits.pixels:,} pixels")
+    if max(size) > MAX_ASPECT_RATIO * min(size):
+        raise Unusable(f"{str(path)!r} is too thin for the model ({size[0]} x {size[1]} pixels)")
+    return size
+
+
+def _plain_path(name: str, what: str) -> str:
+    scheme = name.partition(":")[0].lower()
+    if scheme in ("http", "https", "ftp", "s3", "oss") and "://" in name:
+        raise Unusable(f"{name[:100]!r} is a web address and nothing is fetched; download the {what}")
+    if scheme == "data":
+        raise Unusable(f"a {what} is written into the row (data: URL); save it as a file and give its path")
+    if scheme == "file":
+        return unquote(urlparse(name).path)
+    return name

@@ -1,0 +1,184 @@
+"""Reads a data file into numbered rows: CSV, JSON, JSON Lines, Parquet. It does not know what a row means.
+
+A row that cannot be parsed is a row with a reason; only a file of which nothing can be read is an error.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from finetune.errors import FinetuneError
+
+TABLES = (".csv", ".tsv")
+SUFFIXES = (*TABLES, ".json", ".jsonl", ".parquet")
+FIELD_CHARS = 16 * 2**20  # longest field of a CSV; Python's own limit is 128 KiB
+_MARKED = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+
+
+class DatasetNotFound(FinetuneError):
+    """There is no such file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        super().__init__(f"There is no data file {str(path)!r}; check the path.")
+
+
+class DatasetUnreadable(FinetuneError):
+    """The file cannot be opened, or nothing in it can be read."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        self.path, self.reason = path, reason
+        super().__init__(f"{str(path)!r} cannot be read as data: {reason}; repair it or write it again.")
+
+
+class DatasetKindUnknown(FinetuneError):
+    """A file of another kind."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        super().__init__(f"{str(path)!r} is no {', '.join(SUFFIXES)} file; convert it to one of them.")
+
+
+class DatasetNeedsPyarrow(FinetuneError):
+    """A Parquet file without the package that reads it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        super().__init__(f"{str(path)!r} needs the package 'pyarrow' to be read; run `pip install pyarrow`.")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row as the file has it."""
+
+    line: int
+    """From 1: the line of a CSV or JSON Lines file, the place in the list of a JSON or Parquet file."""
+    value: Any
+    """None where it could not be parsed."""
+    reason: str | None = None
+    """Why it could not."""
+
+
+def read_rows(path: Path) -> Iterator[Row]:
+    """Return the rows in their order; a JSON file that is one object is one row, its value that object.
+
+    Raises:
+        DatasetNotFound, DatasetUnreadable, DatasetKindUnknown, DatasetNeedsPyarrow: As they say, before the first row.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise DatasetNotFound(path) if not path.exists() else DatasetKindUnknown(path)
+    if suffix == ".parquet":
+        return _parquet(path)
+    text = _text(path)
+    if suffix in TABLES:
+        return _table(text, "\t" if suffix == ".tsv" else ",")
+    if suffix == ".jsonl":
+        return _lines(text)
+    return _json(path, text)
+
+
+def _text(path: Path) -> str:
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise DatasetNotFound(path) from None
+    except OSError as error:
+        raise DatasetUnreadable(path, error.strerror or "it cannot be opened") from None
+    marked = [codec for mark, codec in _MARKED.items() if data.startswith(mark)]
+    for codec in marked or ("utf-8", "gb18030"):  # what Excel writes in China has no mark
+        try:
+            return data.decode(codec)
+        except UnicodeDecodeError:
+            continue
+    raise DatasetUnreadable(path, "it is neither UTF-8, UTF-16 with a mark, nor GB18030")
+
+
+def _table(text: str, separator: str) -> Iterator[Row]:
+    csv.field_size_limit(FIELD_CHARS)
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    header: list[str] | None = None
+    while True:
+        line = lines.line_num + 1  # a quoted field may span lines: the row is named by its first
+        try:
+            fields = next(lines)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield Row(line, None, f"broken CSV ({error}); the lines from here on could not be told apart")
+            return
+        if not any(field.strip() for field in fields):
+            continue
+        if header is None:
+            header = [name.strip() for name in fields]
+        elif len(fields) != len(header):
+            yield Row(line, None, f"{len(fields)} fields where the header has {len(header)}")
+        else:
+            yield Row(line, dict(zip(header, fields, strict=True)))
+
+
+def _lines(text: str) -> Iterator[Row]:
+    # not splitlines, which also ends a line at U+2028 and others, legal inside JSON text
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            value, reason = _parsed(line)
+            yield Row(number, value, reason)
+
+
+def _parsed(text: str) -> tuple[Any, str | None]:
+    try:
+        return json.loads(text), None
+    except json.JSONDecodeError as error:
+        return None, f"broken JSON: {error.msg} at character {error.pos + 1}"
+    except RecursionError:
+        return None, "broken JSON: nested too deep"
+    except ValueError as error:  # a number of more digits than Python converts
+        return None, f"broken JSON: {error}"
+
+
+def _json(path: Path, text: str) -> Iterator[Row]:
+    value, reason = _parsed(text)
+    if reason is None and isinstance(value, list):
+        return (Row(place, each) for place, each in enumerate(value, 1))
+    if reason is None:
+        return iter([Row(1, value)])
+    if text.lstrip().startswith("["):
+        return _salvaged(text, reason)
+    if (rows := list(_lines(text))) and rows[0].reason is None:  # JSON Lines under another name
+        return iter(rows)
+    raise DatasetUnreadable(path, reason)
+
+
+def _salvaged(text: str, reason: str) -> Iterator[Row]:
+    """Return the elements of a broken list up to where it breaks, then that place with the reason."""
+    decoder, position, place = json.JSONDecoder(), text.index("[") + 1, 1
+    while True:
+        while position < len(text) and text[position] in " \t\r\n,":
+            position += 1
+        try:
+            value, position = decoder.raw_decode(text, position)
+        except (ValueError, RecursionError):
+            line = text.count("\n", 0, position) + 1
+            yield Row(place, None, f"{reason}; the list breaks at line {line} and nothing after it could be read")
+            return
+        yield Row(place, value)
+        place += 1
+
+
+def _parquet(path: Path) -> Iterator[Row]:
+    if not path.is_file():
+        raise DatasetNotFound(path)
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        raise DatasetNeedsPyarrow(path) from None
+    try:
+        table = pyarrow.parquet.read_table(path)
+    except (OSError, pyarrow.ArrowException) as error:
+        raise DatasetUnreadable(path, (str(error).splitlines() or ["broken Parquet"])[0]) from None
+    return (Row(place, value) for place, value in enumerate(table.to_pylist(), 1))

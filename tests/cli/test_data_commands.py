@@ -1,0 +1,137 @@
+"""The commands about training data, on small files and the bundled model."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    """A table of ten pictures with captions; the eleventh row has none."""
+    rows = ["image_path,caption"]
+    for number in range(10):
+        Image.new("RGB", (96, 64), (number * 20, 0, 0)).save(tmp_path / f"p{number}.png")
+        rows.append(f"p{number}.png,picture {number}")
+    file = tmp_path / "captions.csv"
+    file.write_text("\n".join([*rows, "gone.png,nothing"]), encoding="utf-8")
+    return file
+
+
+def test_check_reports_numbers_tokens_and_every_broken_row(lorgnette: Any, table: Path) -> None:
+    result = lorgnette("data", "check", str(table), "--model", "tiny", "--cutoff-len", "20")
+    assert result.exit_code == 0
+    assert result.stderr == "Format: csv, by the name 'captions.csv'\n"
+    lines = result.stdout.splitlines()
+    assert lines[0] == "11 rows: 10 usable, 1 broken"
+    assert "width in pixels: 96 to 96, median 96, 95% up to 96" in lines
+    assert "of them of pictures: 24 to 24, median 24, 95% up to 24, in all 240" in lines
+    assert "10 rows above cutoff_len 20: 0 lose their last words, 10 cannot be used" in lines
+    assert lines[-1].startswith("Broken: captions.csv:12: there is no picture 'gone.png' (looked in ")
+
+
+def test_check_as_json_is_one_document_and_nothing_usable_is_exit_1(lorgnette: Any, table: Path) -> None:
+    report = json.loads(lorgnette("data", "check", str(table), "--json").stdout)
+    assert report["usable"] == 10 and report["broken"][0]["origin"]["line"] == 12 and report["tokens"] is None
+    nothing = lorgnette("data", "check", str(table), "--column", "image_path=caption")
+    assert nothing.exit_code == 1 and nothing.stdout.startswith("11 rows: 0 usable, 11 broken")
+
+
+def test_convert_writes_another_format_and_lists_what_is_left_out(lorgnette: Any, table: Path) -> None:
+    result = lorgnette("data", "convert", str(table), "out/rows.jsonl", "--prompt", "What?")
+    assert result.exit_code == 0
+    assert result.stdout == "10 rows written to out/rows.jsonl, 1 left out\n"
+    assert "Left out: captions.csv:12: there is no picture" in result.stderr
+    row = json.loads((table.parent / "out/rows.jsonl").read_text("utf-8").splitlines()[0])
+    assert row["conversations"] == [
+        {"from": "human", "value": "<image>What?"},
+        {"from": "gpt", "value": "picture 0"},
+    ]
+    again = lorgnette("data", "convert", str(table), "out/rows.jsonl")
+    assert again.exit_code == 1 and "exists already; give another name, or --force" in again.stderr
+    assert lorgnette("data", "convert", str(table), "out/rows.jsonl", "--force").exit_code == 0
+
+
+def test_convert_copies_pictures_beside_the_rows(lorgnette: Any, table: Path) -> None:
+    options = ("--to", "qwen", "--copy-pictures", "out/pictures", "--max-pixels", "1024")
+    assert lorgnette("data", "convert", str(table), "out/rows.json", *options).exit_code == 0
+    row = json.loads((table.parent / "out/rows.json").read_text("utf-8"))[0]
+    name = row["conversations"][0]["value"].split("<|vision_start|>")[1].split("<|vision_end|>")[0]
+    with Image.open(table.parent / "out" / name) as copy:
+        assert copy.size == (39, 26)
+    usage = lorgnette("data", "convert", str(table), "other.json", "--max-pixels", "1024")
+    assert usage.exit_code == 2 and "needs --copy-pictures" in usage.stderr
+
+
+def test_split_writes_three_files_beside_the_first(lorgnette: Any, table: Path) -> None:
+    result = lorgnette("data", "split", str(table), "--val", "0.1", "--test", "0.2")
+    assert result.stdout.splitlines() == [
+        f"7 rows (70.0%) to {table.parent / 'captions.train.csv'}",
+        f"1 rows (10.0%) to {table.parent / 'captions.val.csv'}",
+        f"2 rows (20.0%) to {table.parent / 'captions.test.csv'}",
+        "10 groups that share no picture, 1 rows left out",
+    ]
+    checked = lorgnette("data", "check", str(table.parent / "captions.test.csv"))
+    assert checked.stdout.startswith("2 rows: 2 usable, 0 broken")
+    impossible = lorgnette("data", "split", str(table), "--val", "0.5", "--test", "0.5", "--force")
+    assert impossible.exit_code == 1 and "leave nothing to train on" in impossible.stderr
+
+
+def test_scenes_are_drawn_and_can_be_checked_by_name(lorgnette: Any, tmp_path: Path) -> None:
+    drawn = lorgnette("data", "scenes", "3", "shapes", "--questions", "2", "--width", "96", "--height", "64")
+    assert drawn.stdout == f"{tmp_path / 'shapes' / 'scenes.jsonl'}\n"
+    checked = lorgnette("data", "check", "shapes/scenes")
+    assert checked.stdout.startswith("6 rows: 6 usable, 0 broken")
+    assert "as dataset_info.json says of 'scenes'" in checked.stderr
+    assert lorgnette("data", "scenes", "3", "shapes").exit_code == 1
+
+
+def test_a_pull_of_no_id_is_one_line(lorgnette: Any) -> None:
+    result = lorgnette("data", "pull", "nothing")
+    assert result.exit_code == 1
+    assert result.stderr == (
+        "Error: The data set 'nothing' could not be downloaded: this is no hub id; an id looks like 'ORG/NAME'; "
+        "'coco-captions' is known, too.\n"
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("LORGNETTE_EMBEDDER", "no-such-model")
+    monkeypatch.setenv("LORGNETTE_RERANKER", "none")
+    folder = tmp_path / "knowledge_base"
+    folder.mkdir()
+    text = "The lamp raises ERR_42 when the fan stands still. Wait for two minutes and press the red button once."
+    (folder / "lamp.md").write_text(f"# Lamp\n\n## Error codes\n\n{text} Then it goes out by itself.\n", "utf-8")
+    (folder / "note.txt").write_text("Short.\n", "utf-8")
+    return folder
+
+
+def test_from_kb_quotes_with_the_bundled_model_and_says_so(lorgnette: Any, folder: Path) -> None:
+    lorgnette("kb", "sync")
+    result = lorgnette("data", "from-kb", "rows.jsonl")
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout == "1 rows of 2 documents written to rows.jsonl\n"
+    assert "no model wrote or reviewed them" in result.stderr
+    assert "Left out: 1 passages: too short to ask about" in result.stderr
+    row = json.loads(Path("rows.jsonl").read_text("utf-8"))
+    assert row["generated"] is True and row["category"] == "documents quoted"
+    assert "What does lamp.md say about Error codes?" in row["messages"][1]["content"]
+    assert "“The lamp raises ERR_42 when the fan stands still.” [" in row["messages"][2]["content"]
+
+
+def test_from_kb_lets_the_model_write_where_it_is_asked_to(lorgnette: Any, folder: Path) -> None:
+    lorgnette("kb", "sync")
+    result = lorgnette("data", "from-kb", "rows.jsonl", "--answering", "generate")
+    # the bundled model cannot write about documents: its one row fails the rules and nothing is written
+    assert result.exit_code in (0, 1) and "no model wrote" not in result.stderr
+    assert Path("rows.jsonl").exists() == (result.exit_code == 0)
+
+
+def test_from_kb_of_another_source_finds_nothing(lorgnette: Any, folder: Path) -> None:
+    lorgnette("kb", "sync")
+    result = lorgnette("data", "from-kb", "rows.jsonl", "--source", "note.txt")
+    assert result.exit_code == 1 and "no passage gave a row; nothing was written" in result.stderr
+    assert not Path("rows.jsonl").exists()
