@@ -2,13 +2,19 @@
 
 from langgraph.runtime import Runtime
 
-from graph.agent_state import AgentState
+from graph.agent_state import AgentState, noted
 from graph.context import Context
+from graph.errors import ReportsOff
 
 
 def archivist(state: AgentState, runtime: Runtime[Context]) -> AgentState:
-    """Write the summary and say where it is."""
+    """Write the summary and say where it is, or that nothing may be written."""
     context = runtime.context
-    path = context.archive()
-    said = context.prompts.saved.format(path=path) if path else context.prompts.nothing_to_save
-    return {"drafts": [said], "draft": said, "truncated": False}
+    notes = []
+    try:
+        path = context.archive()
+        said = context.prompts.saved.format(path=path) if path else context.prompts.nothing_to_save
+    except ReportsOff as error:
+        said = context.prompts.saving_off
+        notes.append(f"archive: {error}")
+    return {"drafts": [said], "draft": said, "truncated": False, "degraded": noted(state, *notes)}

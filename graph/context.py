@@ -131,22 +131,24 @@ class Context:
     ) -> tuple[Any, AIMessage]:
         """Let the model fill in a pydantic class or a JSON schema; what it returns may be None, or of another shape."""
         structured = self.chat.with_structured_output(schema, include_raw=True)
-        reply: Any = structured.invoke(list(messages), cancel=self.cancel, deadline=self.deadline, **self._lens(node))
+        reply: Any = structured.invoke(list(messages), **self._limits(node))
         self.meter.add(reply["raw"])
         return reply["parsed"], reply["raw"]
 
-    def _lens(self, node: str) -> dict[str, Any]:
-        return {"lens": node} if node in self.lenses else {}
+    def _limits(self, node: str) -> dict[str, Any]:
+        def on_queue(position: int) -> None:
+            self.on_event(Event(node=node, kind="queue", position=position))
+
+        lens = {"lens": node} if node in self.lenses else {}
+        return {"cancel": self.cancel, "deadline": self.deadline, "on_queue": on_queue, **lens}
 
     def write(self, node: str, messages: Sequence[BaseMessage], **options: Any) -> AIMessage:
         """Let the model write an answer, passing its words on as it goes; `options` are the chat model's."""
         whole: Any = None
         chunks = self.chat.stream(
             list(messages),
-            cancel=self.cancel,
-            deadline=self.deadline,
             max_new_tokens=self.max_new_tokens,
-            **self._lens(node),
+            **self._limits(node),
             **options,
         )
         for chunk in chunks:

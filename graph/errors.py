@@ -68,3 +68,10 @@ class ReportNotWritten(GraphError):
     def __init__(self, folder: str, reason: str) -> None:
         self.folder, self.reason = folder, reason
         super().__init__(f"No report could be written in {folder!r} ({reason}); set reports to a folder of yours.")
+
+
+class ReportsOff(GraphError):
+    """Nothing may be saved here."""
+
+    def __init__(self) -> None:
+        super().__init__("No conversation is saved while the setting read_only is on; switch it off first.")

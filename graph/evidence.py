@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 
+from graph.printable import printable
 from graph.state import Citation, Passage
 from retrieval.tokens import document_tokens, query_tokens
 
@@ -13,8 +14,11 @@ _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[。!?;])|\n+")
 
 
 def numbered(passages: Sequence[Passage]) -> str:
-    """Write the passages as the prompts have them, one a line."""
-    return "\n".join(f"[{number}] {' '.join(p.text.split())}" for number, p in enumerate(passages, 1))
+    """Write the passages as the prompts have them, one a line.
+
+    A passage stays on its line and numbers no other: it cannot pretend to be the question or a second passage.
+    """
+    return "\n".join(f"[{number}] {' '.join(_plain(p.text).split())}" for number, p in enumerate(passages, 1))
 
 
 def cite(draft: str, passages: Sequence[Passage]) -> tuple[str, list[Citation], list[int]]:
@@ -39,7 +43,7 @@ def quoted(question: str, passages: Sequence[Passage]) -> str:
     ranked = sorted(
         (-len(asked & set(document_tokens(sentence))) * passage.score, number, place, sentence)
         for number, passage in enumerate(passages, 1)
-        for place, sentence in enumerate(sentences(passage.text))
+        for place, sentence in enumerate(sentences(_plain(passage.text)))
     )
     most = ranked[0][0] if ranked else 0
     best = [found for found in ranked if found[0] == most][:MAX_SENTENCES] if most else []
@@ -49,6 +53,11 @@ def quoted(question: str, passages: Sequence[Passage]) -> str:
 def sentences(text: str) -> list[str]:
     """Split a passage into sentences and lines."""
     return [" ".join(part.split()) for part in _SENTENCE_END.split(text) if part.strip()]
+
+
+def _plain(text: str) -> str:
+    """Return a passage's words without what cannot be seen and without marks that would pass for ours."""
+    return _MARK.sub(r"(\1)", printable(text))
 
 
 def _citation(passage: Passage) -> Citation:

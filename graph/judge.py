@@ -7,7 +7,8 @@ as well as the chat model does. It searches nothing.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from retrieval.rerank import BudgetedReranker, RerankerMissing
+from model.errors import ModelError
+from retrieval.rerank import BudgetedReranker, Reranked, RerankerMissing
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -22,7 +23,7 @@ PAIR = """<Instruct>: Given a search query, retrieve relevant passages that answ
 PASSAGE_CHARS = 6000
 
 
-def judge_of(chat: "BaseChatModel", name: str) -> BudgetedReranker:
+def judge_of(chat: "BaseChatModel", name: str) -> "Judge":
     """Return the reranker.
 
     Raises:
@@ -30,9 +31,9 @@ def judge_of(chat: "BaseChatModel", name: str) -> BudgetedReranker:
     """
     from langchain_core.messages import HumanMessage, SystemMessage
 
-    from model.chat import ChatQwen3VL
+    from model.open import Weighs
 
-    if not isinstance(chat, ChatQwen3VL):
+    if not isinstance(chat, Weighs):
         raise RerankerMissing(name, "a model behind an address gives no probabilities; name a local one")
 
     def score(query: str, passages: Sequence[str]) -> list[float]:
@@ -44,4 +45,16 @@ def judge_of(chat: "BaseChatModel", name: str) -> BudgetedReranker:
             for passage in passages
         ]
 
-    return BudgetedReranker(name, score)
+    return Judge(name, score)
+
+
+class Judge(BudgetedReranker):
+    """Leaves the order as it is where the model fails: what was found is worth more than its order."""
+
+    def rerank(self, query: str, passages: Sequence[str], budget_s: float) -> Reranked:
+        """Return the passages' order; as `retrieval.rerank.Reranker`."""
+        try:
+            return super().rerank(query, passages, budget_s)
+        except ModelError as error:
+            unread = tuple(range(len(passages)))
+            return Reranked(unread, tuple(None for _ in unread), f"reranker: skipped, {error}")

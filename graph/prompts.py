@@ -35,6 +35,7 @@ class Prompts:
     not_said: str
     nothing_to_save: str
     saved: str
+    saving_off: str
 
 
 # The wording for boxes is the one that Qwen3-VL was trained with (its cookbook).
@@ -74,6 +75,7 @@ Look again. As JSON: the answer that you see now, then the number of the best dr
     not_said="The documents do not say.",
     nothing_to_save="There is nothing to save yet: this conversation has just begun.",
     saved="The conversation is saved in {path}.",
+    saving_off="Nothing was saved: Lorgnette runs read-only here.",
 )
 
 CHINESE = Prompts(
@@ -111,4 +113,5 @@ CHINESE = Prompts(
     not_said="文档里没有提到。",
     nothing_to_save="还没有可以保存的内容:对话刚刚开始。",
     saved="对话已保存到 {path}。",
+    saving_off="没有保存:Lorgnette 在这里以只读方式运行。",
 )

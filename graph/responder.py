@@ -15,6 +15,7 @@ from model.call import DeadlineExceeded
 DRAFTS = 3  # of effort thorough
 SPREAD = 0.8  # temperature of all drafts but the first
 FIELD_CHARS = 200
+TIME_UP = "time or length was up before the first word; ask again, or allow more with time_budget_s"
 
 
 def responder(state: AgentState, runtime: Runtime[Context]) -> AgentState:
@@ -44,8 +45,9 @@ def responder(state: AgentState, runtime: Runtime[Context]) -> AgentState:
     }
     if state["effort"] == "thorough" and review is None and not update["truncated"]:
         update["drafts"] = drafts + _more(context, conversation, drafts)
-    if not drafts[-1] and not update["truncated"]:
-        update["degraded"] = noted(state, "answer: the model wrote nothing; ask in other words or try a larger model")
+    if not drafts[-1]:
+        why = TIME_UP if update["truncated"] else "the model wrote nothing; ask in other words or try a larger model"
+        update["degraded"] = noted(state, f"answer: {why}")
     return update
 
 

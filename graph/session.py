@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from graph.conversation import Exchange, History, first_kept
-from graph.errors import PictureMissing, QuestionEmpty, SessionMissing, SessionStoreFailed
+from graph.errors import PictureMissing, QuestionEmpty, ReportsOff, SessionMissing, SessionStoreFailed
 from graph.language import prompts_for
 from graph.report import render, write
 from graph.settings import AgentSettings, Effort
 from graph.state import Answer, Event, ModelResult, Seen, Summary, Turn
 from model.errors import ImageError
 from model.images import Picture, open_picture
+from model.open import Borrowed
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -74,7 +75,9 @@ class Agent:
         effort: Effort | None = None,
         max_new_tokens: int | None = None,
         fields: Sequence[str] = (),
+        time_budget_s: float | None = None,
         on_event: Callable[[Event], None] | None = None,
+        on_pictures: Callable[[Sequence[Picture], int], None] | None = None,
         cancel: threading.Event | None = None,
     ) -> Answer:
         """Answer a question about the pictures.
@@ -87,7 +90,10 @@ class Agent:
             effort: Overrides the setting.
             max_new_tokens: Overrides the setting.
             fields: Extract these; the answer is then a JSON object with their values, null for what is not there.
+            time_budget_s: Overrides the setting; counted from now.
             on_event: Called from this thread with the news of each node.
+            on_pictures: Called once with the opened pictures of this question and the number that a box has which is in
+                the first of them; pictures of earlier questions come before.
             cancel: Set it from another thread to stop within one token.
 
         Raises:
@@ -103,11 +109,13 @@ class Agent:
         pictures = open_pictures(images, self._settings)
         knowledge = self._knowledge if use_knowledge else None
         search = knowledge is not None and not knowledge.is_empty
-        deadline = began + self._settings.time_budget_s
+        deadline = began + (self._settings.time_budget_s if time_budget_s is None else time_budget_s)
         cancel = cancel or threading.Event()
         notes = list(self._problems) if use_knowledge else []
         with self._session(session_id, deadline, cancel, notes) as (name, turns, remembered):
             history = self._history(turns, notes)
+            if on_pictures is not None:
+                on_pictures(pictures, len(history.pictures))
             if not pictures and not search and not turns:
                 raise PictureMissing
             context = Context(
@@ -141,6 +149,20 @@ class Agent:
                 "degraded": notes,
             }
             return self._run(start, context, self._archive.sessions if self._archive and remembered else None)
+
+    @property
+    def chat(self) -> "BaseChatModel":
+        """The model that answers."""
+        return self._chat
+
+    @property
+    def identity(self) -> "ModelIdentity":
+        """Which model it is."""
+        return self._identity
+
+    def is_lost(self) -> bool:
+        """Return whether the process that holds the model has ended; the agent is then of no use."""
+        return isinstance(self._chat, Borrowed) and self._chat.is_lost()
 
     @property
     def reranker(self) -> "Reranker":
@@ -257,9 +279,9 @@ class Agent:
 
 
 class Archive:
-    """The sessions and the folder of their reports."""
+    """The sessions and the folder of their reports, none where no report may be written."""
 
-    def __init__(self, sessions: "Sessions", reports: Path) -> None:
+    def __init__(self, sessions: "Sessions", reports: Path | None) -> None:
         self.sessions, self._reports = sessions, reports
 
     def summarize(self, session_id: str, title: str | None = None) -> Summary:
@@ -268,6 +290,7 @@ class Archive:
         Raises:
             SessionMissing: There is none of that name.
             ReportNotWritten, SessionStoreFailed: The disk.
+            ReportsOff: Nothing may be written.
         """
         turns = self.sessions.turns(session_id)
         if not turns:
@@ -276,7 +299,9 @@ class Archive:
         return Summary(path=str(path), uri=f"session://{session_id}/report", turns=len(turns))
 
     def save(self, turns: Sequence[Turn], session_id: str, title: str | None = None) -> Path:
-        """Write these turns into a new report."""
+        """Write these turns into a new report; raises as `summarize`."""
+        if self._reports is None:
+            raise ReportsOff
         title = title or turns[0].question
         return write(self._reports, title, render(turns, title, session_id))
 

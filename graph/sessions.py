@@ -134,6 +134,19 @@ class Sessions:
                 found.append(SessionInfo(session_id, len(turns), turns[0].question, turns[-1].asked_at))
         return sorted(found, key=lambda info: info.last_asked_at, reverse=True)
 
+    def ids(self, prefix: str, limit: int) -> list[str]:
+        """Return the sessions whose names begin so, the latest asked first."""
+        saver = self.checkpointer
+        if self._connection is None:
+            return [info.id for info in self.infos() if info.id.startswith(prefix)][:limit]
+        # Ids of checkpoints grow with time, and reading them all would take as long as the user has talked.
+        query = (
+            "SELECT thread_id FROM checkpoints WHERE substr(thread_id, 1, ?) = ? "
+            "GROUP BY thread_id ORDER BY max(checkpoint_id) DESC LIMIT ?"
+        )
+        with self.failures(), saver.lock:  # type: ignore[attr-defined]
+            return [name for (name,) in self._connection.execute(query, (len(prefix), prefix, limit))]
+
     def delete(self, session_id: str) -> None:
         """Forget a session and the pictures that were kept for it.
 

@@ -6,7 +6,7 @@ It runs no model and knows no network.
 import json
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -16,17 +16,11 @@ from langchain_core.messages.ai import UsageMetadata
 from langchain_core.runnables import Runnable, RunnableLambda
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from model.errors import Cancelled as Cancelled
 from model.errors import ModelError
 
 POLL_S = 0.05
 """How often a waiting caller looks at its cancel event; threading has no way to wait for two things."""
-
-
-class Cancelled(ModelError):
-    """The caller cancelled the call."""
-
-    def __init__(self) -> None:
-        super().__init__("The call was cancelled; ask again if the answer is still wanted.")
 
 
 class DeadlineExceeded(ModelError):
@@ -123,6 +117,8 @@ class Call(BaseModel):
     """`time.monotonic()` at which the answer ends with what there is."""
     lens: str | None = None
     """Activated adapter that this call wears; one of `Loaded.lenses`."""
+    on_queue: Callable[[int], None] | None = None
+    """Told how many questions come before this one, each time that this changes; 0 when its turn has come."""
     output_schema: Any = None
     """Pydantic class or JSON schema that the answer must follow."""
 

@@ -10,6 +10,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, cast
 
@@ -48,8 +49,8 @@ class ChatQwen3VL(BaseChatModel):
     """Answers one question at a time; the others wait in a bounded queue.
 
     Only one instance may use a `Loaded`: the model keeps state between the steps of an answer. Calls take
-    `stop`, `max_new_tokens`, `temperature`, `top_p`, `seed`, `cancel` (a threading.Event) and `deadline`
-    (time.monotonic()) beside the messages.
+    `stop`, `max_new_tokens`, `temperature`, `top_p`, `seed`, `cancel` (a threading.Event), `deadline`
+    (time.monotonic()) and `on_queue` beside the messages.
 
     Every call raises ModelError's children: Cancelled, ModelBusy, PromptTooLong, OutOfMemory, UnsupportedContent,
     InvalidCall; a structured one also DeadlineExceeded, UnsupportedSchema and InvalidOutput.
@@ -110,6 +111,15 @@ class ChatQwen3VL(BaseChatModel):
     def close(self) -> None:
         """Cancel what waits and take no more questions."""
         self._worker.close()
+
+    def wear(self, folder: Path | None) -> None:
+        """Change the adapter, or take it off, behind the questions that wait; `loaded` then says which it is.
+
+        Raises:
+            AdapterError: It does not fit; the one of before is worn on.
+            ModelBusy, WorkerClosed: As every call.
+        """
+        self._worker.submit(lambda: self._wear(folder)).result()
 
     def get_token_ids(self, text: str) -> list[int]:
         """Return the text's tokens by the model's own tokenizer."""
@@ -189,7 +199,7 @@ class ChatQwen3VL(BaseChatModel):
         with self._started(messages, stop, kwargs, lambda piece: None) as question:
             while not question.future.done():
                 wait([question.future], POLL_S)
-                question.leave_queue()
+                question.look()
             return self._result(question.answer())
 
     async def _agenerate(
@@ -203,7 +213,7 @@ class ChatQwen3VL(BaseChatModel):
             done = asyncio.wrap_future(question.future)
             while not done.done():
                 await asyncio.wait([done], timeout=POLL_S)
-                question.leave_queue()
+                question.look()
             return self._result(question.answer())
 
     def _stream(
@@ -220,7 +230,7 @@ class ChatQwen3VL(BaseChatModel):
                 try:
                     piece = pieces.get(timeout=POLL_S)
                 except Empty:
-                    question.leave_queue()
+                    question.look()
                     continue
                 if piece is None:
                     break
@@ -247,7 +257,7 @@ class ChatQwen3VL(BaseChatModel):
                 try:
                     piece = await asyncio.wait_for(pieces.get(), POLL_S)
                 except TimeoutError:
-                    question.leave_queue()
+                    question.look()
                     continue
                 if piece is None:
                     break
@@ -269,7 +279,7 @@ class ChatQwen3VL(BaseChatModel):
             raise Cancelled
         future = self._worker.submit(lambda: self._answer(messages, call, cancellation, emit))
         try:
-            yield _Question(future, cancellation, call)
+            yield _Question(future, cancellation, call, lambda: self._worker.position(future))
         finally:
             cancellation.set()
             future.cancel()
@@ -284,6 +294,16 @@ class ChatQwen3VL(BaseChatModel):
             reader=self._get_reader(), grammars=self._get_grammars, cancellation=cancellation, emit=emit,
             max_pixels=self.max_pixels,
         )  # fmt: skip
+
+    def _wear(self, folder: Path | None) -> None:
+        from model.adapters.wear import sees_pictures_otherwise, wear
+
+        otherwise = sees_pictures_otherwise(self.loaded)
+        self.loaded, problem = wear(self.loaded, folder)
+        if self._reader is not None and (otherwise or sees_pictures_otherwise(self.loaded)):
+            self._reader.forget_pictures()
+        if problem is not None:
+            raise problem
 
     def _get_reader(self) -> "Reader":
         # Only the worker's thread comes here.
@@ -325,18 +345,26 @@ class ChatQwen3VL(BaseChatModel):
         return ChatGenerationChunk(message=message)
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Question:
     """A question on its way through the queue."""
 
     future: Future[Generated]
     cancellation: Cancellation
     call: Call
+    position: Callable[[], int | None]
+    told: int = 0
+    """The position that the caller knows of."""
 
-    def leave_queue(self) -> None:
-        """Take it out of the queue where nobody wants it any more; once it runs it ends by itself."""
+    def look(self) -> None:
+        """Take it out of the queue where nobody wants it any more, else tell how far it is; it ends by itself."""
         if self.cancellation.is_set() or self.call.is_over():
             self.future.cancel()
+        elif self.call.on_queue is not None:
+            position = self.position() or 0
+            if position != self.told:
+                self.told = position
+                self.call.on_queue(position)
 
     def answer(self) -> Generated:
         """Return the answer of a future that is done."""

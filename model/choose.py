@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from model.adapters.lenses import worn
 from model.call import Cancellation, Cancelled
 from model.messages import Turn, for_processor
+from model.prefill import UNSHARED
 from model.processor import encode
 
 if TYPE_CHECKING:
@@ -33,9 +34,10 @@ def shares(
     first = [tokenizer(word, add_special_tokens=False)["input_ids"][0] for word in words]
     messages = [for_processor(turn) for turn in turns]
     inputs = encode(loaded.processor, messages, max_pixels=max_pixels).to(loaded.device)
-    with worn(loaded.model, None, loaded.lenses):
-        read = reader.read(inputs, loaded.adapter)
+    family = UNSHARED if loaded.mixes_tokens else loaded.family
+    with worn(loaded.model, None, loaded.invocations):
+        read = reader.read(inputs, family)
         logits = reader.last_logits(inputs, read)
-    reader.keep(read, [], loaded.adapter)
+    reader.keep(read, [], family)
     found: list[float] = logits[first].float().softmax(-1).tolist()
     return found

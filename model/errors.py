@@ -15,6 +15,13 @@ class ModelError(LorgnetteError):
     """The model cannot do what was asked of it."""
 
 
+class Cancelled(ModelError):
+    """The caller cancelled the call."""
+
+    def __init__(self) -> None:
+        super().__init__("The call was cancelled; ask again if the answer is still wanted.")
+
+
 class ImageError(LorgnetteError):
     """The picture cannot be used."""
 

@@ -15,7 +15,9 @@ from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList,
 from model.adapters.lenses import invoked_at, worn
 from model.call import Call, Cancellation, Cancelled, DeadlineExceeded, Generated, json_schema, schema_name
 from model.errors import ModelError
+from model.load import ALWAYS
 from model.messages import Turn, for_processor
+from model.prefill import UNSHARED
 from model.processor import encode
 from model.text import TextFollower
 
@@ -121,14 +123,16 @@ def _generate(
     if prompt_tokens > limit:
         raise PromptTooLong(prompt_tokens, limit, max_new_tokens)
     watch.seen = prompt_tokens
-    until = _invocation(loaded, call, inputs) if call.lens is not None else None
+    lens = call.lens or (ALWAYS if loaded.invocation else None)
+    until = _invocation(loaded, lens, inputs) if lens is not None else None
+    family = UNSHARED if loaded.mixes_tokens else loaded.family
     last = constraint or sampler
     read = None
     try:
         with _interruptible(base, watch):
-            with worn(loaded.model, None, loaded.lenses):
-                read = reader.read(inputs, loaded.adapter, until)
-            with worn(loaded.model, call.lens, loaded.lenses):
+            with worn(loaded.model, None, loaded.invocations):
+                read = reader.read(inputs, family, until)
+            with worn(loaded.model, lens, loaded.invocations):
                 loaded.model.generate(
                     input_ids=inputs["input_ids"],
                     attention_mask=inputs["attention_mask"],
@@ -140,7 +144,7 @@ def _generate(
     except _Interrupted:
         pass
     if read is not None:
-        reader.keep(read, watch.tokens, loaded.adapter, until)
+        reader.keep(read, watch.tokens, family, until)
     seconds = time.monotonic() - started
     if watch.finish_reason == "cancelled":
         raise Cancelled
@@ -258,12 +262,11 @@ class _Sampler(LogitsProcessor):
         return scores - noise.clamp_min(torch.finfo(noise.dtype).tiny).log()
 
 
-def _invocation(loaded: "Loaded", call: Call, inputs: Any) -> int:
-    """Return the token from which the call's adapter works: what stands before is the base model's to read."""
-    assert call.lens is not None, "only a call with a lens has an invocation"
+def _invocation(loaded: "Loaded", lens: str, inputs: Any) -> int:
+    """Return the token from which an adapter works: what stands before is the base model's to read."""
     pictures = inputs["mm_token_type_ids"][0].nonzero()
     behind = int(pictures[-1]) + 1 if len(pictures) else 0
-    return invoked_at(call.lens, loaded.lenses[call.lens], inputs["input_ids"][0].tolist(), behind)
+    return invoked_at(lens, loaded.invocations[lens], inputs["input_ids"][0].tolist(), behind)
 
 
 def _config(max_new_tokens: int, eos_token_ids: frozenset[int], pad_token_id: int | None) -> GenerationConfig:

@@ -136,12 +136,13 @@ def open_picture(source: str, roots: Sequence[Path], *, limits: ImageLimits = DE
     return Picture(source, path, _decode(source, data, limits), hashlib.sha256(data).hexdigest())
 
 
-def to_data_url(picture: Picture) -> str:
-    """Return the upright RGB picture as a data: URL: PNG up to a megapixel, JPEG above."""
+def to_data_url(picture: Picture, *, lossless: bool = False) -> str:
+    """Return the upright RGB picture as a data: URL: PNG up to a megapixel or where `lossless`, JPEG above."""
     buffer = io.BytesIO()
-    if picture.width * picture.height <= _LOSSLESS_PIXELS:
+    small = picture.width * picture.height <= _LOSSLESS_PIXELS
+    if small or lossless:
         mime = "image/png"
-        picture.image.save(buffer, "PNG")
+        picture.image.save(buffer, "PNG", compress_level=6 if small else 1)  # large: time counts more than bytes
     else:
         mime = "image/jpeg"
         # Without chroma subsampling, so that small coloured text in a screenshot stays legible.

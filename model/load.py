@@ -5,7 +5,7 @@ Downloads nothing and generates nothing. Everything that can be found wrong befo
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +27,9 @@ NF4_BELOW_BYTES = 12 * 2**30  # of free CUDA memory, under which `auto` quantise
 WORKING_SPACE = 1.15  # times the weights: activations and cache of a question, and the largest tensor while converting
 # Quantising the vision tower loses more than it saves. The full dotted name: a bare "visual" matches nothing.
 NOT_QUANTIZED = ["lm_head", "model.visual"]
+
+ALWAYS = "default"
+"""PEFT's name of the adapter for all nodes."""
 
 _LOADING = threading.Lock()  # transformers' progress hook and verbosity are global: one load at a time
 
@@ -81,6 +84,17 @@ class Loaded:
     """Of what is not quantised."""
     lenses: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     """Activated adapters that a call may name, each with the tokens that invoke it."""
+    family: Hashable = None
+    """Which adapter it is by its weights: keys and values of another one are of no use to it."""
+    mixes_tokens: bool = False
+    """Whether the adapter needs more of earlier tokens than their keys and values."""
+    invocation: tuple[int, ...] = ()
+    """Tokens from which the adapter works, where it is an activated one."""
+
+    @property
+    def invocations(self) -> Mapping[str, tuple[int, ...]]:
+        """Every activated adapter, that of all calls under `ALWAYS`."""
+        return {ALWAYS: self.invocation} if self.invocation else self.lenses
 
 
 def load(settings: ModelSettings, progress: Progress | None = None, *, dtype: "torch.dtype | None" = None) -> Loaded:
@@ -103,7 +117,8 @@ def load(settings: ModelSettings, progress: Progress | None = None, *, dtype: "t
     if settings.adapter is not None:
         from model.adapters.attach import read_adapter
 
-        read_adapter(settings.adapter.expanduser())  # a broken one is refused before minutes of loading its base
+        # a broken one is refused before minutes of loading its base
+        adapter_config, _ = read_adapter(settings.adapter.expanduser())
         if settings.node_adapters:
             raise AdaptersExclude
 
@@ -120,13 +135,16 @@ def load(settings: ModelSettings, progress: Progress | None = None, *, dtype: "t
     if needed > available:
         raise shortage
     report("reading", 1.0)
+    worn: dict[str, Any] = {}
     try:
         model = _load_weights(checkpoint, fix, dtype, device, quantization, report)
         if settings.adapter is not None:
             from model.adapters.attach import attach_adapter
+            from model.adapters.wear import traits
 
             report("adapter", 0.0)
             model = attach_adapter(model, settings.adapter.expanduser())
+            worn = traits(adapter_config, settings.adapter.expanduser())
             report("adapter", 1.0)
         lenses: dict[str, tuple[int, ...]] = {}
         if settings.node_adapters:
@@ -139,7 +157,7 @@ def load(settings: ModelSettings, progress: Progress | None = None, *, dtype: "t
     model.requires_grad_(False)
     report("ready", 1.0)
     adapter = None if settings.adapter is None else str(settings.adapter)
-    return Loaded(model.eval(), processor, settings.model, adapter, quantization, device, dtype, lenses)
+    return Loaded(model.eval(), processor, settings.model, adapter, quantization, device, dtype, lenses, **worn)
 
 
 def _fix(model: str, folder: Path) -> str:

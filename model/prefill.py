@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 FEATURES_SHARE = 0.25  # of the bytes, for what the vision tower gave
 IMAGE, VIDEO = 1, 2  # in mm_token_type_ids
 
+UNSHARED = "unshared"
+"""The family of an adapter that cannot go on from keys and values alone; nothing is known in it and nothing kept."""
+
 Features = tuple[torch.Tensor, ...]
 """What the vision tower gives for one picture: (V, W), then as much for each deepstack layer."""
 
@@ -83,7 +86,7 @@ class Reader:
             input_ids, inputs["mm_token_type_ids"], inputs.get("image_grid_thw"), inputs.get("video_grid_thw")
         )  # (3, 1, L), (1, 1)
         end = len(ids) - 1 if until is None else until
-        known = _before_halves(self.prefixes.match(family, ids[:end]), sights)
+        known = 0 if family == UNSHARED else _before_halves(self.prefixes.match(family, ids[:end]), sights)
         cache = DynamicCache(config=self._base.config.get_text_config())
         for number, (keys, values) in enumerate(self.prefixes.layers(family, ids[:known])):
             cache.update(keys, values, number)
@@ -114,11 +117,17 @@ class Reader:
 
     def keep(self, read: Read, new_ids: Sequence[int], family: Hashable, until: int | None = None) -> None:
         """Remember the prompt and as much of the answer as the cache holds; with `until` what stands before it."""
+        if family == UNSHARED:
+            return
         layers = _layers(read.cache)
         held = min((keys.shape[2] for keys, _ in layers), default=0)  # uneven where a pass was interrupted
         ids = np.concatenate([read.ids, np.asarray(new_ids, np.int64)])[:held][:until]
         if len(ids):
             self.prefixes.store(family, ids, layers)
+
+    def forget_pictures(self) -> None:
+        """Forget what the vision tower gave; to be called where it changes."""
+        self.features.clear()
 
     def _seen(self, sights: Sequence[_Sight], inputs: "BatchFeature") -> dict[str, Any]:
         outputs: dict[str, Any] = {}

@@ -114,6 +114,8 @@ class RemoteChat(BaseChatOpenAI):
 
     silence_s: float
     """Longest wait for the next piece, in seconds."""
+    lossless: bool = False
+    """Whether large pictures, too, are sent as they are, not as JPEG."""
     max_retries: int | None = MAX_RETRIES
     stream_usage: bool | None = True
     use_responses_api: bool | None = False
@@ -194,7 +196,7 @@ class RemoteChat(BaseChatOpenAI):
     async def _pieces(self, messages: list[BaseMessage], answer: "_Answer") -> AsyncGenerator[ChatGenerationChunk]:
         with self._translated(answer):
             if not answer.check():
-                turns = await asyncio.to_thread(_openai_messages, messages)  # compresses the pictures
+                turns = await asyncio.to_thread(openai_messages, messages, self.lossless)  # compresses the pictures
                 source = super()._astream(turns, **self._options(answer.call))
                 async with aclosing(source) as chunks:  # type: ignore[type-var]
                     while (chunk := await _next(chunks, answer)) is not None:
@@ -350,12 +352,13 @@ def _reason(error: BaseException) -> str:
     return os.strerror(error.errno) if known else str(error) or type(error).__name__  # type: ignore[attr-defined]
 
 
-def _openai_messages(messages: list[BaseMessage]) -> list[BaseMessage]:
+def openai_messages(messages: list[BaseMessage], lossless: bool = False) -> list[BaseMessage]:
+    """Return the messages with their pictures as `data:` URLs."""
     kinds: dict[str, type[BaseMessage]] = {"system": SystemMessage, "user": HumanMessage, "assistant": AIMessage}
-    return [kinds[turn.role](content=_content(turn)) for turn in parse_messages(messages)]
+    return [kinds[turn.role](content=_content(turn, lossless)) for turn in parse_messages(messages)]
 
 
-def _content(turn: Turn) -> str | list[str | dict[Any, Any]]:
+def _content(turn: Turn, lossless: bool) -> str | list[str | dict[Any, Any]]:
     if all(isinstance(block, Text) for block in turn.blocks):  # some servers take no list from system or assistant
         return "".join(block.text for block in turn.blocks if isinstance(block, Text))
     content: list[str | dict[Any, Any]] = []
@@ -365,5 +368,7 @@ def _content(turn: Turn) -> str | list[str | dict[Any, Any]]:
             continue
         # A video goes as its frames: no two servers take video in the same form.
         pictures = [block.picture] if isinstance(block, Image) else block.frames
-        content += [{"type": "image_url", "image_url": {"url": to_data_url(picture)}} for picture in pictures]
+        content += [
+            {"type": "image_url", "image_url": {"url": to_data_url(picture, lossless=lossless)}} for picture in pictures
+        ]
     return content

@@ -42,7 +42,9 @@ class ModelSettings(BaseModel):
     max_pixels: int | None = Field(
         None, ge=1024, description="Pixel budget of a picture; larger ones are scaled down; none = the model's own"
     )
-    queue_size: int = Field(8, ge=1, description="Questions that may wait for the model before it says busy")
+    queue_size: int = Field(
+        8, ge=1, description="Questions of one client that may wait for the model before it says busy"
+    )
     prefix_cache_mib: int = Field(
         512, ge=0, description="Memory for prompts and pictures already read, so that they are not read again; 0 = off"
     )

@@ -37,11 +37,13 @@ from retrieval.requests import (
     question_from_bytes,
 )
 from retrieval.rerank import Reranker, is_generative, open_reranker, reranked
+from retrieval.rows import FileRow
 from retrieval.search import RERANKED, Searcher
 from retrieval.settings import RetrievalSettings
 from retrieval.store import parse_store
 from retrieval.sync import SyncReport, sync
 from retrieval.verify import Cited, Verdict, verify
+from retrieval.whole import Whole, whole
 
 logger = logging.getLogger(__name__)
 
@@ -173,6 +175,15 @@ class KnowledgeBase:
     def verify(self, cited: Cited) -> Verdict:
         """Hold a citation against its file as it is now."""
         return verify(self.catalogue, self.folder, cited, self._recipe)
+
+    def whole(self, row: FileRow) -> Whole:
+        """Give the text of an indexed file, in which the positions of its passages count."""
+        return whole(self.catalogue, self.folder, row, self._recipe)
+
+    @property
+    def embedder_ready(self) -> bool:
+        """Whether this process has the embedder in memory; one that asks the owner of the indexes need not."""
+        return self._embedder is not None
 
     def close(self) -> None:
         """Let go of everything; another process may then own the indexes."""

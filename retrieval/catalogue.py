@@ -25,8 +25,10 @@ from retrieval.database import (
 from retrieval.reading import (
     CHANGED,
     CHANGED_PLACES,
+    CHUNK_COUNTS,
     FILE,
     caption_of,
+    chunk_by_id,
     chunks_in,
     chunks_of,
     conditions_of,
@@ -279,6 +281,22 @@ class Catalogue:
         """Give the chunks of one file in order, as they stand in it; none where there is no such file."""
         with self._database.read() as db:
             return chunks_in(db, source)
+
+    def chunk(self, id: str) -> StoredChunk | None:
+        """Give one chunk by its content id, if there is one."""
+        with self._database.read() as db:
+            return chunk_by_id(db, id)
+
+    def chunk_ids(self, prefix: str, limit: int) -> list[str]:
+        """Give the first content ids that begin so."""
+        with self._database.read() as db:
+            query = "SELECT id FROM chunks WHERE id >= ? AND substr(id, 1, ?) = ? ORDER BY id LIMIT ?"
+            return [id for (id,) in db.execute(query, (prefix, len(prefix), prefix, limit))]
+
+    def chunk_counts(self) -> dict[str, int]:
+        """Count the chunks of each indexed file, by path; files without any are left out."""
+        with self._database.read() as db:
+            return {os.fsdecode(path): count for path, count in db.execute(CHUNK_COUNTS)}
 
     def caption(self, sha256: str) -> str | None:
         """Give the caption that a picture of these bytes has, in whichever file."""

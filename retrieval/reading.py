@@ -23,6 +23,8 @@ CHANGED_PLACES = """SELECT number, max(generation) AS latest FROM (
     SELECT s.number, f.generation FROM files f JOIN spans s ON s.file = f.id WHERE f.generation > ?1)
     GROUP BY number ORDER BY latest, number"""
 
+CHUNK_COUNTS = "SELECT f.path, count(*) FROM files f JOIN spans s ON s.file = f.id GROUP BY f.id"
+
 
 def numbers_of(rows: Iterable[tuple[int]]) -> Numbers:
     """Gather a query's only column. (N,)."""
@@ -92,6 +94,12 @@ def chunks_of(db: sqlite3.Connection, numbers: Sequence[int]) -> dict[int, Store
         for number, id, text, headings in db.execute(query, wanted)
         if number in places
     }
+
+
+def chunk_by_id(db: sqlite3.Connection, id: str) -> StoredChunk | None:
+    """Give a chunk by its content id, with all its places."""
+    row = db.execute("SELECT number FROM chunks WHERE id = ?", (id,)).fetchone()
+    return None if row is None else chunks_of(db, [row[0]]).get(row[0])
 
 
 def chunks_in(db: sqlite3.Connection, source: str) -> tuple[Chunk, ...]:

@@ -122,7 +122,7 @@ def verify(catalogue: Catalogue, folder: Path, cited: Cited, recipe: Recipe) -> 
 
 def is_stale(folder: Path, indexed: Indexed) -> bool:
     """Tell whether a file has changed or gone since it was indexed; another time alone does not count."""
-    path = _inside(Path(os.path.realpath(folder)), indexed.source)
+    path = inside(Path(os.path.realpath(folder)), indexed.source)
     if path is None:
         return True
     try:
@@ -134,7 +134,8 @@ def is_stale(folder: Path, indexed: Indexed) -> bool:
         return True
 
 
-def _inside(root: Path, source: str) -> Path | None:
+def inside(root: Path, source: str) -> Path | None:
+    """Return the file of that name, none where it does not lie in the folder, whose path is real."""
     # A citation comes from outside: `..`, an absolute path or a link must not open other files.
     if "\0" in source:
         return None
@@ -144,7 +145,7 @@ def _inside(root: Path, source: str) -> Path | None:
 
 def _read(catalogue: Catalogue, root: Path, source: str, recipe: Recipe) -> Document | str:
     """Read a file of the folder, or say why not."""
-    path = _inside(root, source)
+    path = inside(root, source)
     if path is None:
         return LEADS_OUT
     try:

@@ -10,6 +10,7 @@ from graph.judge import PAIR, judge_of
 from model.chat import ChatQwen3VL
 from model.open import open_chat
 from model.settings import ModelSettings
+from model.worker import ModelBusy
 from retrieval.base import KnowledgeBase
 from retrieval.rerank import BudgetedReranker, RerankerMissing, is_generative
 from retrieval.settings import RetrievalSettings
@@ -83,3 +84,17 @@ def test_a_qwen3_vl_folder_is_known_as_a_generative_reranker() -> None:
 
 def test_the_question_stands_in_front_of_the_passage_so_that_it_is_read_once() -> None:
     assert PAIR.index("{query}") < PAIR.index("{passage}")
+
+
+def test_a_model_that_fails_leaves_the_order_and_is_said(tmp_path: Path) -> None:
+    class Broken:
+        def shares(self, *_: Any, **__: Any) -> list[float]:
+            raise ModelBusy(8)
+
+    base = base_of(tmp_path, reranker="model")
+    plain = [hit.source for hit in base.search("lamp", top_k=2).hits]
+    base.use_reranker(judge_of(Broken(), "model"))  # type: ignore[arg-type]
+    found = base.search("lamp", top_k=2)
+    base.close()
+    assert [hit.source for hit in found.hits] == plain
+    assert any(note.startswith("reranker: skipped, The model is busy") for note in found.degraded)

@@ -234,7 +234,7 @@ def test_a_full_queue_is_busy_at_once(loaded: Loaded) -> None:
     cancel = threading.Event()
     thread, _ = in_background(lambda: chat.invoke("Say it.", cancel=cancel))
     until(lambda: chat.waiting == 1)
-    with pytest.raises(ModelBusy, match="1 questions wait"):
+    with pytest.raises(ModelBusy, match="1 question waits"):
         chat.invoke("Say it.")
     cancel.set()
     thread.join()

@@ -1,11 +1,13 @@
 """The queue in front of the model, with jobs that wait for a switch."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextvars import copy_context
 
 import pytest
 
-from model.worker import ModelBusy, Worker, WorkerClosed
+from model.worker import CLIENTS, ModelBusy, Worker, WorkerClosed, asking
 
 
 @pytest.fixture
@@ -97,3 +99,41 @@ def test_a_finished_job_is_not_kept_alive(worker: Worker) -> None:
     del big
     gc.collect()
     assert gone() is None
+
+
+def ask_as(client: str, worker: Worker, work: Callable[[], object]) -> "Future[object]":
+    context = copy_context()
+    context.run(asking.set, client)
+    return context.run(worker.submit, work)
+
+
+def test_clients_take_turns_so_that_many_questions_of_one_delay_another_by_one() -> None:
+    worker, gate, started = Worker(queue_size=3), threading.Event(), threading.Event()
+    order: list[str] = []
+    worker.submit(lambda: (started.set(), gate.wait()))
+    started.wait()
+    many = [ask_as("many", worker, lambda n=n: order.append(f"many {n}")) for n in range(3)]
+    late = [ask_as("late", worker, lambda n=n: order.append(f"late {n}")) for n in range(2)]
+    assert [worker.position(future) for future in (*many, *late)] == [1, 3, 5, 2, 4]
+    gate.set()
+    for future in (*many, *late):
+        future.result()
+    worker.close()
+    assert order == ["many 0", "late 0", "many 1", "late 1", "many 2"]
+
+
+def test_a_client_that_fills_its_queue_leaves_room_for_the_others() -> None:
+    worker, gate, started = Worker(queue_size=1), threading.Event(), threading.Event()
+    running = worker.submit(lambda: (started.set(), gate.wait()))
+    started.wait()
+    futures = [ask_as("many", worker, gate.wait)]
+    with pytest.raises(ModelBusy):
+        ask_as("many", worker, gate.wait)
+    futures += [ask_as(f"other {n}", worker, gate.wait) for n in range(CLIENTS - 1)]
+    with pytest.raises(ModelBusy, match=f"{CLIENTS} questions wait"):
+        ask_as("one too many", worker, gate.wait)
+    assert futures[0].cancel()
+    futures[0] = ask_as("one too many", worker, gate.wait)
+    gate.set()
+    assert all(future.result() for future in (*futures, running))
+    worker.close()

@@ -1,0 +1,36 @@
+"""Which pictures a caller may draw an answer's boxes into."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from graph.session import Archive
+from model.images import Picture
+
+WHERE = '[{"bbox_2d": [0, 0, 500, 500], "label": "left"}]'
+
+
+def test_the_pictures_of_a_question_come_with_the_number_that_its_boxes_have(
+    agent_of: Any, archive: Archive, picture: str, tmp_path: Path
+) -> None:
+    heard: list[tuple[list[str], int]] = []
+
+    def on_pictures(pictures: Sequence[Picture], first: int) -> None:
+        heard.append(([one.source for one in pictures], first))
+
+    other = str(tmp_path / "other.png")
+    Image.new("RGB", (50, 40), "red").save(other)
+    agent, _ = agent_of("grey", WHERE, archive=archive)
+    agent.ask("What color?", [picture], session_id="mine", effort="quick", on_pictures=on_pictures)
+    agent.ask("Where?", [other], session_id="mine", effort="quick", on_pictures=on_pictures)
+    assert heard == [([picture], 0), ([other], 1)]
+
+
+def test_the_time_of_a_question_may_be_its_own(agent_of: Any, picture: str) -> None:
+    agent, chat = agent_of("grey", "grey", time_budget_s=1000.0)
+    agent.ask("What color?", [picture], effort="quick")
+    agent.ask("What color?", [picture], effort="quick", time_budget_s=10.0)
+    longer, shorter = (options["deadline"] for options in chat.options)
+    assert 900 < longer - shorter < 1000
