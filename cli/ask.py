@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cli.boxes import Boxes, png_path
 from cli.edge import Run, set_up_logging, settings_options, verbose_option
 
 if TYPE_CHECKING:
@@ -22,6 +23,14 @@ GIVE_UP_S = 0.5  # a cancelled generation stops within a token; a load cannot be
 @click.option("--session", "session_id", metavar="ID", help="Go on with an earlier conversation.")
 @click.option("--no-kb", is_flag=True, help="Do not search documents.")
 @click.option("--field", "fields", metavar="NAME", multiple=True, help="Extract this field as JSON; may be repeated.")
+@click.option(
+    "--boxes",
+    "boxes_file",
+    metavar="FILE.png",
+    type=click.Path(path_type=Path),
+    callback=png_path,
+    help="Write the picture there with the answer's boxes drawn in.",
+)
 @click.option("--trace", is_flag=True, help="Draw what each node did, on stderr.")
 @settings_options
 @click.option("--json", "as_json", is_flag=True, help="Print exactly one JSON document.")
@@ -35,6 +44,7 @@ def ask(
     session_id: str | None,
     no_kb: bool,
     fields: tuple[str, ...],
+    boxes_file: Path | None,
     trace: bool,
     as_json: bool,
     **flags: Any,
@@ -49,12 +59,14 @@ def ask(
     """  # noqa: D301
     from cli.render import Transcript, status_line
     from cli.trace import Trace
+    from graph.printable import printable
     from graph.session import open_pictures
     from mcp_server.loading import open_real_agent
     from mcp_server.settings import load_settings
 
     settings = load_settings(**flags)
     set_up_logging(run)
+    boxes = Boxes(boxes_file) if boxes_file else None
     sources = [_from_here(image, settings.roots[0]) for image in images]
 
     def work(job: "Job") -> "Answer":
@@ -67,6 +79,7 @@ def ask(
             use_knowledge=not no_kb,
             fields=fields,
             on_event=job.news.put,
+            on_pictures=boxes.on_pictures if boxes else None,
             cancel=job.cancel,
         )
 
@@ -88,6 +101,13 @@ def ask(
             click.echo(answer.model_dump_json())
         else:
             transcript.finish(answer)
+        if boxes:
+            line.hide()
+            written = boxes.write(answer)
+            where = ", ".join(printable(str(path)) for path in written)
+            click.echo(
+                f"Boxes drawn in {where}" if written else "The answer has no boxes; nothing was drawn.", err=True
+            )
         if trace:
             line.hide()
             course.print(answer)

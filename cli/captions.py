@@ -30,11 +30,11 @@ def caption_options(command: F) -> F:
 def open_captioner(options: dict[str, Any]) -> "Captioner | None":
     """Return who captions pictures, where that is wanted; the model is loaded for the first picture."""
     from graph.captions import ChatCaptioner, wants_captions
+    from mcp_server.attach import open_model
     from mcp_server.settings import load_settings
-    from model.open import open_chat
 
     settings = load_settings(**{key: options.get(key) for key in (*KB_SETTINGS, "captions", "model")})
-    return ChatCaptioner(lambda: open_chat(settings)) if wants_captions(settings) else None
+    return ChatCaptioner(lambda: open_model(settings)) if wants_captions(settings) else None
 
 
 def add_captions(

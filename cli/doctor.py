@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from cli.edge import FAILED, Run, settings_options, verbose_option
+from cli.place import CLIENTS, here
 
 if TYPE_CHECKING:
     from mcp_server.settings import Settings
@@ -30,17 +31,21 @@ class Check:
     """What to do; empty where nothing is to be done."""
 
 
-@click.command(short_help="Check the installation and the settings.")
+@click.command(short_help="Check the installation, the settings and the connected clients.")
+@click.argument("client", required=False, type=click.Choice(CLIENTS))
 @settings_options
 @click.option("--json", "as_json", is_flag=True, help="Print exactly one JSON document.")
 @verbose_option
 @click.pass_obj
-def doctor(_: Run, /, as_json: bool, **flags: object) -> None:
+def doctor(_: Run, /, client: str | None, as_json: bool, **flags: object) -> None:
     """Check versions, device, memory, model, adapter, folders and settings; exit with 1 if something fails.
 
+    The server is started as each client that has its entry would start it, or as the one that is named.
+
     \b
-    Example:
+    Examples:
       lorgnette doctor --model Qwen/Qwen3-VL-2B-Instruct
+      lorgnette doctor claude-desktop
     """  # noqa: D301
     checks = list(_check_versions())
     check, settings = _read_settings(flags)
@@ -48,6 +53,7 @@ def doctor(_: Run, /, as_json: bool, **flags: object) -> None:
     if settings is not None:
         checks += [_check_model(settings), *_check_adapter(settings), *_check_roots(settings)]
         checks += _check_quantization(settings)
+    checks += _check_clients(client)
     if as_json:
         import json
 
@@ -59,6 +65,12 @@ def doctor(_: Run, /, as_json: bool, **flags: object) -> None:
                 click.echo(f"{'':<20} {check.mend}")
     if any(check.state == "fail" for check in checks):
         raise click.exceptions.Exit(FAILED)
+
+
+def _check_clients(client: str | None) -> "Iterator[Check]":
+    from cli.connected import check_clients
+
+    return check_clients(client, here())
 
 
 def _check_versions() -> Iterator[Check]:

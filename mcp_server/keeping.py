@@ -11,10 +11,11 @@ from retrieval.errors import RetrievalError
 
 if TYPE_CHECKING:
     from retrieval.captions import Captioner
+    from retrieval.sync import SyncReport
 
 logger = logging.getLogger(__name__)
 
-LEAVE_S = 2.0  # a sync that was told to stop ends after the file at hand; a large one is left behind
+LEAVE_S = 0.5  # a sync that was told to stop ends after the file at hand; a large one is left behind
 
 
 @runtime_checkable
@@ -30,7 +31,11 @@ class Keeper:
     """The thread. Several servers may keep one folder: each finds what another has done already."""
 
     def __init__(
-        self, settings: Settings, wait_for_handshake: Callable[[], object], opened: Callable[[], object]
+        self,
+        settings: Settings,
+        wait_for_handshake: Callable[[], object],
+        opened: Callable[[], object],
+        changed: Callable[[int], None] = lambda _: None,
     ) -> None:
         """Prepare it.
 
@@ -38,8 +43,9 @@ class Keeper:
             settings: Which folder, and whether its pictures are captioned.
             wait_for_handshake: Returns when the client has what it needed first.
             opened: Gives the agent as soon as there is one; one that captions is asked to.
+            changed: Told after each sync which generation the catalogue stands at.
         """
-        self._settings, self._wait, self._opened = settings, wait_for_handshake, opened
+        self._settings, self._wait, self._opened, self._changed = settings, wait_for_handshake, opened, changed
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="kb-keeper", daemon=True)
 
@@ -63,10 +69,12 @@ class Keeper:
             base = open_knowledge(self._settings)
             if base is not None and not self._stop.is_set():
                 captioner = self._captioner if wants_captions(self._settings) else None
-                watch(
-                    base, self._stop, lambda report: logger.info("knowledge base: %s", report), self._warn,
-                    captioner=captioner,
-                )  # fmt: skip
+
+                def tell(report: "SyncReport") -> None:
+                    logger.info("knowledge base: %s", report)
+                    self._changed(base.catalogue.generation)
+
+                watch(base, self._stop, tell, self._warn, captioner=captioner)
         except RetrievalError as error:
             self._warn(error)
         except Exception:  # a thread's edge: the server lives on without it

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 import anyio
 
@@ -19,6 +19,7 @@ from graph.settings import Effort
 from graph.state import Answer, Event
 from mcp_server.settings import Settings, data_home
 from model.errors import LorgnetteError
+from model.images import Picture
 from retrieval.errors import RetrievalError
 
 if TYPE_CHECKING:
@@ -43,24 +44,39 @@ class Asks(Protocol):
         effort: Effort | None = None,
         max_new_tokens: int | None = None,
         fields: Sequence[str] = (),
+        time_budget_s: float | None = None,
         on_event: Callable[[Event], None] | None = None,
+        on_pictures: Callable[[Sequence[Picture], int], None] | None = None,
         cancel: threading.Event | None = None,
     ) -> Answer:
         """Answer a question."""
+
+
+@runtime_checkable
+class Borrows(Protocol):
+    """An agent whose model another process may hold (`graph.session.Agent`)."""
+
+    def is_lost(self) -> bool:
+        """Return whether it must be opened anew, because that process has ended."""
+        ...
 
 
 OpenAgent = Callable[[Settings, Callable[[str, float], None]], Asks]
 
 
 def open_real_agent(settings: Settings, progress: Callable[[str, float], None]) -> Asks:
-    """Load the model that the settings name; the imports alone take seconds, so they are made here."""
-    from graph.session import open_agent
+    """Open the model that the settings name; the imports alone take seconds, so they are made here."""
+    from mcp_server.attach import open_model
+    from mcp_server.wearing import agent_for
 
+    progress("opening the documents", 0.0)
     try:
         knowledge, problem = open_knowledge(settings), None
     except RetrievalError as error:  # pictures can be asked about all the same
         knowledge, problem = None, f"knowledge base: {error}"
-    agent = open_agent(settings, progress, knowledge, open_archive(settings), [problem] if problem else [])
+    progress("starting the engine", 0.0)
+    chat, identity = open_model(settings, progress)
+    agent = agent_for(chat, identity, settings, knowledge, open_archive(settings), [problem] if problem else [])
     if knowledge is not None and settings.reranker == "model":
         knowledge.use_reranker(agent.reranker)
     elif knowledge is not None:
@@ -75,10 +91,10 @@ def use_named_reranker(knowledge: "KnowledgeBase", settings: Settings) -> None:
     if not is_generative(settings.reranker):
         return
     from graph.judge import judge_of
-    from model.open import open_chat
+    from mcp_server.attach import open_model
 
     name = settings.model if settings.reranker == "model" else settings.reranker
-    chat, _ = open_chat(settings.model_copy(update={"model": name}))
+    chat, _ = open_model(settings.model_copy(update={"model": name}))
     knowledge.use_reranker(judge_of(chat, settings.reranker))
 
 
@@ -91,7 +107,8 @@ def open_archive(settings: Settings) -> "Archive | None":
 
     home = data_home()
     where = str(home / "sessions.sqlite") if settings.sessions == "auto" else settings.sessions
-    return Archive(Sessions(where, home / "sessions"), settings.reports or home / "reports")
+    reports = None if settings.read_only else settings.reports or home / "reports"
+    return Archive(Sessions(where, home / "sessions"), reports)
 
 
 class NoDocuments(LorgnetteError):
@@ -150,9 +167,9 @@ class AgentLoader:
         self._handshake_done = threading.Event()
         self._opening: Future[Asks] | None = None  # only set on the event loop's thread
 
-    def start(self) -> None:
-        """Begin to load, at once after the handshake and at the latest in a second."""
-        self._attempt()
+    def start(self, ended: Callable[[], None] = lambda: None) -> None:
+        """Begin to load, at once after the handshake and at the latest in a second; `ended` hears of its end."""
+        self._attempt().add_done_callback(lambda _: ended())
 
     def handshake_done(self) -> None:
         """Tell that the client has what it needed first."""
@@ -166,6 +183,17 @@ class AgentLoader:
         """Return the agent if it is there; from any thread, and without waiting."""
         opening = self._opening
         return opening.result() if opening and opening.done() and opening.exception() is None else None
+
+    def state(self) -> tuple[Literal["loading", "ready", "failed"], str, float]:
+        """Return how the opening stands, how far it is or why it failed in words, and its share; from any thread."""
+        opening = self._opening
+        if opening is None or not opening.done():
+            return "loading", self._phase, self._share
+        failure = opening.exception()
+        if failure is None:
+            return "ready", "ready", 1.0
+        known = isinstance(failure, LorgnetteError)  # another one's text is for the log alone
+        return "failed", str(failure) if known else f"an unexpected {type(failure).__name__}, see the log", 0.0
 
     def describe(self) -> str:
         """Say how far the loading is."""
@@ -181,7 +209,14 @@ class AgentLoader:
         self._handshake_done.set()
         opening = self._attempt()
         with anyio.move_on_after(timeout_s):
-            return await asyncio.wrap_future(opening)
+            agent = await asyncio.wrap_future(opening)
+            if not isinstance(agent, Borrows) or not await anyio.to_thread.run_sync(
+                agent.is_lost, abandon_on_cancel=True
+            ):
+                return agent
+            if self._opening is opening:
+                self._opening = None
+            return await asyncio.wrap_future(self._attempt())
         raise StillLoading(self._settings.model, time.monotonic() - self._began, f"{self._phase} {self._share:.0%}")
 
     def _attempt(self) -> Future[Asks]:

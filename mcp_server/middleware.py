@@ -1,26 +1,34 @@
-"""Strict arguments, and the one place where the project's errors become tool errors.
+"""Strict requests, and the one place where the project's errors become tool errors.
 
-It closes what the SDK leaves open: unknown tools, unknown arguments and cursors that we never gave.
-It does not check values: the tools' schemas do.
+It closes what the SDK leaves open: unknown tools, prompts and arguments, cursors that we never gave, too many calls.
+It does not check values: the tools' schemas do, it says in plain words what they refused.
 """
 
 import difflib
 import logging
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from mcp.server import MCPServer
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
-from mcp.server.mcpserver.exceptions import ToolError
+from mcp.server.mcpserver import Context
+from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError, ToolError
 from mcp.shared.exceptions import MCPError
-from mcp.types import INVALID_PARAMS, CallToolResult, TextContent
+from mcp.types import INVALID_PARAMS, CallToolResult, InputRequiredResult, TextContent
+from pydantic import ValidationError
 
+from graph.errors import SessionIdInvalid, SessionMissing
+from mcp_server.callers import caller_of
+from mcp_server.held_documents import NothingHere
+from mcp_server.limits import RateLimit
 from model.errors import LorgnetteError
 from retrieval.errors import RetrievalError
 
 logger = logging.getLogger(__name__)
 
+SHOWN_ERRORS = 3
 LISTS = {"tools/list", "resources/list", "resources/templates/list", "prompts/list"}
 
 
@@ -35,6 +43,70 @@ def tool_errors() -> Iterator[None]:
         logger.exception("unexpected failure in a tool")
         name = type(error).__name__
         raise ToolError(f"An unexpected {name} ended the call; the server's log on stderr has the details.") from error
+
+
+@contextmanager
+def resource_errors() -> Iterator[None]:
+    """Turn errors into `ResourceError`, or into its child for what is not there, which clients tell apart."""
+    try:
+        yield
+    except (NothingHere, SessionMissing, SessionIdInvalid) as error:
+        raise ResourceNotFoundError(str(error)) from error
+    except (LorgnetteError, RetrievalError) as error:
+        raise ResourceError(str(error)) from error
+
+
+S = TypeVar("S")
+
+
+class StrictServer(MCPServer[S]):
+    """Says which argument a tool's schema refused, without the value, which is the caller's."""
+
+    async def call_tool(
+        self, name: str, arguments: dict[str, Any], context: Context[S, Any] | None = None
+    ) -> CallToolResult | InputRequiredResult:
+        """Call a tool; raises as its base."""
+        try:
+            return await super().call_tool(name, arguments, context)
+        except ToolError as error:
+            if isinstance(error.__cause__, ValidationError):
+                raise ToolError(_refused(name, error.__cause__)) from error.__cause__
+            raise
+
+
+def _refused(tool: str, error: ValidationError) -> str:
+    """Return what is wrong with the arguments, the first few."""
+    wrong = error.errors(include_url=False, include_input=False, include_context=False)
+    said = [f"{_place(one['loc'])}: {one['msg'][:1].lower()}{one['msg'][1:]}" for one in wrong[:SHOWN_ERRORS]]
+    more = f"; and {len(wrong) - SHOWN_ERRORS} more" if len(wrong) > SHOWN_ERRORS else ""
+    return f"{tool} cannot be called like this: {'; '.join(said)}{more}. Correct that and call again."
+
+
+def _place(loc: Sequence[int | str]) -> str:
+    return "".join(
+        f"[{part}]" if isinstance(part, int) else f"{'.' if at else ''}{part}" for at, part in enumerate(loc)
+    )
+
+
+class LimitedCalls:
+    """Turns away a client's tool calls beyond its rate."""
+
+    def __init__(self, rate: RateLimit) -> None:
+        self._rate = rate
+
+    async def __call__(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+        """Pass the request on, or answer how long to wait."""
+        wait_s = self._rate.wait_s(caller_of(ctx)) if ctx.method == "tools/call" else 0.0
+        if not wait_s:
+            return await call_next(ctx)
+        return _error_result(
+            f"Too many calls: {self._rate.calls_per_minute} in a minute are allowed; "
+            f"wait {math.ceil(wait_s)} s and call again."
+        )
+
+
+def _error_result(text: str) -> CallToolResult:
+    return CallToolResult(is_error=True, content=[TextContent(type="text", text=text)])
 
 
 class StrictArguments:
@@ -52,7 +124,23 @@ class StrictArguments:
             refusal = await self._refuse_call(params.get("name"), params.get("arguments"))
             if refusal is not None:
                 return refusal
+        if ctx.method == "prompts/get":
+            await self._refuse_prompt(params.get("name"), params.get("arguments"))
         return await call_next(ctx)
+
+    async def _refuse_prompt(self, name: object, arguments: object) -> None:
+        prompts = {prompt.name: prompt for prompt in await self._server.list_prompts()}
+        if not isinstance(name, str) or name not in prompts:
+            known = ", ".join(sorted(prompts)) or "none"
+            raise MCPError(code=INVALID_PARAMS, message=f"Unknown prompt: {name!r}; known: {known}")
+        takes = {argument.name: argument.required for argument in prompts[name].arguments or []}
+        given = set(arguments) if isinstance(arguments, dict) else set()
+        missing, unknown = [key for key, required in takes.items() if required and key not in given], given - set(takes)
+        if missing or unknown:
+            lacks = f" lacks {', '.join(missing)};" if missing else ""
+            extra = f" has no argument {', '.join(map(repr, sorted(unknown)))};" if unknown else ""
+            message = f"The prompt {name}{lacks}{extra} it takes {', '.join(takes) or 'none'}"
+            raise MCPError(code=INVALID_PARAMS, message=message)
 
     async def _refuse_call(self, name: object, arguments: object) -> CallToolResult | None:
         tools = {tool.name: tool for tool in await self._server.list_tools()}
@@ -66,4 +154,4 @@ class StrictArguments:
         hint = f"; did you mean {near[0]!r}?" if near else "."
         shown = ", ".join(repr(argument) for argument in unknown)
         text = f"{name} has no argument {shown}{hint} It takes {', '.join(known)}."
-        return CallToolResult(is_error=True, content=[TextContent(type="text", text=text)])
+        return _error_result(text)

@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, suppress
+from contextvars import copy_context
 from typing import Any, TypeVar
 
 import anyio
@@ -48,22 +49,35 @@ class Heartbeat:
 
 
 class Watch:
-    """What the running nodes have told so far; its methods are called from the worker's thread."""
+    """What is being done about a question; the nodes' news come from the thread on which they run."""
 
-    def __init__(self, wake: Callable[[], None]) -> None:
-        self._wake = wake
-        self._doing, self._chars = "beginning", 0
+    def __init__(self, loading: Callable[[], str]) -> None:
+        """Begin with what `loading` says, until `begin`."""
+        self.wake: Callable[[], None] = lambda: None
+        self._loading: Callable[[], str] | None = loading
+        self._doing, self._chars, self._before = "beginning", 0, 0
+
+    def begin(self) -> None:
+        """The model is there."""
+        self._loading = None
 
     def on_event(self, event: Event) -> None:
-        """Take a node's news; a new node is reported at once, its words with the next beat."""
+        """Take a node's news; a new node or place in the queue is reported at once, its words with the next beat."""
         if event.kind == "start":
             self._doing, self._chars = DOING.get(event.node, event.node), 0
-            self._wake()
         elif event.kind == "text":
             self._chars += len(event.text)
+        self._before = event.position if event.kind == "queue" else 0
+        if event.kind in ("start", "queue"):
+            self.wake()
 
     def describe(self) -> str:
         """Say what is being done."""
+        if self._loading is not None:
+            return self._loading()
+        if self._before:
+            others = "1 question" if self._before == 1 else f"{self._before} questions"
+            return f"{self._doing}, waiting for the model, {others} before this one"
         return f"{self._doing}, {self._chars} characters" if self._chars else self._doing
 
 
@@ -98,7 +112,8 @@ async def in_thread(work: Callable[[threading.Event], T]) -> T:
         except BaseException as error:  # a thread's edge: it is raised where the result is awaited
             result.set_exception(error)
 
-    threading.Thread(target=run, name="ask", daemon=True).start()
+    context = copy_context()  # says whose question it is
+    threading.Thread(target=context.run, args=(run,), name="ask", daemon=True).start()
     try:
         return await asyncio.wrap_future(result)
     finally:

@@ -24,6 +24,9 @@ class ServerSettings(BaseModel):
     jobs: bool = Field(
         False, description="Answer with a `job_id` where the time budget is too short, and offer the tool `get_job`"
     )
+    job_limit_s: float = Field(
+        900.0, gt=0, description="With `jobs`: seconds after which a job's answer ends with what there is"
+    )
     calls_per_minute: int = Field(120, ge=0, description="Tool calls of one client in a minute; 0 = without limit")
     attach: Literal["auto", "never"] = Field(
         "auto", description="Use the model of a Lorgnette HTTP server that runs on this machine with the same model"

@@ -1,11 +1,12 @@
 """The tools: arguments in, answers out. Their texts are prompts, read by the calling model.
 
-They hold no logic of their own: the agent answers, `middleware` translates errors, `results` renders.
+They hold no logic of their own: `asking` lets the agent answer, `middleware` translates errors, `results` renders.
 """
 
 import inspect
-from dataclasses import dataclass
-from typing import Annotated
+from collections.abc import Callable
+from functools import wraps
+from typing import Annotated, Any
 
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
@@ -14,51 +15,60 @@ from pydantic import Field
 
 from graph.printable import printable
 from graph.settings import Effort
-from graph.state import Answer, Summary
+from graph.state import Summary
+from mcp_server.asking import Question, answer
 from mcp_server.found import SearchResult, render_found, search_result
-from mcp_server.loading import AgentLoader, NoDocuments, SessionsOff, open_archive, open_knowledge
+from mcp_server.get_job import get_job
+from mcp_server.icons import ICON
+from mcp_server.loading import NoDocuments, SessionsOff, open_archive, open_knowledge
 from mcp_server.middleware import tool_errors
-from mcp_server.progress import Watch, heartbeat, in_thread
-from mcp_server.results import fit, render
+from mcp_server.offered import offered
+from mcp_server.progress import heartbeat, in_thread
+from mcp_server.results import AskResult, JobAskResult
 from mcp_server.settings import Settings
+from mcp_server.shared import App
 
 MAX_SOURCE_CHARS = 6_000_000  # 4 MiB as base64, and the address in front of it
 
 ImageSource = Annotated[str, Field(min_length=1, max_length=MAX_SOURCE_CHARS)]
 
 
-@dataclass(frozen=True)
-class App:
-    """What the tools share for the life of the server."""
-
-    settings: Settings
-    loader: AgentLoader
-    heartbeat_s: float
+READS = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
+WRITES = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=False, open_world_hint=False)
 
 
-def add_tools(server: MCPServer[App]) -> None:
-    """Register the tools."""
-    reading = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
-    server.add_tool(
-        ask_image,
-        title="Ask about pictures",
-        description=inspect.cleandoc(ask_image.__doc__ or ""),
-        annotations=reading,
-    )
-    server.add_tool(
-        search_kb,
-        title="Search documents",
-        description=inspect.cleandoc(search_kb.__doc__ or ""),
-        annotations=reading,
-    )
-    server.add_tool(
-        save_session_summary,
-        title="Save a conversation",
-        description=inspect.cleandoc(save_session_summary.__doc__ or ""),
-        annotations=ToolAnnotations(
-            read_only_hint=False, destructive_hint=False, idempotent_hint=False, open_world_hint=False
-        ),
-    )
+def add_tools(server: MCPServer[App], settings: Settings) -> set[str]:
+    """Register the tools that the settings offer, and return their names.
+
+    Raises:
+        ConfigError: They name an unknown tool, or leave none.
+    """
+    tools: dict[str, tuple[Callable[..., Any], str, ToolAnnotations]] = {
+        "ask_image": (_asking_for_jobs() if settings.jobs else ask_image, "Ask about pictures", READS),
+        "search_kb": (search_kb, "Search documents", READS),
+        "save_session_summary": (save_session_summary, "Save a conversation", WRITES),
+        "get_job": (get_job, "Get an unfinished answer", READS),
+    }
+    wanted = offered(settings, {name: annotations is WRITES for name, (_, _, annotations) in tools.items()})
+    for name, (tool, title, annotations) in tools.items():
+        if name in wanted:
+            description = inspect.cleandoc(tool.__doc__ or "")
+            server.add_tool(tool, name, title=title, description=description, annotations=annotations, icons=[ICON])
+    return wanted
+
+
+def _asking_for_jobs() -> Callable[..., Any]:
+    """Return `ask_image` under the schema whose results may carry a job's id."""
+
+    @wraps(ask_image)
+    async def asking(*args: Any, **kwargs: Any) -> CallToolResult:
+        return await ask_image(*args, **kwargs)
+
+    signature = inspect.signature(ask_image, eval_str=True)
+    returned = Annotated[CallToolResult, JobAskResult]
+    asking.__signature__ = signature.replace(return_annotation=returned)  # type: ignore[attr-defined]
+    asking.__doc__ = (ask_image.__doc__ or "") + "    With a job_id the answer is not finished: call get_job.\n    "
+    return asking
 
 
 async def search_kb(
@@ -84,7 +94,7 @@ async def search_kb(
     with tool_errors():
         async with heartbeat(ctx, app.heartbeat_s, lambda: "searching"):
             result = await in_thread(lambda _: _search(app.settings, query, top_k, source, context))
-    text = TextContent(type="text", text=render_found(result))
+    text = TextContent(type="text", text=render_found(result, for_model=True))
     return CallToolResult(content=[text], structured_content=result.model_dump(mode="json"))
 
 
@@ -118,7 +128,8 @@ async def save_session_summary(
         archive = open_archive(app.settings)
         if archive is None:
             raise SessionsOff
-        summary = await in_thread(lambda _: archive.summarize(session_id, title))
+        async with heartbeat(ctx, app.heartbeat_s, lambda: "saving"):
+            summary = await in_thread(lambda _: archive.summarize(session_id, title))
     questions = "1 question" if summary.turns == 1 else f"{summary.turns} questions"
     text = TextContent(type="text", text=f"Saved {questions} in {printable(summary.path)}\n{summary.uri}")
     return CallToolResult(content=[text], structured_content=summary.model_dump(mode="json"))
@@ -161,34 +172,17 @@ async def ask_image(
     ] = None,
     *,
     ctx: Context[App],
-) -> Annotated[CallToolResult, Answer]:
+) -> Annotated[CallToolResult, AskResult]:
     """Look at local pictures and answer a question about them with a vision model on this machine.
 
     Use it to describe, count, locate, read or compare what is in one or several pictures. Nothing leaves
-    the machine. Returns the answer with its evidence: citations, boxes in pixels of the picture as given,
-    the plan, the reviewer's verdict (PASS or RETRY), and `degraded`, which says what was missing; trust the
-    answer less when it is not empty. Refuses files outside the allowed folders, files that are no
-    pictures, and pictures that are too large; the error says what to do. Right after the start the model
-    may still be loading: call again.
+    the machine. Returns the answer with its evidence: citations, boxes in pixels of the picture as given and
+    a link to it with them drawn in, the plan, the reviewer's verdict (PASS or RETRY), and `degraded`, which
+    says what was missing; trust the answer less when it is not empty. Refuses files outside the allowed
+    folders, files that are no pictures, and pictures that are too large; the error says what to do. Right
+    after the start the model may still be loading: call again.
     """
     app: App = ctx.request_context.lifespan_context
     with tool_errors():
-        async with heartbeat(ctx, app.heartbeat_s, app.loader.describe) as beat:
-            agent = await app.loader.agent(app.settings.time_budget_s)
-            watch = Watch(beat.wake)
-            beat.describe = watch.describe
-            answer = await in_thread(
-                lambda cancel: agent.ask(
-                    question,
-                    images,
-                    session_id=session_id,
-                    use_knowledge=use_knowledge,
-                    effort=effort,
-                    max_new_tokens=max_new_tokens,
-                    on_event=watch.on_event,
-                    cancel=cancel,
-                )
-            )
-        answer = fit(answer)
-    text = TextContent(type="text", text=render(answer))
-    return CallToolResult(content=[text], structured_content=answer.model_dump(mode="json"))
+        asked = Question(question, images, session_id, use_knowledge, effort, max_new_tokens)
+        return await answer(app, ctx, asked)

@@ -16,8 +16,11 @@ from graph.state import Answer, Box, Event, ModelResult, Plan, ReviewResult, Usa
 
 @pytest.fixture(autouse=True)
 def clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in os.environ if name.startswith("LORGNETTE_")]:
+    named = ("CLAUDE_CONFIG_DIR", "CODEX_HOME")  # clients of this machine are nobody's business here
+    for name in [name for name in os.environ if name.startswith("LORGNETTE_") or name in named]:
         monkeypatch.delenv(name)
+    for name, folder in (("HOME", "user"), ("USERPROFILE", "user"), ("APPDATA", "apps"), ("LOCALAPPDATA", "apps")):
+        monkeypatch.setenv(name, str(tmp_path / folder))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("LORGNETTE_HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
@@ -51,7 +54,14 @@ class ScriptedAgent:
         self.settings: Any = None
 
     def ask(
-        self, question: str, images: Any = (), *, on_event: Callable[[Event], None], cancel: Any, **options: Any
+        self,
+        question: str,
+        images: Any = (),
+        *,
+        on_event: Callable[[Event], None],
+        cancel: Any,
+        on_pictures: Any = None,
+        **options: Any,
     ) -> Answer:
         self.asked.append({"question": question, "images": list(images), **options})
         for event in self.events:

@@ -2,7 +2,8 @@
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,8 @@ class FakeAgent:
         *,
         on_event: Callable[[Event], None],
         cancel: threading.Event,
+        time_budget_s: float | None = None,
+        on_pictures: Any = None,
         **options: Any,
     ) -> Answer:
         self.asked.append({"question": question, "images": list(images), **options})
@@ -79,6 +82,25 @@ class FakeAgent:
         if self.error is not None:
             raise self.error
         return self.answer
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., Any]]:
+    """Start HTTP servers, each on a free port and a thread of its own, until the test ends."""
+    from mcp_server.http import HttpServer
+
+    with ExitStack() as stack:
+
+        def start(settings: Settings, open_agent: Any = None) -> HttpServer:
+            server, ready = HttpServer(settings, "127.0.0.1", 0, open_agent), threading.Event()
+            thread = threading.Thread(target=server.run, args=(lambda _: ready.set(),))
+            thread.start()
+            stack.callback(thread.join)
+            stack.callback(server.stop)
+            assert ready.wait(30)
+            return server
+
+        yield start
 
 
 @pytest.fixture

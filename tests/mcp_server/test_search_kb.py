@@ -55,7 +55,7 @@ async def test_the_passages_around_a_hit_are_given_where_they_are_asked_for(sett
         result = await found(client, query="Which stone is beryl?", top_k=1, context=1)
     (hit,) = result.structured_content["hits"]
     assert ("amber" in hit["before"][0], "coral" in hit["after"][0]) == (True, True)
-    assert "Before: " in result.content[0].text
+    assert "Before:\n> " in result.content[0].text
 
 
 async def test_a_new_file_is_found_without_a_word_from_the_user(settings: Settings) -> None:

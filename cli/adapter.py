@@ -1,0 +1,96 @@
+"""`lorgnette adapter`: which adapter running servers wear, and which there are."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cli.edge import verbose_option
+
+CONFIG = "adapter_config.json"
+DEPTH = 4  # of folders: runs/NAME/checkpoint-100/adapter_config.json
+
+
+@click.group(short_help="Change the adapter of running servers.")
+@verbose_option
+def adapter() -> None:
+    """Change the adapter of the servers that run on this machine, without loading their model again.
+
+    \b
+    Examples:
+      lorgnette adapter list
+      lorgnette adapter use runs/captions
+      lorgnette adapter none
+    """  # noqa: D301
+
+
+@adapter.command("use", short_help="Let running servers wear an adapter.")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--model", metavar="M", help="Servers with this model are meant; default: the setting model.")
+@verbose_option
+def use_adapter(folder: Path, model: str | None) -> None:
+    """Let the servers that run with this model wear the adapter in FOLDER from their next question on.
+
+    One that does not fit is refused there: the server goes on as before and its answers say so.
+    """
+    from model.adapters.attach import read_adapter
+
+    folder = folder.expanduser().absolute()
+    read_adapter(folder)
+    _wish(folder, model)
+    click.echo(f"To wear it from the start, put into lorgnette.yaml:\nadapter: {folder}")
+
+
+@adapter.command("none", short_help="Let running servers take their adapter off.")
+@click.option("--model", metavar="M", help="Servers with this model are meant; default: the setting model.")
+@verbose_option
+def use_none(model: str | None) -> None:
+    """Let the servers that run with this model answer as the base model does, from their next question on."""
+    _wish(None, model)
+
+
+@adapter.command("list", short_help="List the adapters in a folder.")
+@click.argument("folder", default=".", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--json", "as_json", is_flag=True, help="Print exactly one JSON document.")
+def list_adapters(folder: Path, as_json: bool) -> None:
+    """List the adapters in FOLDER (default: the working folder) and its subfolders, and what each was made for."""
+    found = list(_find(folder))
+    if as_json:
+        click.echo(json.dumps(found))
+        return
+    for one in found:
+        click.echo(f"{one['folder']:<48} {one['type'] or '?':<8} for {one['base'] or 'an unnamed base'}")
+    if not found:
+        click.echo(f"There is no adapter in {folder}.", err=True)
+
+
+def _wish(folder: Path | None, model: str | None) -> None:
+    from mcp_server.settings import load_settings
+    from mcp_server.wearing import Wish, write_wish
+
+    settings = load_settings(model=model)
+    write_wish(Wish(model=settings.model, adapter=folder))
+    what = f"wear {folder}" if folder else "wear no adapter"
+    click.echo(f"Servers that run with the model {settings.model} {what} from their next question on.")
+
+
+def _find(top: Path) -> Iterator[dict[str, Any]]:
+    for where, folders, names in os.walk(top):
+        place = Path(where)
+        if len(place.relative_to(top).parts) >= DEPTH:
+            folders.clear()
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        if CONFIG in names:
+            try:
+                said = json.loads((place / CONFIG).read_text(encoding="utf-8"))
+            except (OSError, ValueError):
+                said = {}
+            said = said if isinstance(said, dict) else {}
+            yield {
+                "folder": str(place),
+                "type": said.get("peft_type"),
+                "base": said.get("base_model_name_or_path"),
+            }

@@ -1,0 +1,77 @@
+"""Opens the chat model that the settings name: that of a running server where it is the same, else its own.
+
+The boundary is the chat model, so that roots, documents, sessions and their security stay in this process.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from http.client import HTTPException
+from typing import TYPE_CHECKING
+
+from mcp_server.holders import MODEL_PATH, Holder, find_holder, get, proves_itself
+from mcp_server.settings import Settings
+from model.open import ModelIdentity
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+
+logger = logging.getLogger(__name__)
+
+LOOK_AGAIN_S = 0.2
+"""While the other process still loads its model."""
+
+Progress = Callable[[str, float], None]
+
+
+def open_model(settings: Settings, progress: Progress | None = None) -> "tuple[BaseChatModel, ModelIdentity]":
+    """Attach to a running server's model, or load it here; blocks as `model.open.open_chat` does, and raises so."""
+    if settings.attach == "auto":
+        attached = attach(settings, progress)
+        if attached is not None:
+            return attached
+    from model.open import open_chat
+
+    return open_chat(settings, progress)
+
+
+def attach(settings: Settings, progress: Progress | None = None) -> "tuple[BaseChatModel, ModelIdentity] | None":
+    """Return the model of a server on this machine; none where none holds the same one."""
+    holder = find_holder(settings)
+    if holder is None:
+        return None
+    identity = _wait_until_loaded(holder, progress or (lambda phase, share: None))
+    if identity is None:
+        return None
+    from model.attached import attached_chat
+
+    logger.info("using the model of process %d at %s", holder.pid, holder.address)
+    chat = attached_chat(
+        settings, holder.address, holder.key, identity.name,
+        lambda: not proves_itself(holder) or _wears_another(holder, identity.adapter),
+    )  # fmt: skip
+    return chat, identity
+
+
+def _wears_another(holder: Holder, adapter: str | None) -> bool:
+    """Return whether the holder's model has changed its adapter, so that this process must learn which it is."""
+    try:
+        state = get(holder, MODEL_PATH, holder.key)
+    except (OSError, HTTPException, ValueError):
+        return True
+    return state.get("state") == "ready" and state.get("adapter") != adapter
+
+
+def _wait_until_loaded(holder: Holder, progress: Progress) -> ModelIdentity | None:
+    """Return which model it is as soon as it is there; none where it does not come."""
+    while True:
+        try:
+            state = get(holder, MODEL_PATH, holder.key)
+        except (OSError, HTTPException, ValueError):
+            return None
+        if state.get("state") == "ready":
+            return ModelIdentity(state["name"], state["adapter"], state["quantization"], tuple(state["lenses"]))
+        if state.get("state") != "loading":
+            return None  # it failed there; here it may not, or says why
+        progress(f"in process {holder.pid}, {state['phase']}", state["share"])
+        time.sleep(LOOK_AGAIN_S)

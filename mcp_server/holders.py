@@ -1,0 +1,207 @@
+"""Which processes on this machine hold a model that others may use: a small file for each, and what it must prove.
+
+It opens no model and sends no question. The files lie in a folder of the data folder that only the user may read;
+whoever holds a model writes one with its address and a key of this run, and removes it at its end. A file that was
+left behind is recognised and removed: its process is gone, or what answers at its address does not know the key.
+"""
+
+import contextlib
+import hashlib
+import hmac
+import json
+import logging
+import os
+import platform
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from mcp_server.settings import Settings, data_home
+from mcp_server.versions import own_version
+from model.errors import ModelError
+from model.open import is_remote
+
+logger = logging.getLogger(__name__)
+
+FOLDER = "servers"
+ANSWER_S = 2.0
+"""A holder answers in milliseconds, whatever its model does; who does not is not asked to hold anything."""
+PROOF_PATH, MODEL_PATH = "/lorgnette/proof", "/lorgnette/model"
+
+
+class Shape(BaseModel):
+    """What decides which answers a model gives; two processes with equal ones can share it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: str
+    model: str
+    folder: str
+    adapter: str | None
+    node_adapters: tuple[tuple[str, str], ...]
+    quantization: str
+    max_pixels: int | None
+    files: str
+    """Digest of names, sizes and times of all weights: a folder that was trained again is another model."""
+
+
+class Holder(BaseModel):
+    """What one file says."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    machine: str
+    """Its name: a home folder may be shared by several."""
+    pid: int
+    address: str
+    """Of the OpenAI-compatible endpoint, ending in /v1."""
+    key: str
+    """Of this run, in hexadecimal."""
+    shape: Shape
+
+
+def shape_of(settings: Settings) -> Shape | None:
+    """Return the shape of the model that the settings name; none where it is not on this machine."""
+    if is_remote(settings.model):
+        return None
+    from model.hub import find_local
+
+    try:
+        folder = find_local(settings.model).resolve()
+        files = _digest(_folders(settings, folder))
+    except (ModelError, OSError):
+        return None  # who loads it says why
+    return Shape(
+        version=own_version(),
+        model=settings.model,
+        folder=str(folder),
+        adapter=None if settings.adapter is None else str(settings.adapter.expanduser().resolve()),
+        node_adapters=tuple((node, str(path.expanduser().resolve())) for node, path in settings.node_adapters),
+        quantization=settings.quantization,
+        max_pixels=settings.max_pixels,
+        files=files,
+    )
+
+
+def _folders(settings: Settings, model: Path) -> list[Path]:
+    adapters = [settings.adapter, *(path for _, path in settings.node_adapters)]
+    return [model, *(path.expanduser() for path in adapters if path is not None)]
+
+
+def _digest(folders: list[Path]) -> str:
+    digest = hashlib.sha256()
+    for folder in folders:
+        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+            status = path.stat()
+            digest.update(f"{path.name}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
+
+
+@contextmanager
+def announced(address: str, key: str, shape: Shape | None) -> Iterator[None]:
+    """Let other processes find this one's model while the body runs; without a shape nobody is told."""
+    if shape is None:
+        yield
+        return
+    folder = data_home() / FOLDER
+    holder = Holder(machine=platform.node(), pid=os.getpid(), address=address, key=key, shape=shape)
+    path = folder / f"{secrets.token_hex(8)}.json"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _write_privately(path, holder.model_dump_json())
+    except OSError as error:
+        logger.warning("other processes cannot find this server's model: %s", error)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
+def find_holder(settings: Settings) -> Holder | None:
+    """Return a process that holds exactly the model that the settings name and lives; removes what others left."""
+    folder = data_home() / FOLDER
+    paths = sorted(folder.glob("*.json")) if folder.is_dir() else []
+    shape = shape_of(settings) if paths else None
+    for path in paths:
+        holder = _read(path)
+        if holder is None:
+            continue
+        alive = proves_itself(holder)
+        if alive is False:
+            logger.info("the server of process %d is gone, its file is removed", holder.pid)
+            with contextlib.suppress(OSError):
+                path.unlink()
+        elif alive and holder.shape == shape:
+            return holder
+    return None
+
+
+def proof(key: str, nonce: str) -> str:
+    """Return what only a process that knows the key can answer."""
+    return hmac.new(bytes.fromhex(key), b"lorgnette " + nonce.encode(), "sha256").hexdigest()
+
+
+def proves_itself(holder: Holder) -> bool | None:
+    """Return whether the holder lives and knows the key of its file; None where it did not answer in time.
+
+    The key itself is not sent: another program may have taken the port.
+    """
+    import psutil
+
+    if not psutil.pid_exists(holder.pid):
+        return False
+    nonce = secrets.token_hex(16)
+    try:
+        reply = get(holder, f"{PROOF_PATH}?nonce={nonce}")
+    except TimeoutError:
+        return None
+    except (OSError, HTTPException, ValueError):
+        return False
+    given = reply.get("proof")
+    return isinstance(given, str) and hmac.compare_digest(given, proof(holder.key, nonce))
+
+
+def get(holder: Holder, path: str, key: str | None = None) -> dict[str, Any]:
+    """Return the JSON object that a holder gives; by no proxy, whatever the environment says.
+
+    Raises:
+        OSError, HTTPException, ValueError: It gives none; TimeoutError, which is an OSError, where it is silent.
+    """
+    parts = urlsplit(holder.address)
+    connection = HTTPConnection(parts.hostname or "", parts.port, timeout=ANSWER_S)
+    with contextlib.closing(connection):
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        connection.request("GET", parts.path + path, headers=headers)
+        reply = connection.getresponse()
+        found = json.loads(reply.read(100_000))
+    if reply.status != 200 or not isinstance(found, dict):
+        raise ValueError(f"HTTP {reply.status}")
+    return found
+
+
+def _read(path: Path) -> Holder | None:
+    try:
+        status = path.stat()
+        if os.name == "posix" and (status.st_uid != os.getuid() or status.st_mode & 0o077):
+            logger.warning("%s can be read or was written by others and is ignored", path)
+            return None
+        holder = Holder.model_validate_json(path.read_text("utf-8"))
+    except (OSError, UnicodeError, ValidationError):  # of another version, or gone meanwhile
+        return None
+    return holder if holder.machine == platform.node() else None
+
+
+def _write_privately(path: Path, text: str) -> None:
+    """Write a file that only the user can read, whole or not at all."""
+    temporary = path.with_suffix(".tmp")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    os.replace(temporary, path)

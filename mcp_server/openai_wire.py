@@ -1,0 +1,224 @@
+"""The part of the OpenAI chat protocol that Lorgnette speaks: requests in, answers out. It asks no model.
+
+What a client may leave out or sends for other servers is passed over; what would change the answer and is not to be had
+is refused.
+"""
+
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from model.errors import LorgnetteError
+from model.images import ImageLimits, open_picture
+
+if TYPE_CHECKING:
+    from langchain_core.messages import BaseMessage
+
+NEUTRAL: dict[str, tuple[object, ...]] = {
+    "tools": ([],), "functions": ([],), "n": (1,), "logprobs": (False,), "top_logprobs": (0,), "logit_bias": ({},),
+    "frequency_penalty": (0,), "presence_penalty": (0,), "audio": (), "modalities": (["text"],),
+    "web_search_options": (),
+}  # fmt: skip
+"""Options that are not to be had, and the values with which they change nothing."""
+
+
+class RequestInvalid(LorgnetteError):
+    """The request is not what the protocol says."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"The request cannot be used: {reason}; correct it.")
+
+
+class OptionMissing(LorgnetteError):
+    """An option that this server does not have."""
+
+    def __init__(self, option: str, value: object) -> None:
+        self.option = option
+        super().__init__(f"The option {option!r} cannot be {value!r:.80}: this server does not have it; leave it out.")
+
+
+class Message(BaseModel):
+    """Who says what."""
+
+    role: Literal["system", "developer", "user", "assistant"]
+    content: str | list[dict[str, Any]] | None = None
+
+
+class Schema(BaseModel):
+    """A JSON schema."""
+
+    name: str = "object"
+    schema_: dict[str, Any] = Field(alias="schema")
+
+
+class ResponseFormat(BaseModel):
+    """In which form the answer is wanted."""
+
+    type: Literal["text", "json_object", "json_schema"]
+    json_schema: Schema | None = None
+
+
+class StreamOptions(BaseModel):
+    """How the answer is streamed."""
+
+    include_usage: bool = False
+
+
+class Extension(BaseModel):
+    """What Lorgnette asks of Lorgnette."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    lens: str | None = None
+    """Activated adapter that the call wears."""
+    deadline_s: float | None = None
+    """Seconds after which the answer ends with what there is."""
+
+
+class Asked(BaseModel):
+    """What every request has."""
+
+    model_config = ConfigDict(extra="allow")
+
+    messages: list[Message] = Field(min_length=1)
+    user: str | None = None
+    """Whose question it is; clients take turns."""
+
+
+R = TypeVar("R", bound=Asked)
+
+
+class SharesRequest(Asked):
+    """A question that is answered with one of some words."""
+
+    words: list[str] = Field(min_length=1, max_length=100)
+
+
+class ChatRequest(Asked):
+    """A question that is answered with text."""
+
+    model: str
+    max_tokens: int | None = Field(None, ge=1)
+    max_completion_tokens: int | None = Field(None, ge=1)
+    temperature: float | None = Field(None, ge=0, le=2)
+    top_p: float | None = Field(None, gt=0, le=1)
+    seed: int | None = None
+    stop: str | list[str] | None = None
+    stream: bool = False
+    stream_options: StreamOptions | None = None
+    response_format: ResponseFormat | None = None
+    lorgnette: Extension | None = None
+
+    def options(self) -> dict[str, Any]:
+        """Return the chat model's call options.
+
+        Raises:
+            OptionMissing: One is not to be had.
+        """
+        given = self.model_extra or {}
+        for option, neutral in NEUTRAL.items():
+            if given.get(option) is not None and given[option] not in neutral:
+                raise OptionMissing(option, given[option])
+        extension = self.lorgnette or Extension()
+        return {
+            "stop": [self.stop] if isinstance(self.stop, str) else self.stop,
+            "max_new_tokens": self.max_completion_tokens or self.max_tokens,
+            "temperature": self.temperature,
+            "top_p": self.top_p,
+            "seed": self.seed,
+            "lens": extension.lens,
+            "deadline": None if extension.deadline_s is None else time.monotonic() + extension.deadline_s,
+            "output_schema": self._schema(),
+        }
+
+    def _schema(self) -> dict[str, Any] | None:
+        wanted = self.response_format
+        if wanted is None or wanted.type == "text":
+            return None
+        if wanted.json_schema is None:
+            raise RequestInvalid("response_format needs type 'json_schema' and a json_schema")
+        return {"title": wanted.json_schema.name, **wanted.json_schema.schema_}
+
+
+def parse(form: type[R], body: bytes, limits: ImageLimits) -> tuple[R, "list[BaseMessage]"]:
+    """Return the request of this form, and its messages with their pictures opened.
+
+    Raises:
+        RequestInvalid: It is not of this form.
+        LorgnetteError: A picture or another part of a message cannot be used.
+    """
+    try:
+        request = form.model_validate_json(body)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        place = ".".join(map(str, first["loc"])) or "the body"
+        raise RequestInvalid(f"{place}: {first['msg']}") from None
+    return request, [_message(message, limits) for message in request.messages]
+
+
+def _message(message: Message, limits: ImageLimits) -> "BaseMessage":
+    from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
+
+    kinds = {"system": SystemMessage, "developer": SystemMessage, "user": HumanMessage, "assistant": AIMessage}
+    content = message.content or ""
+    if isinstance(content, list):
+        return kinds[message.role](content=[_part(part, limits) for part in content])
+    return kinds[message.role](content=content)
+
+
+def _part(part: dict[str, Any], limits: ImageLimits) -> dict[str, Any]:
+    """Return a part as the chat model takes it; what no model reads, it refuses itself."""
+    image = part.get("image_url") if part.get("type") == "image_url" else None
+    address = image.get("url") if isinstance(image, dict) else image
+    if isinstance(address, str) and address.startswith("data:"):
+        return {"type": "image", "image": open_picture(address, (), limits=limits)}
+    return part
+
+
+@dataclass
+class Reply:
+    """One answer in the protocol's words."""
+
+    model: str
+    number: str = field(default_factory=lambda: f"chatcmpl-{uuid.uuid4().hex}")
+    created: int = field(default_factory=lambda: int(time.time()))
+
+    def whole(self, text: str, finish_reason: str, usage: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the answer in one piece."""
+        choice = {
+            "index": 0, "message": {"role": "assistant", "content": text}, "logprobs": None,
+            "finish_reason": finish_reason,
+        }  # fmt: skip
+        return {**self._head("chat.completion"), "choices": [choice], "usage": _usage(usage)}
+
+    def piece(self, text: str) -> dict[str, Any]:
+        """Return the next words."""
+        return self._chunk({"role": "assistant", "content": text}, None)
+
+    def end(self, finish_reason: str) -> dict[str, Any]:
+        """Return why it ended."""
+        return self._chunk({}, finish_reason)
+
+    def usage(self, usage: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what it cost."""
+        return {**self._head("chat.completion.chunk"), "choices": [], "usage": _usage(usage)}
+
+    def _chunk(self, delta: dict[str, str], finish_reason: str | None) -> dict[str, Any]:
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+        return {**self._head("chat.completion.chunk"), "choices": [choice]}
+
+    def _head(self, kind: str) -> dict[str, Any]:
+        return {"id": self.number, "object": kind, "created": self.created, "model": self.model}
+
+
+def _usage(usage: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "prompt_tokens": usage["input_tokens"],
+        "completion_tokens": usage["output_tokens"],
+        "total_tokens": usage["total_tokens"],
+        "prompt_tokens_details": {"cached_tokens": usage.get("input_token_details", {}).get("cache_read", 0)},
+    }

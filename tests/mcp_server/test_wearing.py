@@ -1,0 +1,170 @@
+"""A running server changes its adapter between questions, as `lorgnette adapter` tells it."""
+
+import threading
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from click.testing import CliRunner, Result
+from PIL import Image
+
+from cli.main import app
+from graph.state import Answer, Event
+from mcp_server.loading import open_real_agent
+from mcp_server.settings import Settings, data_home
+from mcp_server.wearing import FILE, FollowingAgent
+from model.settings import ModelSettings
+
+TARGETS = r"model\.language_model\.layers\.\d+\.self_attn\.(q|k|v|o)_proj"
+
+
+def adapter(folder: Path, seed: int, experts: bool) -> Path:
+    """An adapter with strong random weights."""
+    from peft import LoraConfig, get_peft_model
+
+    from model.adapters.moe_lora import MoeLoraConfig
+    from model.load import load
+
+    torch.manual_seed(seed)
+    options: dict[str, Any] = {"r": 8, "lora_alpha": 200, "target_modules": TARGETS, "task_type": "CAUSAL_LM"}
+    mixture = {**options, "lora_alpha": 1600}
+    config = MoeLoraConfig(**mixture, init_weights=False) if experts else LoraConfig(**options, init_lora_weights=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # peft uses a name that transformers has renamed
+        model = get_peft_model(load(ModelSettings(model="tiny")).model, config)
+        model.save_pretrained(str(folder), save_embedding_layers=False)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def adapters(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    home = tmp_path_factory.mktemp("adapters")
+    return {"lora": adapter(home / "lora", 0, False), "experts": adapter(home / "experts", 1, True)}
+
+
+@pytest.fixture
+def agent(settings: Settings, tmp_path: Path) -> FollowingAgent:
+    Image.new("RGB", (96, 64), "red").save(tmp_path / "red.png")
+    quiet = settings.model_copy(update={"sessions": "none", "attach": "never", "kb": tmp_path / "none"})
+    opened = open_real_agent(quiet, lambda phase, share: None)
+    assert isinstance(opened, FollowingAgent)
+    return opened
+
+
+def ask(agent: FollowingAgent, **options: Any) -> Answer:
+    return agent.ask("What do you see?", ["red.png"], effort="quick", max_new_tokens=8, **options)
+
+
+def lorgnette(*words: str) -> Result:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return CliRunner().invoke(app, ["adapter", *words])
+
+
+def test_the_next_question_is_answered_with_the_adapter_that_is_wished_for(
+    agent: FollowingAgent, adapters: dict[str, Path]
+) -> None:
+    base = ask(agent)
+    assert base.model.adapter is None
+    said = {}
+    for name in ("lora", "experts"):
+        assert lorgnette("use", str(adapters[name])).exit_code == 0
+        answer = ask(agent)
+        said[name] = answer.answer
+        assert answer.model.adapter == str(adapters[name]) == agent.identity.adapter
+        assert not [note for note in answer.degraded if note.startswith("adapter")]
+    assert len({base.answer, *said.values()}) == 3
+    assert lorgnette("none").exit_code == 0
+    again = ask(agent)
+    assert (again.answer, again.model.adapter) == (base.answer, None)
+
+
+def test_one_that_does_not_fit_leaves_the_old_one_worn_and_every_answer_says_so(
+    agent: FollowingAgent, adapters: dict[str, Path], tmp_path: Path
+) -> None:
+    lorgnette("use", str(adapters["lora"]))
+    worn = ask(agent)
+    fits_not = adapter(tmp_path / "deeper", 2, False)
+    config = fits_not / "adapter_config.json"
+    config.write_text(config.read_text().replace("self_attn", "cross_attn"))
+    lorgnette("use", str(fits_not))
+    for _ in range(2):
+        answer = ask(agent)
+        assert (answer.answer, answer.model.adapter) == (worn.answer, str(adapters["lora"]))
+        (note,) = [note for note in answer.degraded if note.startswith("adapter")]
+        assert "cross_attn" in note and "Worn as before" in note
+    lorgnette("use", str(adapters["experts"]))
+    assert not [note for note in ask(agent).degraded if note.startswith("adapter")]
+
+
+def test_a_broken_folder_is_refused_where_it_is_named(tmp_path: Path) -> None:
+    found = lorgnette("use", str(tmp_path))
+    assert found.exit_code == 1 and "has no adapter_config.json" in found.output
+    assert not (data_home() / FILE).exists()
+
+
+def test_a_wish_for_another_model_and_a_file_that_is_none_change_nothing(
+    agent: FollowingAgent, adapters: dict[str, Path]
+) -> None:
+    lorgnette("use", str(adapters["lora"]), "--model", "Qwen/Qwen3-VL-2B-Instruct")
+    assert ask(agent).model.adapter is None
+    (data_home() / FILE).write_text("nonsense")
+    assert ask(agent).model.adapter is None
+
+
+def test_a_wish_of_before_the_start_is_not_followed(
+    adapters: dict[str, Path], settings: Settings, request: pytest.FixtureRequest
+) -> None:
+    lorgnette("use", str(adapters["lora"]))
+    assert ask(request.getfixturevalue("agent")).model.adapter is None
+
+
+def test_the_adapter_is_changed_between_questions_and_never_within_one(
+    agent: FollowingAgent, adapters: dict[str, Path]
+) -> None:
+    inside, wished = threading.Event(), threading.Event()
+
+    def wait(event: Event) -> None:
+        if event.node == "responder" and event.kind == "start":
+            inside.set()
+            assert wished.wait(30)
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(ask, agent, on_event=wait)
+        assert inside.wait(30)
+        lorgnette("use", str(adapters["lora"]))
+        second = pool.submit(ask, agent)
+        assert agent.identity.adapter is None, "a question is being answered"
+        wished.set()
+        assert first.result().model.adapter is None
+        assert second.result().model.adapter == str(adapters["lora"])
+
+
+def test_who_waits_for_a_change_can_be_cancelled(agent: FollowingAgent, adapters: dict[str, Path]) -> None:
+    from model.call import Cancelled
+
+    inside, go_on, cancel = threading.Event(), threading.Event(), threading.Event()
+
+    def wait(event: Event) -> None:
+        inside.set()
+        assert go_on.wait(30)
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(ask, agent, on_event=wait)
+        assert inside.wait(30)
+        lorgnette("use", str(adapters["lora"]))
+        cancel.set()
+        with pytest.raises(Cancelled):
+            ask(agent, cancel=cancel)
+        go_on.set()
+        first.result()
+
+
+def test_adapters_are_listed_with_type_and_base(adapters: dict[str, Path]) -> None:
+    found = lorgnette("list", str(adapters["lora"].parent))
+    assert found.exit_code == 0
+    lines = found.output.splitlines()
+    assert len(lines) == 2 and "MOELORA" in lines[0] and "LORA" in lines[1]
