@@ -2,12 +2,18 @@
 
 import click
 
+from cli.adapter import adapter
 from cli.add import add
 from cli.ask import ask
+from cli.data import data
 from cli.doctor import doctor
 from cli.edge import Edge, Run, leave, verbose_option
 from cli.export import export
+from cli.finetune import finetune
+from cli.finetune_evaluate import finetune_evaluate
+from cli.finetune_export import finetune_export
 from cli.graph import graph
+from cli.install import install, uninstall
 from cli.kb import kb
 from cli.models import model
 from cli.repair import doctor as doctor_of_kb
@@ -37,15 +43,17 @@ def app(ctx: click.Context) -> None:
     \b
     Examples:
       lorgnette ask "How many objects are there?" photo.png
-      lorgnette serve --root ~/Pictures
+      lorgnette install claude-desktop --root ~/Pictures
       lorgnette doctor
     """  # noqa: D301 - \b is click's mark for lines that stay as they are
     ctx.ensure_object(Run)
 
 
-for command in (ask, search, kb, session, serve, model, graph, doctor):
+for command in (ask, search, kb, data, finetune, session, serve, install, uninstall, model, adapter, graph, doctor):
     app.add_command(command)
 kb.add_command(export)
+finetune.add_command(finetune_evaluate)
+finetune.add_command(finetune_export)
 kb.add_command(doctor_of_kb)
 kb.add_command(add)
 

@@ -1,0 +1,72 @@
+"""`lorgnette finetune export`: make of an adapter what other programs load."""
+
+import json
+from pathlib import Path
+
+import click
+
+from cli.edge import verbose_option
+
+
+@click.command("export", short_help="Merge an adapter into its base model.")
+@click.argument("source", metavar="ADAPTER|CONFIG", type=click.Path(path_type=Path))
+@click.option("--to", "out", required=True, metavar="DIR", type=click.Path(path_type=Path), help="The new folder.")
+@click.option("--model", "base", metavar="M", help="The base; default: the one that the adapter names.")
+@click.option(
+    "--approximate-merge", is_flag=True, help="For MoE-LoRA: write a plain LoRA that comes near, and say how near."
+)
+@click.option("--data", metavar="FILE", type=click.Path(path_type=Path), help="For it: rows to weigh the experts on.")
+@click.option("--max-samples", type=click.IntRange(min=1), default=64, show_default=True, help="Of these rows.")
+@click.option("--json", "as_json", is_flag=True, help="Print exactly one JSON document.")
+@verbose_option
+def finetune_export(
+    source: Path,
+    out: Path,
+    base: str | None,
+    approximate_merge: bool,
+    data: Path | None,
+    max_samples: int,
+    as_json: bool,
+) -> None:
+    """Merge the adapter into a copy of its base model and write that to DIR, with processor and chat template.
+
+    Give the adapter's folder, or the configuration that it was trained with. The new folder is a model for --model
+    and for every program that reads transformers' checkpoints.
+
+    \b
+    Examples:
+      lorgnette finetune export runs/captions --to models/captions
+      lorgnette finetune export runs/mixture --to runs/static --approximate-merge --data rows.jsonl
+    """  # noqa: D301
+    from finetune.export import export
+
+    adapter = _trained_by(source) if source.suffix in (".yaml", ".yml") else source
+    samples = None
+    if data is not None:
+        from finetune.data.dataset import read_dataset
+
+        samples = read_dataset(data, max_samples=max_samples).samples
+    done = export(adapter, base, out, approximate_merge=approximate_merge, samples=samples)
+    losses = done.losses
+    if as_json:
+        found = {"folder": str(done.folder), "base": done.base, "merged": done.merged, "losses": None}
+        if losses is not None:
+            found["losses"] = {
+                "base": losses.base, "adapter": losses.adapter, "approximation": losses.approximation,
+                "kept": losses.kept,
+            }  # fmt: skip
+        click.echo(json.dumps(found))
+    elif losses is None:
+        click.echo(f"{done.folder} holds {done.base} with the adapter in it; ask with --model {done.folder}")
+    else:
+        click.echo(
+            f"{done.folder} holds a plain LoRA for {done.base}; mean loss on {len(samples or ())} rows: base "
+            f"{losses.base:.4f}, mixture {losses.adapter:.4f}, this {losses.approximation:.4f}"
+            + ("" if losses.kept is None else f" ({losses.kept:.0%} of what the mixture gains)")
+        )
+
+
+def _trained_by(path: Path) -> Path:
+    from finetune.config import load_config
+
+    return load_config(path).training.output_dir

@@ -1,0 +1,183 @@
+"""What the keys of other programs mean here: LLaMA-Factory's, and the sections and flags of Qwen3-VL-MoeLORA.
+
+A key is translated, accepted with a note because only one of its values has a meaning here, or refused with what to
+write instead. Knows no own key: those are `finetune.config`'s.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+SWANLAB_KEY = "no key of an account belongs into a file; run `swanlab login`, or set SWANLAB_API_KEY"
+
+
+class Refused(Exception):
+    """Why a key has no meaning here, and what to write instead."""
+
+
+@dataclass(frozen=True)
+class Translated:
+    """Own keys with their values, none where the key needs none, and what the user should know of it."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    note: str = ""
+
+
+Translation = Callable[[Any, Mapping[str, Any]], Translated]
+
+
+def translate(name: str, value: Any, given: Mapping[str, Any]) -> Translated | None:
+    """Return what the key means, or None where no program here is known to have it.
+
+    Args:
+        name: The key, with its section before a dot where it stood in one.
+        value: Its value.
+        given: All keys of the same file, for those that only mean something together.
+
+    Raises:
+        Refused: The key, or this value of it, has no meaning here.
+    """
+    if name.startswith("swanlab.config."):
+        return Translated(note="the whole resolved configuration is logged instead")
+    translation = TRANSLATIONS.get(name)
+    return None if translation is None else translation(value, given)
+
+
+def _as(own: str) -> Translation:
+    return lambda value, given: Translated({own: value})
+
+
+def _only(*accepted: Any, note: str = "", otherwise: str) -> Translation:
+    """Accept the values that change nothing, and refuse the rest."""
+
+    def check(value: Any, given: Mapping[str, Any]) -> Translated:
+        if value not in accepted:
+            raise Refused(otherwise)
+        return Translated(note=note)
+
+    return check
+
+
+def _never(instead: str) -> Translation:
+    def refuse(value: Any, given: Mapping[str, Any]) -> Translated:
+        raise Refused(instead)
+
+    return refuse
+
+
+def _noted(note: str) -> Translation:
+    return lambda value, given: Translated(note=note)
+
+
+def _not(own: str) -> Translation:
+    return lambda value, given: Translated({own: not value})
+
+
+def _one_of(meanings: Mapping[str, dict[str, Any]]) -> Translation:
+    def choose(value: Any, given: Mapping[str, Any]) -> Translated:
+        if value not in meanings:
+            raise Refused(f"write one of {', '.join(map(repr, meanings))}")
+        return Translated(dict(meanings[value]))
+
+    return choose
+
+
+def _bits(bits: int) -> Translation:
+    return lambda value, given: Translated({"quantization_bit": bits} if value else {})
+
+
+def _resize(value: Any, given: Mapping[str, Any]) -> Translated:
+    sides = [given.get(f"dataset.image_resize_{side}") for side in ("height", "width")]
+    height, width = (side if isinstance(side, int) else value for side in sides)
+    note = f"pictures keep their shape; image_max_pixels is {height} x {width}"
+    return Translated({"image_max_pixels": int(height) * int(width)}, note)
+
+
+def _api_key(value: Any, given: Mapping[str, Any]) -> Translated:
+    if value:
+        raise Refused(SWANLAB_KEY)
+    return Translated()
+
+
+LORA_TYPES: dict[str, dict[str, Any]] = {
+    "lora": {"finetuning_type": "lora"},
+    "moelora": {"finetuning_type": "moe_lora"},
+    "motlora": {"finetuning_type": "moe_lora", "token_mixing": 3},
+    "ia3": {"finetuning_type": "ia3"},
+}
+NF4 = "4 bits are always NF4 with doubled quantization; leave the key out"
+ARITHMETIC = "the arithmetic follows bf16 and fp16"
+
+TRANSLATIONS: dict[str, Translation] = {
+    # LLaMA-Factory
+    "stage": _only("sft", otherwise="only supervised fine-tuning (sft) is done here; write stage: sft"),
+    "do_train": _only(True, otherwise="to see the configuration without training, add --dry-run"),
+    "do_eval": _noted("eval_strategy decides"),
+    "do_predict": _noted("`lorgnette finetune evaluate` does it"),
+    "predict_with_generate": _noted("`lorgnette finetune evaluate` does it"),
+    "template": _only(
+        "qwen3_vl",
+        "qwen3_vl_nothink",
+        note="the checkpoint's own chat template is used",
+        otherwise="the checkpoint's own chat template is always used; leave the key out",
+    ),
+    "trust_remote_code": _noted("not needed, no code of a checkpoint is ever run"),
+    "overwrite_cache": _noted("not needed, nothing out of date is taken from the cache"),
+    "use_fast_tokenizer": _noted("not needed"),
+    "save_on_each_node": _noted("not needed, the first node saves"),
+    "include_num_input_tokens_seen": _noted("not needed"),
+    "video_max_pixels": _noted("a video's frames have the budget of pictures (image_max_pixels)"),
+    "neat_packing": _as("packing"),
+    "flash_attn": _only("auto", "sdpa", note="SDPA is used", otherwise="SDPA is always used; write flash_attn: auto"),
+    "disable_gradient_checkpointing": _not("gradient_checkpointing"),
+    "use_reentrant_gc": _only(False, otherwise="only the non-reentrant form is right for adapters; write false"),
+    "pure_bf16": lambda value, given: Translated({"bf16": True} if value else {}, "adapters stay in float32"),
+    "quantization_method": _only("bnb", "bitsandbytes", otherwise="only bitsandbytes is used; write bnb"),
+    "quantization_type": _only("nf4", otherwise=NF4),
+    "double_quantization": _only(True, otherwise=NF4),
+    "swanlab_run_name": _as("run_name"),
+    "swanlab_api_key": _api_key,
+    "train_on_prompt": _only(False, otherwise="only the assistant's words are learned; write false"),
+    "use_unsloth": _only(False, otherwise="unsloth is not used; write false"),
+    "enable_liger_kernel": _only(False, otherwise="Liger's kernels are not used; write false"),
+    "use_liger_kernel": _only(False, otherwise="Liger's kernels are not used; write false"),
+    "routing_strategy": _one_of({"mixtral": {"router": "token"}, "switch": {"router": "token", "top_k": 1}}),
+    "router_z_loss_coef": _never("the router is computed in float32 and needs no such loss; leave it out"),
+    "expert_capacity": _never("every expert takes all tokens routed to it; set top_k, the experts of a token"),
+    "group_by_modality_length": _as("group_by_length"),
+    # Qwen3-VL-MoeLORA: flags
+    "model": _as("model_name_or_path"),
+    "train_json": _as("dataset"),
+    # Qwen3-VL-MoeLORA: sections
+    "model.trust_remote_code": _noted("not needed, no code of a checkpoint is ever run"),
+    "model.use_cache": _noted("not needed, training never keeps keys and values"),
+    "model.gradient_checkpointing": _as("gradient_checkpointing"),
+    "dataset.train_json_path": _as("dataset"),
+    "dataset.max_train_samples": lambda value, given: Translated({} if value is None else {"max_samples": value}),
+    "dataset.test_samples": _as("val_size"),
+    "dataset.max_length": _as("cutoff_len"),
+    "dataset.image_resize_height": _resize,
+    "dataset.image_resize_width": _resize,
+    "training.logging_steps": _as("logging_steps"),
+    "training.logging_first_step": _as("logging_first_step"),
+    "training.save_on_each_node": _noted("not needed, the first node saves"),
+    "lora.lora_type": _one_of(LORA_TYPES),
+    "lora.r": _as("lora_rank"),
+    "lora.lora_alpha": _as("lora_alpha"),
+    "lora.lora_dropout": _as("lora_dropout"),
+    "lora.num_experts": _as("num_experts"),
+    "lora.expert_capacity": _as("top_k"),
+    "lora.gate_dropout": _as("router_dropout"),
+    "lora.target_modules": _as("lora_target"),
+    "quantization.load_in_4bit": _bits(4),
+    "quantization.load_in_8bit": _bits(8),
+    "quantization.bnb_4bit_use_double_quant": _only(True, otherwise=NF4),
+    "quantization.bnb_4bit_quant_type": _only("nf4", otherwise=NF4),
+    "quantization.bnb_4bit_compute_dtype": _noted(ARITHMETIC),
+    "swanlab.enabled": _as("use_swanlab"),
+    "swanlab.api_key": _api_key,
+    "swanlab.project": _as("swanlab_project"),
+    "swanlab.experiment_name": _as("run_name"),
+    "misc.seed": _as("seed"),
+    "misc.report_to": _as("report_to"),
+}

@@ -1,0 +1,127 @@
+"""Samples into rows before the training: tokens, positions, and what the frozen tower sees of the pictures.
+
+Rows that cannot be learned are listed with their place. Trains nothing and makes no batches.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from finetune.data.dataset import Broken
+from finetune.data.sample import Sample
+from finetune.features import CacheFull, FeatureCache, look, touch
+from finetune.rows import Encoder, Row, RowRefused, Vision
+from model.errors import ImageError
+
+Progress = Callable[[int], object]
+"""Called with the number of samples that are done."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What the training needs of its data."""
+
+    rows: list[Row]
+    broken: list[Broken]
+    """Samples that are not trained on, each with the reason."""
+    features: Path | None
+    """Folder of the kept features; none where the tower looks at every batch."""
+    degraded: tuple[str, ...] = ()
+    """What could not be had, in words for the user."""
+
+
+class _Encoded(Dataset[Row | Broken]):
+    def __init__(self, samples: Sequence[Sample], encoder: Encoder) -> None:
+        self.samples, self.encoder = samples, encoder
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, number: int) -> Row | Broken:
+        sample = self.samples[number]
+        try:
+            return self.encoder(sample)
+        except (RowRefused, ImageError) as error:
+            return Broken(sample.origin, str(error))
+
+
+def prepare(
+    samples: Sequence[Sample],
+    encoder: Encoder,
+    model: Any,
+    *,
+    cache: FeatureCache | None,
+    workers: int = 0,
+    progress: Progress | None = None,
+) -> Prepared:
+    """Make rows of the samples, in their order.
+
+    Args:
+        samples: What to learn.
+        encoder: Of the model's processor.
+        model: `Qwen3VLForConditionalGeneration`, which looks at pictures that the cache does not hold.
+        cache: Where features are kept; none where they are not.
+        workers: Processes that open pictures; 0 = this one.
+        progress: Told of each sample.
+    """
+    encoded: Iterable[Row | Broken] = DataLoader(_Encoded(samples, encoder), batch_size=None, num_workers=workers)
+    rows: list[Row] = []
+    broken: list[Broken] = []
+    degraded: list[str] = []
+    for done, row in enumerate(encoded, start=1):
+        if isinstance(row, Broken):
+            broken.append(row)
+        else:
+            placed = replace(row, position_ids=find_positions(model, row))
+            if cache is not None:
+                try:
+                    placed = replace(placed, vision=tuple(_kept(cache, model, vision) for vision in row.vision))
+                except CacheFull as full:
+                    cache = None
+                    degraded.append(f"the vision tower looks at every batch, its features are not kept: {full}")
+            if cache is None:  # patches are too large to wait in memory; they are made again for their batch
+                placed = replace(placed, vision=tuple(replace(v, pixel_values=None, key="") for v in row.vision))
+            rows.append(placed)
+        if progress is not None:
+            progress(done)
+    if cache is None:
+        return Prepared(rows, broken, None, tuple(degraded))
+    touch(cache.folder, list(dict.fromkeys(vision.key for row in rows for vision in row.vision)))
+    return Prepared(rows, broken, cache.folder)
+
+
+class Reopen:
+    """Gives a row its patches again."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self.encoder = encoder
+
+    def __call__(self, row: Row) -> Row:
+        """Return the row with the patches that its sample's files have."""
+        return replace(row, vision=self.encoder(row.sample).vision)
+
+
+def find_positions(model: Any, row: Row) -> "np.ndarray[Any, np.dtype[np.int32]]":
+    """Return the positions (3, T) of a row along time, height and width, as the model itself makes them."""
+    grids: dict[str, Any] = {}
+    for kind in ("image", "video"):
+        found = [vision.grid_thw for vision in row.vision if vision.kind == kind]
+        grids[f"{kind}_grid_thw"] = torch.tensor(found) if found else None
+    positions, _ = model.model.get_rope_index(
+        torch.from_numpy(row.input_ids).long()[None], torch.from_numpy(row.mm_token_type_ids)[None], **grids
+    )
+    numbers: np.ndarray[Any, np.dtype[np.int32]] = positions[:, 0].numpy().astype(np.int32)
+    return numbers
+
+
+def _kept(cache: FeatureCache, model: Any, vision: Vision) -> Vision:
+    assert vision.pixel_values is not None, "the encoder gives patches"
+    key = cache.key(vision.kind, vision.grid_thw, vision.pixel_values)
+    if key not in cache:
+        cache.keep(key, look(model, vision))
+    return replace(vision, pixel_values=None, key=key)

@@ -1,0 +1,171 @@
+"""A merged model is a model for everybody, an approximated mixture says what it costs, and nothing is half written."""
+
+import json
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from click.testing import CliRunner
+from PIL import Image
+from safetensors.torch import load_file
+
+from cli.finetune_export import finetune_export
+from finetune.data.sample import ImageFile, Message, Origin, Sample
+from finetune.export import (
+    BaseUnknown,
+    CannotMerge,
+    NoApproximation,
+    SamplesMissing,
+    TargetExists,
+    export,
+    whole_or_nothing,
+)
+from model.hub import tiny_folder
+from model.load import Loaded, load
+from model.processor import encode
+from model.settings import ModelSettings
+
+TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj"]
+
+
+@pytest.fixture(autouse=True)
+def quiet_peft() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def adapter(folder: Path, kind: str = "lora", **options: Any) -> Path:
+    from peft import IA3Config, LoraConfig, get_peft_model
+
+    from model.adapters.moe_lora import MoeLoraConfig
+
+    torch.manual_seed(0)
+    strong: dict[str, Any] = {"r": 4, "lora_alpha": 32, "target_modules": TARGETS, "task_type": "CAUSAL_LM", **options}
+    if kind == "ia3":
+        config: Any = IA3Config(target_modules=["k_proj"], feedforward_modules=[], init_ia3_weights=False)
+    elif kind == "moe_lora":
+        config = MoeLoraConfig(**strong, init_weights=False)
+    else:
+        config = LoraConfig(**strong, init_lora_weights=False)
+    model = get_peft_model(load(ModelSettings(model="tiny")).model, config)
+    model.peft_config["default"].base_model_name_or_path = "tiny"
+    model.save_pretrained(str(folder), save_embedding_layers=False)
+    return folder
+
+
+@torch.no_grad()
+def logits(loaded: Loaded) -> torch.Tensor:
+    picture = Image.new("RGB", (96, 64), "red")
+    blocks = [{"type": "image", "image": picture}, {"type": "text", "text": "What is it?"}]
+    inputs = encode(loaded.processor, [{"role": "user", "content": blocks}])
+    found: torch.Tensor = loaded.model(**inputs).logits
+    return found
+
+
+def samples(folder: Path) -> list[Sample]:
+    Image.new("RGB", (96, 64), "red").save(folder / "red.png")
+    asked = Message("user", (ImageFile(folder / "red.png"), "What colour is it?"))
+    place = Origin(folder / "rows.jsonl", 1)
+    return [
+        Sample(str(number), (asked, Message("assistant", (word,))), place)
+        for number, word in enumerate(["Red.", "Blue."])
+    ]
+
+
+@pytest.mark.parametrize("options", [{}, {"use_dora": True}, {"kind": "ia3"}])
+def test_a_merged_model_answers_as_the_base_with_the_adapter(tmp_path: Path, options: dict[str, Any]) -> None:
+    from transformers import AutoModelForImageTextToText
+
+    folder = adapter(tmp_path / "adapter", **options)
+    done = export(folder, None, tmp_path / "model")
+    assert (done.base, done.merged, done.folder) == ("tiny", True, tmp_path / "model")
+    expected = logits(load(ModelSettings(model="tiny", adapter=folder)))
+    merged = load(ModelSettings(model=str(done.folder)), dtype=torch.float32)
+    torch.testing.assert_close(logits(merged), expected, atol=2e-4, rtol=1e-4)
+    stock = AutoModelForImageTextToText.from_pretrained(done.folder, dtype=torch.float32).eval()
+    for name, tensor in merged.model.state_dict().items():
+        if "patch_embed" not in name:  # a matrix in ours, a convolution in theirs
+            assert torch.equal(stock.state_dict()[name], tensor), name
+    for name in ("tokenizer.json", "chat_template.jinja", "processor_config.json"):
+        assert (done.folder / name).read_bytes() == (tiny_folder() / name).read_bytes()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["adapter", "model"]
+
+
+def test_an_approximated_mixture_is_a_lora_and_says_what_it_costs(tmp_path: Path) -> None:
+    from peft import LoraConfig, PeftModel
+
+    folder = adapter(tmp_path / "mixture", "moe_lora", num_experts=4, top_k=2, r=2, lora_alpha=16)
+    done = export(folder, None, tmp_path / "static", approximate_merge=True, samples=samples(tmp_path))
+    assert not done.merged and done.losses is not None
+    config = json.loads((done.folder / "adapter_config.json").read_text())
+    assert (config["peft_type"], config["r"], config["lora_alpha"]) == ("LORA", 8, 64)
+    assert isinstance(
+        PeftModel.from_pretrained(load(ModelSettings()).model, done.folder).peft_config["default"], LoraConfig
+    )
+    losses = done.losses
+    assert losses.base != losses.adapter != losses.approximation
+    approximated = logits(load(ModelSettings(model="tiny", adapter=done.folder)))
+    exact = logits(load(ModelSettings(model="tiny", adapter=folder)))
+    base = logits(load(ModelSettings(model="tiny")))
+    assert (approximated - exact).norm() < 0.8 * (base - exact).norm()
+    merged = export(done.folder, None, tmp_path / "model")
+    torch.testing.assert_close(
+        logits(load(ModelSettings(model=str(merged.folder)), dtype=torch.float32)), approximated, atol=2e-4, rtol=1e-4
+    )
+
+
+def test_a_single_expert_loses_nothing(tmp_path: Path) -> None:
+    folder = adapter(tmp_path / "mixture", "moe_lora", num_experts=1, top_k=1)
+    done = export(folder, None, tmp_path / "static", approximate_merge=True, samples=samples(tmp_path))
+    mine, theirs = (load_file(f / "adapter_model.safetensors") for f in (folder, done.folder))
+    for name, tensor in mine.items():
+        layer, _, part = name.rpartition(".")
+        assert torch.equal(theirs[f"{layer}.{part.replace('moelora', 'lora')}.weight"], tensor)
+    assert done.losses is not None and done.losses.approximation == pytest.approx(done.losses.adapter, abs=1e-5)
+    assert done.losses.kept is None or done.losses.kept == pytest.approx(1, abs=1e-3)
+
+
+def test_what_cannot_be_is_refused_before_anything_is_loaded_or_written(tmp_path: Path) -> None:
+    mixture = adapter(tmp_path / "mixture", "moe_lora")
+    mixing = adapter(tmp_path / "mixing", "moe_lora", token_mixing=3)
+    plain, activated = adapter(tmp_path / "plain"), adapter(tmp_path / "activated", alora_invocation_tokens=[1])
+    nowhere = adapter(tmp_path / "nowhere")
+    config = nowhere / "adapter_config.json"
+    config.write_text(config.read_text().replace('"tiny"', '"somebody/a-base"'))
+    rows, out = samples(tmp_path), tmp_path / "out"
+    cases: list[tuple[Path, dict[str, Any], type[Exception], str]] = [
+        (mixture, {}, CannotMerge, "--approximate-merge"),
+        (activated, {}, CannotMerge, "invocation tokens"),
+        (plain, {"approximate_merge": True, "samples": rows}, NoApproximation, "it is no MoE-LoRA"),
+        (mixing, {"approximate_merge": True, "samples": rows}, NoApproximation, "earlier tokens"),
+        (mixture, {"approximate_merge": True}, SamplesMissing, "--data"),
+        (nowhere, {}, BaseUnknown, "'somebody/a-base', which is not on this machine"),
+    ]
+    for folder, options, error, words in cases:
+        with pytest.raises(error, match=words):
+            export(folder, None, out, **options)
+    with pytest.raises(TargetExists):
+        export(plain, None, mixture)
+    assert not out.exists()
+
+
+def test_what_is_broken_off_leaves_nothing_behind(tmp_path: Path) -> None:
+    out = tmp_path / "runs" / "model"
+    with pytest.raises(KeyboardInterrupt), whole_or_nothing(out) as folder:
+        (folder / "half").write_text("x")
+        assert folder.parent == out.parent, "the same disk, so that the last step is a rename"
+        raise KeyboardInterrupt
+    assert list(out.parent.iterdir()) == []
+
+
+def test_the_command_line_merges_and_reports_in_json(tmp_path: Path) -> None:
+    folder = adapter(tmp_path / "adapter")
+    found = CliRunner().invoke(finetune_export, [str(folder), "--to", str(tmp_path / "model"), "--json"])
+    assert found.exit_code == 0, found.output
+    assert json.loads(found.stdout) == {
+        "folder": str(tmp_path / "model"), "base": "tiny", "merged": True, "losses": None,
+    }  # fmt: skip
