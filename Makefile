@@ -3,11 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-PACKAGES := cli finetune graph mcp_server model retrieval
+PACKAGES := cli distribution finetune graph mcp_server model retrieval
 QUESTION ?= How many objects are there?
 PICTURE ?= examples/shapes.png
+SUITES := build/suites
 
-.PHONY: help demo test test-slow faults lint fix tiny benchmarks inspector clean
+.PHONY: help demo test test-slow faults lint fix tiny benchmarks suites suites-short inspector bundle clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -53,14 +54,44 @@ benchmarks: $(VENV)/installed-dev ## every figure of the docs, measured again (a
 	$(BIN)/python -m benchmarks.ask
 	$(BIN)/python -m benchmarks.scenes
 	$(BIN)/python -m benchmarks.real_shapes
+	$(BIN)/python -m benchmarks.adapter_counts
 	$(BIN)/python -m benchmarks.shared_prefix
 	$(BIN)/python -m benchmarks.prefix_memory
 	$(BIN)/python -m benchmarks.sessions
 	$(BIN)/python -m benchmarks.faults
+	$(BIN)/python -m benchmarks.server
 	$(BIN)/python -m benchmarks.report
 
-inspector: $(VENV)/installed-dev ## call ask_image with the official MCP Inspector (fetches Node by itself)
-	sh tests/inspector.sh $(BIN)
+# Each suite's versions are in tests/suites; what conflicts with our own packages or each other has its own place.
+$(SUITES)/%/installed: tests/suites/%.txt | $(BIN)/python
+	$(BIN)/python -m venv $(SUITES)/$*
+	$(SUITES)/$*/bin/python -m pip --disable-pip-version-check install --quiet --requirement $<
+	@touch $@
+
+$(SUITES)/npm/installed: tests/suites/package.json $(SUITES)/node/installed
+	@mkdir -p $(@D)
+	cp $< $(@D)
+	PATH="$(CURDIR)/$(SUITES)/node/bin:$$PATH" npm install --prefix $(@D) --silent --no-fund --no-audit --no-package-lock
+	@touch $@
+
+suites: $(VENV)/installed-dev $(addprefix $(SUITES)/,python/installed old/installed scanner/installed npm/installed) ## every suite that others wrote, against the server (minutes; fetches Node by itself)
+	$(BIN)/python -m benchmarks.suites
+
+suites-short: $(VENV)/installed-dev $(addprefix $(SUITES)/,python/installed old/installed) ## those that take seconds, npm's only where npm can be reached
+	-@$(MAKE) --no-print-directory $(SUITES)/npm/installed
+	$(BIN)/python -m benchmarks.suites --short
+
+inspector: $(VENV)/installed-dev $(SUITES)/npm/installed ## use everything with the official MCP Inspector, over stdio and HTTP
+	$(BIN)/python -m benchmarks.suites --only inspector
+
+bundle: $(VENV)/installed-dev $(SUITES)/bundle/installed $(SUITES)/npm/installed ## dist/*.mcpb for Claude Desktop; validates it and the entry of the MCP Registry
+	rm -rf build/bundle
+	$(BIN)/python -m distribution.bundle --out build/bundle
+	set -eu; export PATH="$(CURDIR)/$(SUITES)/node/bin:$(CURDIR)/$(SUITES)/npm/node_modules/.bin:$$PATH"; \
+	  mcpb unpack build/bundle/*.mcpb build/bundle/unpacked; mcpb validate build/bundle/unpacked/manifest.json
+	$(SUITES)/bundle/bin/skillsaw lint --quiet --strict --type mcp-registry --rule mcp-registry-server-json-valid \
+	  --rule mcp-registry-version-semver distribution
+	@mkdir -p dist && mv build/bundle/*.mcpb dist/ && ls -l dist
 
 clean: ## remove the virtual environment and caches
 	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis *.egg-info

@@ -24,6 +24,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from benchmarks.report import publish, show
 
 ROOT = Path(__file__).parents[1]
@@ -32,7 +34,13 @@ LOG = SUITES / "log"
 OWN = ROOT / "tests" / "suites"
 LORGNETTE = Path(sys.executable).with_name("lorgnette")
 QUESTION = {"question": "How many objects are there?", "images": ["shapes.png"]}
+NO_CRASH = {
+    "accepted_malformed",  # free text that looks like an attack is still free text
+    "injection_reflection",  # an error that quotes what it refuses
+}
+REQUIREMENTS = "npm/node_modules/@modelcontextprotocol/conformance/requirements/{}.yaml"
 LIMIT_S, START_S = 1200, 60
+PATIENT = ["--json", "--fail-under", "100", "--include-destructive", "--timeout", "120"]
 PROGRAMS = {
     "conformance": "npm/node_modules/.bin/conformance",
     "inspector": "npm/node_modules/.bin/mcp-inspector",
@@ -154,15 +162,20 @@ def conformance(revision: str, fixtures: bool) -> Run:
 
     def run(place: Place) -> Outcome:
         command: Sequence[str | Path] = [sys.executable, OWN / "serve_fixtures.py"] if fixtures else []
-        known = [] if fixtures else ["--expected-failures", OWN / f"expected-failures-{revision}.yml"]
+        listed = OWN / f"expected-failures-{revision}.yml"
+        known: Sequence[str | Path] = [] if fixtures else ["--expected-failures", listed]
         with place.http(*command) as url:
             ended = place.run(
                 "conformance", "server", "--url", url, "--requirements", revision, "-o", "conformance", *known
             )
-        total = re.findall(r"^Total: (\d+) passed, (\d+) failed", ended.stdout, re.MULTILINE)
-        failed = re.findall(r"^✗ (\S+): \d+ passed, \d+ failed$", ended.stdout, re.MULTILINE)
-        said = "{} checks passed, {} failed".format(*total[-1]) if total else "did not run"
-        return Outcome(ended.returncode == 0 and bool(total), said, failed)
+        unscored = set(re.findall(r"^  [✓✗] (\S+) \([a-z-]+\)$", ended.stdout, re.MULTILINE))
+        held = {
+            name: mark == "✓" for mark, name in re.findall(r"^([✓✗]) (\S+): \d+ passed", ended.stdout, re.MULTILINE)
+        }
+        required = {name: right for name, right in held.items() if name not in unscored}
+        said = f"{sum(required.values())} of {len(required)} required scenarios"
+        failed = [name for name, right in required.items() if not right and (fixtures or ended.returncode)]
+        return Outcome(ended.returncode == 0 and len(required) == len(wanted), said, failed)
 
     return run
 
@@ -244,35 +257,35 @@ def fuzzer(mode: str, http: bool) -> Run:
             options = ["--mode", mode, "--phase", "both", "--runs", "20", "--seed", "1", "--output-dir", "fuzzed"]
             ended = place.run("mcp-fuzzer", *options, "--protocol", *[str(part) for part in where])
         summary = json.loads((place.folder / "fuzzed" / "run_summary.json").read_text("utf-8"))
-        tools = summary["tools"]["by_name"].values()
-        types = summary["protocols"]["by_type"].values()
         runs = summary["tools"]["total_runs"] + summary["protocols"]["total_runs"]
-        crashes = sum(tool["exceptions"] for tool in tools) + sum(kind["failures"] for kind in types)
-        return Outcome(ended.returncode == 0 and not crashes, f"{runs} runs, {crashes} crashes", [])
+        found = {kind: n for kind, n in summary["findings"]["by_category"].items() if kind not in NO_CRASH}
+        broken = sum(tool["exceptions"] + tool["outcomes"]["crashed"] for tool in summary["tools"]["by_name"].values())
+        crashes = sum(found.values()) + broken
+        return Outcome(ended.returncode == 0 and runs > 0 and not crashes, f"{runs} runs, {crashes} crashes", [*found])
 
     return run
 
 
 def runtime_check(place: Place) -> Outcome:
     """Call each tool that only reads as its schema says, and otherwise."""
-    ended = place.run("mcp-runtime-check", "--json", "--fail-under", "100", "--", *place.stdio)
+    ended = place.run("mcp-runtime-check", *PATIENT, "--", *place.stdio)
     report = json.loads(ended.stdout or "{}")
     return Outcome(ended.returncode == 0, f"{report.get('crash_resilience_percent')} % held", [])
 
 
 def reality_check(place: Place) -> Outcome:
     """Look for refusals that pass for answers."""
-    ended = place.run("mcp-reality-check", "--json", "--fail-under", "100", "--", *place.stdio)
+    ended = place.run("mcp-reality-check", *PATIENT, "--", *place.stdio)
     report = json.loads(ended.stdout or "{}")
     return Outcome(ended.returncode == 0, f"{report.get('sanity_percent')} % sane", [])
 
 
 def conform(place: Place) -> Outcome:
     """Speak 2025-03-26 with a client that has no library."""
-    command = " ".join(place.stdio)
-    ended = place.run("mcp-conform", "server", "--transport", "stdio", "--command", command, "--timeout", "60")
-    last = [line.strip() for line in ended.stdout.splitlines() if line.strip()][-1:]
-    return Outcome(ended.returncode == 0, *last)
+    command = ["--transport", "stdio", "--command", " ".join(place.stdio), "--timeout", "60"]
+    ended = place.run("mcp-conform", "server", *command, "--format", "json")
+    report = json.loads(ended.stdout or "{}")
+    return Outcome(ended.returncode == 0, f"{report.get('passed')} of {report.get('total')} checks")
 
 
 def token_lint(place: Place) -> Outcome:
@@ -288,20 +301,25 @@ def token_lint(place: Place) -> Outcome:
 
 
 def ssrf_check(place: Place) -> Outcome:
-    """Come with foreign Host and Origin headers."""
-    written = place.folder / "ssrf.json"
+    """Come with foreign Host and Origin headers, and with another's session, in both eras of the protocol."""
+    checks, failed = [], False
     with place.http() as url:
-        ended = place.run("mcp-ssrf-check", "--url", url, "--json-out", written)
-    checks = json.loads(written.read_text("utf-8"))["checks"]
-    passed = sum(check["status"].lower() == "pass" for check in checks)
-    return Outcome(ended.returncode == 0, f"{passed} passed", [f"{c['name']}: {c['status']}" for c in checks])
+        for era in ("stateless", "stateful"):
+            written = place.folder / f"{era}.json"
+            ended = place.run("mcp-ssrf-check", "--url", url, "--lifecycle", era, "--json-out", written)
+            checks += json.loads(written.read_text("utf-8"))["checks"]
+            failed = failed or ended.returncode != 0
+    statuses = [check["status"] for check in checks]
+    said = f"{statuses.count('pass')} passed, {statuses.count('fail')} failed"
+    return Outcome(not failed, said, [f"{c['id']}: {c['detail']}" for c in checks if c["status"] == "fail"])
 
 
 def scanner(place: Place) -> Outcome:
     """Look for texts that would mislead a model, by rules on this machine."""
     command, *arguments = place.stdio
     options = ["--analyzers", "yara", "--format", "summary", "stdio", "--stdio-command", command]
-    ended = place.run("cisco-ai-mcp-scanner", *options, *(f"--stdio-arg={part}" for part in arguments))
+    given = [f"--stdio-arg={part}" for part in arguments]
+    ended = place.run("cisco-ai-mcp-scanner", *options, *given, LITELLM_LOCAL_MODEL_COST_MAP="True")
     unsafe = re.search(r"Unsafe items: (\d+)", ended.stdout)
     return Outcome(ended.returncode == 0 and (not unsafe or unsafe[1] == "0"), unsafe[0] if unsafe else "safe", [])
 
@@ -321,8 +339,8 @@ def old_client(http: bool) -> Run:
 OLD, NEW = "2025-11-25", "2026-07-28"
 ALL = [
     *[
-        Suite("conformance", f"{revision}, {'with fixtures' if full else 'product'}", "HTTP", "exit 0",
-              conformance(revision, full))
+        Suite("conformance", f"{revision}, {'with fixtures' if full else 'product'}", "HTTP",
+              "all" if full else "known failures", conformance(revision, full), short=full)
         for full in (True, False) for revision in (NEW, OLD)
     ],
     *[
@@ -337,7 +355,7 @@ ALL = [
     Suite("mcp-fuzzer", "protocol", "HTTP", "0 crashes", fuzzer("protocol", True), short=False),
     Suite("mcp-ssrf-check", "", "HTTP", "exit 0", ssrf_check),
     Suite("mcp-runtime-check", "", "stdio", "100 %", runtime_check),
-    Suite("mcp-reality-check", "", "stdio", "100 %", reality_check),
+    Suite("mcp-reality-check", "", "stdio", "100 %", reality_check, short=False),
     Suite("mcp-conform", "2025-03-26", "stdio", "exit 0", conform),
     Suite("mcp-token-lint", "approximate", "stdio", "1,000 tokens", token_lint),
     Suite("cisco-ai-mcp-scanner", "yara", "stdio", "safe", scanner, short=False),
