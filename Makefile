@@ -60,6 +60,7 @@ benchmarks: $(VENV)/installed-dev ## every figure of the docs, measured again (a
 	$(BIN)/python -m benchmarks.sessions
 	$(BIN)/python -m benchmarks.faults
 	$(BIN)/python -m benchmarks.server
+	$(BIN)/python -m benchmarks.training_speed
 	$(BIN)/python -m benchmarks.report
 
 # Each suite's versions are in tests/suites; what conflicts with our own packages or each other has its own place.

@@ -7,6 +7,7 @@ import click
 
 from cli.edge import verbose_option
 from cli.finetune_figures import print_table, say_broken, shown_progress
+from model.open import is_remote
 
 if TYPE_CHECKING:
     from finetune.answering import Answering
@@ -145,6 +146,8 @@ def _check(config: Path | None, options: dict[str, Any]) -> None:
         taken = [name for name in ("adapter", "model", "quantization") if options[name] is not None]
         if taken or options["base"]:
             raise click.UsageError(f"--predictions runs no model; leave out --{taken[0] if taken else 'base'}.")
+    elif options["model"] is not None and is_remote(options["model"]):
+        raise click.UsageError("--model is loaded here; give the answers of one behind an address by --predictions.")
     elif config is None and options["data"] is None:
         raise click.UsageError("Give CONFIG.yaml, or --data FILE, or --predictions FILE.")
     if options["base"] and config is None and options["adapter"] is None and options["predictions"] is None:

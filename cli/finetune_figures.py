@@ -61,7 +61,7 @@ def print_table(outcome: "Outcome", out: Path) -> None:
     click.echo(f"{len(outcome.cases):,} rows measured, {len(outcome.broken):,} left out")
     for category, cells in outcome.table.items():
         if len(outcome.table) > 1:
-            click.echo(printable(f"\n{category}"))
+            click.echo(printable(f"\n{category}, {outcome.rows_of(category):,} rows"))
         for measure in outcome.measures:
             if measure.name in cells:
                 click.echo(_line(outcome, measure.title, cells[measure.name]))

@@ -116,8 +116,7 @@ def _categories(outcome: Outcome) -> str:
     head = "".join(f'<th colspan="{two}">{escape(measure.title)}</th>' for measure in measures)
     lines = []
     for category, cells in outcome.table.items():
-        most = max((found.number for cell in cells.values() for found in cell.of.values()), default=0)
-        line = f"<th>{escape(category)}</th><td>{most:,}</td>"
+        line = f"<th>{escape(category)}</th><td>{outcome.rows_of(category):,}</td>"
         for measure in measures:
             cell = cells.get(measure.name)
             if cell is None:

@@ -74,6 +74,10 @@ class Outcome:
         """Who is compared with whom."""
         return (self.names[0], self.names[1]) if len(self.names) == 2 else None
 
+    def rows_of(self, line: str) -> int:
+        """Return how many cases a line of the table is of, measured or not."""
+        return sum(line in (ALL, _line(case.category)) for case in self.cases)
+
     def score(self, name: str, number: int) -> tuple[Measure, float] | None:
         """Return the most telling score of a case, and of which measure it is."""
         for measure in self.measures:
@@ -93,6 +97,7 @@ class Outcome:
             "table": {
                 category: {name: _cell(cell) for name, cell in cells.items()} for category, cells in self.table.items()
             },
+            "rows_of": {category: self.rows_of(category) for category in self.table},
             "cut_off": dict(self.cut_off),
             "judge": None if self.judge is None else asdict(self.judge),
             "degraded": list(self.degraded),
@@ -107,9 +112,7 @@ def build_table(
     lines = {ALL: list(range(len(cases)))}
     if len(categories) > 1:
         for category in categories:
-            # a category that is called so does not take the place of the line of all
-            name = category if category != ALL else f"{ALL} (category)"
-            lines[name] = [number for number, case in enumerate(cases) if case.category == category]
+            lines[_line(category)] = [number for number, case in enumerate(cases) if case.category == category]
     groups = [_group(case, number) for number, case in enumerate(cases)]
     return {
         line: {
@@ -119,6 +122,11 @@ def build_table(
         }
         for line, rows in lines.items()
     }
+
+
+def _line(category: str) -> str:
+    """Return a category's line; one that is called so does not take the place of the line of all."""
+    return category if category != ALL else "(none)"
 
 
 def _measured(

@@ -20,6 +20,7 @@ from finetune.data.sample import Sample
 from finetune.data.split import split_samples
 from finetune.errors import FinetuneError
 from finetune.trackers import follow, trackers
+from model.adapters import quiet_bitsandbytes
 
 if TYPE_CHECKING:
     import torch
@@ -100,6 +101,7 @@ def train(config: FinetuneConfig, say: Say | None = None) -> TrainResult:
         ModelError: The base, the adapter that is trained on, memory for them.
     """
     say = say or (lambda text: None)
+    quiet_bitsandbytes()
     trackers(config)
     if not config.data.dataset:
         raise KeyMissing("dataset", "data/captions.csv")

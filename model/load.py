@@ -3,7 +3,6 @@
 Downloads nothing and generates nothing. Everything that can be found wrong before the weights are read is.
 """
 
-import logging
 import threading
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -212,8 +211,9 @@ def choose_quantization(
 
 
 def _quantization_config(quantization: str, dtype: "torch.dtype") -> Any:
-    # before the import: it warns of a missing kernel, and int8 of its cast at every layer of every token
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+    from model.adapters import quiet_bitsandbytes
+
+    quiet_bitsandbytes()  # before the import; int8 would also warn of its cast at every layer of every token
     try:
         import bitsandbytes  # noqa: F401
     except ImportError as error:

@@ -4,9 +4,17 @@ A tuner type becomes known to PEFT by being imported: every type is imported her
 called before any adapter is loaded. Knows no checkpoint and no device.
 """
 
+import logging
+
+
+def quiet_bitsandbytes() -> None:
+    """Keep bitsandbytes, which PEFT imports where it is installed, from warning of a kernel that nothing here needs."""
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+
 
 def register_tuners() -> None:
     """Make PEFT know every tuner type of this package; safe to call again."""
+    quiet_bitsandbytes()
     from model.adapters.moe_lora.peft_type import register
 
     register()

@@ -125,6 +125,7 @@ def test_predictions_are_measured_without_a_model(lorgnette: Any, rows: Path, tm
     ("arguments", "said"),
     [
         ((), "Give CONFIG.yaml, or --data FILE, or --predictions FILE."),
+        (("--data", "rows.csv", "--model", "http://localhost/v1#m"), "--predictions"),
         (("--data", "rows.csv", "--base"), "--base compares with an adapter"),
         (("--predictions", "said.jsonl", "--model", "tiny"), "leave out --model"),
         (("--data", "rows.csv", "--max-samples", "0"), "--max-samples"),

@@ -124,6 +124,7 @@ def test_the_table_holds_the_means_of_the_rows(samples: list[Sample], tmp_path: 
     assert cell["number"] == sum(texts)
     by_category = results(tmp_path)["table"]
     assert set(by_category) - {"all"} == {s.category for s in samples}
+    assert results(tmp_path)["rows_of"]["all"] == len(samples)
     written = [json.loads(line) for line in (tmp_path / "predictions.jsonl").read_text("utf-8").splitlines()]
     assert [row["id"] for row in written] == [s.id for s in samples]
 
