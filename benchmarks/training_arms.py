@@ -75,7 +75,7 @@ class Clock:
 
 
 def work(job: Job, parent: "Connection", errors: Path) -> None:
-    """Do the job in this process, and send `{"ready": ...}`, then `{"step": ...}` for each step, then `{"done": ...}`."""
+    """Do the job in this process; send `{"ready": ...}`, `{"step": ...}` for each step, and `{"done": ...}`."""
     with errors.open("w") as file:  # libraries write where they like
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)

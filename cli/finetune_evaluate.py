@@ -22,7 +22,7 @@ OUT = "evaluation"
 
 
 @click.command("evaluate", short_help="Measure an adapter on rows with known answers.")
-@click.argument("config", required=False, metavar="[CONFIG.yaml]", type=click.Path(path_type=Path))
+@click.argument("config", required=False, metavar="[CONFIG.yaml|DIR]", type=click.Path(path_type=Path))
 @click.option(
     "--adapter",
     metavar="DIR",
@@ -104,7 +104,8 @@ def finetune_evaluate(config: Path | None, as_json: bool, **options: Any) -> Non
     """Let a model answer rows whose right answers are known, and say how well it did, with intervals.
 
     Which metrics: those that suit the data, or --metrics. DIR gets results.json, predictions.jsonl and report.html, and
-    keeps every answer at once: the same command goes on where it was stopped, and answers nothing twice.
+    keeps every answer at once: the same command goes on where it was stopped, and answers nothing twice. In the place
+    of CONFIG.yaml the folder of an adapter may stand that was trained with one.
 
     \b
     Examples:
@@ -115,11 +116,13 @@ def finetune_evaluate(config: Path | None, as_json: bool, **options: Any) -> Non
     """  # noqa: D301
     import logging
 
+    from finetune.config import RESOLVED
     from finetune.evaluate import RESULTS, evaluate, evaluate_predictions
 
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it warns of a kernel that nothing here needs
-    if config is not None and config.is_dir():
-        options["adapter"], config = options["adapter"] or config, None
+    if config is not None and config.is_dir():  # an adapter's folder, with the configuration that it was trained with
+        options["adapter"] = options["adapter"] or config
+        config = config / RESOLVED if (config / RESOLVED).is_file() else None
     _check(config, options)
     tree = _load(config)
     measuring = _measuring(tree, options)

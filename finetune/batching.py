@@ -10,6 +10,7 @@ from torch.utils.data import Dataset, Sampler
 
 from finetune.collate import pack
 from finetune.rows import Row
+from finetune.sharing import share_pictures
 
 MEGABATCH = 50  # batches whose rows are sorted by length together, as transformers' LengthGroupedSampler does
 
@@ -17,8 +18,16 @@ MEGABATCH = 50  # batches whose rows are sorted by length together, as transform
 class Items(Dataset[tuple[Row, ...]]):
     """Sequences of one row, or packs of several."""
 
-    def __init__(self, rows: Sequence[Row], pack_to: int | None = None) -> None:
-        """Keep the rows; `pack_to` is the longest pack in tokens, none for no packing."""
+    def __init__(self, rows: Sequence[Row], pack_to: int | None = None, *, share_to: int | None = None) -> None:
+        """Keep the rows.
+
+        Args:
+            rows: In their order.
+            pack_to: The longest pack in tokens, none for no packing.
+            share_to: The longest row that begins with a picture which others share, none for no sharing.
+        """
+        if share_to is not None:
+            rows = share_pictures(rows, share_to)
         self.items: list[tuple[Row, ...]]
         if pack_to is None:
             self.items = [(row,) for row in rows]

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from finetune.features import load_features
 from finetune.rows import IGNORE_INDEX, Row, Vision
@@ -22,7 +23,7 @@ class Collator:
 
     Right padding needs no mask: nothing looks ahead, so that no row sees its padding. In a pack every row begins at
     position 0 again, which is what transformers' mask goes by (`find_packed_sequence_indices`); the positions have
-    four axes for that, the first for the text.
+    four axes for that, the first for the text. Rows with branches bring a mask that says all of this.
     """
 
     def __init__(
@@ -59,7 +60,8 @@ class Collator:
             `input_ids`, `mm_token_type_ids` (B, T), `position_ids` (4, B, T) where packing, else (3, B, T);
             `logits_to_keep` (B, T), true where the next token is labelled; `labels` and `shift_labels` (L,), those
             tokens, twice because transformers asks for either. With pictures `image_grid_thw` (N, 3) and either
-            `pixel_values` (P, 1536) or `image_features` (1 + D, V, hidden); for videos the same with `video` in the
+            `pixel_values` (P, 1536) or `image_features` (1 + D, V, hidden); `attention_mask` (B, T) where it is asked
+            for, and (B, 1, T, T) where rows have branches; for videos the same with `video` in the
             place of `image`, and `pixel_values_videos`.
         """
         length = max(sum(len(row) for row in item) for item in items)
@@ -68,17 +70,22 @@ class Collator:
         following = np.full(shape, IGNORE_INDEX, dtype=np.int64)
         types = np.zeros(shape, dtype=np.int64)
         mask = np.zeros(shape, dtype=np.int64)
+        # (B, T): of which row of its item a token is, and of which branch of that
+        places, branches = np.full(shape, -1, dtype=np.int32), np.zeros(shape, dtype=np.int32)
         axes = 4 if self.packing else 3
         positions = np.zeros((axes, *shape), dtype=np.int64)
         for line, item in enumerate(items):
             begin = length - sum(len(row) for row in item) if self.padding_side == "left" else 0
-            for row in item:
+            for number, row in enumerate(item):
                 assert row.position_ids is not None, "positions are made before the first batch"
                 end = begin + len(row)
                 input_ids[line, begin:end] = row.input_ids
                 following[line, begin : end - 1] = row.labels[1:]
                 types[line, begin:end] = row.mm_token_type_ids
                 mask[line, begin:end] = 1
+                places[line, begin:end] = number
+                if row.branches is not None:
+                    branches[line, begin:end] = row.branches
                 positions[-3:, line, begin:end] = row.position_ids
                 if self.packing:
                     positions[0, line, begin:end] = np.arange(len(row))
@@ -95,7 +102,9 @@ class Collator:
             "labels": targets,
             "shift_labels": targets,
         }
-        if self.attention_mask:
+        if branches.any():
+            batch["attention_mask"] = torch.from_numpy(tree_mask(places, branches))
+        elif self.attention_mask:
             batch["attention_mask"] = torch.from_numpy(mask)
         return batch | self._vision([row for item in items for row in item])
 
@@ -114,6 +123,18 @@ class Collator:
             else:
                 batch[names[kind]] = torch.cat([_patches(vision) for vision in seen])
         return batch
+
+
+def tree_mask(places: NDArray[np.int32], branches: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Return which token sees which, (B, 1, T, T): those before it of its own row, of other branches none.
+
+    Args:
+        places: (B, T), the number of the row; padding is a row of its own.
+        branches: (B, T), 0 for what all branches of a row see.
+    """
+    seen, own = branches[:, None, :], branches[:, :, None]
+    allowed = (places[:, None, :] == places[:, :, None]) & ((seen == 0) | (seen == own))
+    return np.tril(allowed)[:, None]
 
 
 def pack(lengths: Sequence[int], limit: int) -> list[list[int]]:

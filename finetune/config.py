@@ -143,6 +143,8 @@ class DataConfig:
     """Learns only the last answer of a conversation, not those before it."""
     packing: bool = False
     """Puts rows behind one another into sequences of `cutoff_len`; exact, no row sees another."""
+    share_pictures: bool = False
+    """Puts rows about the same picture into one sequence that holds it once; exact, and the batches are other ones."""
     group_by_length: bool = True
     """Draws batches of rows of like length, which need little padding."""
     preprocessing_num_workers: Least0 = 0

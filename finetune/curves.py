@@ -23,14 +23,18 @@ class Curve:
     file: Path
 
 
-def draw_curves(folder: Path) -> list[Curve]:
-    """Draw what the log in the folder has, and return the pictures.
+def check_drawing() -> None:
+    """Say before a training what would be missed at its end.
 
     Raises:
         MissingExtra: matplotlib is not installed.
     """
     if importlib.util.find_spec("matplotlib") is None:
         raise MissingExtra("matplotlib", "finetune")
+
+
+def draw_curves(folder: Path) -> list[Curve]:
+    """Draw what the log in the folder has, and return the pictures."""
     lines = read_log(folder / LOG)
     curves = [
         _draw(folder, "loss", "Loss", lines, ("loss", "eval_loss", "aux_loss")),

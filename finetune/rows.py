@@ -55,6 +55,8 @@ class Row:
     """In the order in which the row names them."""
     position_ids: NDArray[np.int32] | None = None
     """(3, T): time, height and width; None until the model was asked."""
+    branches: NDArray[np.int32] | None = None
+    """(T,): 0 for the beginning that branches share, then the number of each; None for a row that has none."""
 
     def __len__(self) -> int:
         return len(self.input_ids)

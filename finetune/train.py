@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from finetune.checkpoints import checkpoints, clear_output, find_checkpoint, told
 from finetune.config import RESOLVED, FinetuneConfig, KeyMissing, ValueRefused
+from finetune.curves import check_drawing, draw_curves
 from finetune.data.dataset import Broken, Dataset, joined, read_dataset
 from finetune.data.registry import INFO
 from finetune.data.sample import Sample
@@ -103,6 +104,8 @@ def train(config: FinetuneConfig, say: Say | None = None) -> TrainResult:
     say = say or (lambda text: None)
     quiet_bitsandbytes()
     trackers(config)
+    if config.report.plot_loss:
+        check_drawing()
     if not config.data.dataset:
         raise KeyMissing("dataset", "data/captions.csv")
     dtype = choose_training_dtype(config)
@@ -347,7 +350,11 @@ def _run(
     from model.adapters.moe_lora import has_moe_lora
 
     options = config.data
-    items = Items(prepared.rows, options.cutoff_len if options.packing else None)
+    items = Items(
+        prepared.rows,
+        options.cutoff_len if options.packing else None,
+        share_to=options.cutoff_len if options.share_pictures else None,
+    )
     order = Order(
         items.lengths,
         batch_size=args.per_device_train_batch_size * args.world_size,
@@ -427,7 +434,6 @@ def _tell(
     parameters: "Parameters",
     say: Say,
 ) -> None:
-    from finetune.curves import draw_curves
     from finetune.report import Told, write_report
     from finetune.show import answer_samples
 

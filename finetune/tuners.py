@@ -71,6 +71,14 @@ class PackingRefused(FinetuneError):
         super().__init__("An activated LoRA (alora) cannot be trained with packing; write packing: false.")
 
 
+class SharingRefused(FinetuneError):
+    """An adapter that looks at places of a row, which in a row with branches are other ones."""
+
+    def __init__(self, adapter: str) -> None:
+        self.adapter = adapter
+        super().__init__(f"{adapter} cannot be trained with share_pictures; write share_pictures: false.")
+
+
 @dataclass(frozen=True)
 class Parameters:
     """How many numbers are trained, of how many."""
@@ -175,7 +183,7 @@ def wear(model: Any, config: FinetuneConfig, tokenizer: "PreTrainedTokenizerBase
     """Return the base model with the adapter that is trained; nothing else of it takes gradients.
 
     Raises:
-        TargetsUnmatched, TargetFrozen, PackingRefused, AdapterRefused: The configuration.
+        TargetsUnmatched, TargetFrozen, PackingRefused, SharingRefused, AdapterRefused: The configuration.
         AdapterError: The adapter that is trained on.
     """
     from peft import get_peft_model
@@ -190,6 +198,7 @@ def wear(model: Any, config: FinetuneConfig, tokenizer: "PreTrainedTokenizerBase
         peft_config = config.adapter.peft_config(config.model, tokenizer)
     except ValueError as error:
         raise AdapterRefused(kind, str(error)) from error
+    _check_sharing(config, peft_config)
     names = [name for name, _ in model.named_modules()]
     check_targets(peft_config.target_modules, names, config.model)
     if missing := [name for name in config.adapter.additional_target if not any(n.endswith(name) for n in names)]:
@@ -214,12 +223,22 @@ def _wear_old(model: Any, config: FinetuneConfig) -> "PeftModel":
     wearing = attach_adapter(model, folder.expanduser(), name=ADAPTER)
     if config.data.packing and getattr(wearing.peft_config[ADAPTER], "alora_invocation_tokens", None):
         raise PackingRefused
+    _check_sharing(config, wearing.peft_config[ADAPTER])
     wearing.set_adapter(ADAPTER)
     wearing.peft_config[ADAPTER].inference_mode = False
     for parameter in wearing.parameters():
         if parameter.requires_grad and parameter.dtype.is_floating_point:
             parameter.data = parameter.data.float()  # as PEFT holds a new one
     return wearing
+
+
+def _check_sharing(config: FinetuneConfig, peft_config: "PeftConfig") -> None:
+    if not config.data.share_pictures:
+        return
+    if getattr(peft_config, "alora_invocation_tokens", None):
+        raise SharingRefused("An activated LoRA (alora)")
+    if getattr(peft_config, "token_mixing", 0):
+        raise SharingRefused("A mixture with token_mixing")
 
 
 def keep_gradients_exact(model: Any) -> None:

@@ -89,6 +89,10 @@ def test_a_configuration_evaluates_what_it_held_back(lorgnette: Any, rows: Path,
     held_back = read_data(load_config(config)).held_back
     assert [json.loads(line)["id"] for line in written] == [sample.id for sample in held_back]
     assert len(held_back) == 3
+    # training leaves its configuration beside the adapter
+    config.rename(adapter / "finetune.yaml")
+    again = run(lorgnette, adapter, "--max-new-tokens", 4)
+    assert again.stdout == result.stdout
 
 
 def test_a_configuration_that_holds_nothing_back_says_what_to_write(lorgnette: Any, rows: Path, tmp_path: Path) -> None:

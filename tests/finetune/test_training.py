@@ -162,6 +162,15 @@ def test_what_cannot_work_is_refused_before_the_weights_are_read(quick: Quick, t
         train(quick("--report_to=wandb"))
 
 
+def test_curves_that_cannot_be_drawn_are_said_before_the_training(
+    quick: Quick, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(MissingExtra, match=r"lorgnette\[finetune\]"):
+        train(quick("--plot_loss=true"))
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_folder_that_holds_a_run_is_not_written_over(quick: Quick) -> None:
     folder = train(quick("--max_steps=1", "--save_strategy=steps")).output_dir
     with pytest.raises(OutputNotEmpty, match="overwrite_output_dir: true"):
