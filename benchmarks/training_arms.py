@@ -36,6 +36,9 @@ class Job:
     order: tuple[int, ...]
     """Row numbers of all steps, one batch behind the other."""
     batch: int
+    """Rows."""
+    sharing: int
+    """Rows that ours puts behind one copy of their picture; 1 = each has its own."""
     learning_rate: float
     seed: int
     dtype: str
@@ -140,7 +143,8 @@ def train_ours(job: Job, turns: Any) -> None:
     config = load_config(None, [
         f"--model_name_or_path={job.base}", f"--dataset={job.data}", f"--output_dir={job.out}", *job.flags,
         f"--vision_cache_dir={job.cache}", f"--bf16={job.dtype == 'bfloat16'}", f"--max_steps={job.steps}",
-        f"--per_device_train_batch_size={job.batch}", "--gradient_accumulation_steps=1", f"--seed={job.seed}",
+        f"--per_device_train_batch_size={job.batch // job.sharing}",
+        f"--share_pictures={job.sharing > 1}", "--gradient_accumulation_steps=1", f"--seed={job.seed}",
         f"--learning_rate={job.learning_rate}", "--lr_scheduler_type=cosine", "--logging_steps=1",
         f"--gradient_checkpointing={job.checkpointing}", "--save_strategy=no", "--plot_loss=false",
         "--report_samples=0",

@@ -1,13 +1,16 @@
 """A training step, its memory and its loss: ours beside TRL's SFTTrainer and transformers' own Trainer.
 
-`python -m benchmarks.training_speed [--shapes tiny 100M] [--pictures 16] [--epochs 3]` trains LoRA and MoE-LoRA on the
-same drawn pictures of 640 x 480, one question each, with every trainer in a process of its own: same base, first
-weights, batches, optimizer, learning rates and dtype. They take turns, one step each, so that whatever else the machine
-does meets all of them alike; a step is the processor time of its one thread (seconds, on a GPU), from the reading of
-its rows to the new weights, and the first ones do not count. Whole runs hold what is done once, too: for ours the rows
-and what the vision tower sees. `--short` takes a minute and publishes nothing; `--shapes 2B` is for a GPU.
+`python -m benchmarks.training_speed [--shapes tiny 100M] [--dtypes float32 bfloat16] [--questions 1 3]` trains LoRA and
+MoE-LoRA on the same drawn pictures of 640 x 480 with every trainer in a process of its own: same base, first weights,
+batches, optimizer, learning rates and dtype. They take turns, one step each, so that whatever else the machine does
+meets all of them alike; a step is the processor time of its one thread (seconds, on a GPU), from the reading of its
+rows to the new weights, and the first ones do not count. Whole runs hold what is done once, too: for ours the rows and
+what the vision tower sees. With several questions about each picture, ours puts them behind one copy of it
+(`share_pictures`), and the others have the same rows in a batch. `--short` takes a minute and publishes nothing;
+`--shapes 2B` or `4B` is for a GPU.
 
-LLaMA-Factory is not here: {LLAMA}
+LLaMA-Factory 0.9.5 is not among them: its pins install in an environment of their own (transformers 5.6, PEFT 0.18.1),
+but bring a torchvision that is built for CUDA, beside which its transformers cannot import Qwen3-VL without a GPU.
 """
 
 import argparse
@@ -15,7 +18,8 @@ import os
 import statistics
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -32,6 +36,21 @@ OURS, PEER = "ours", "TRL"
 WARM_UP = 3
 """Steps that are not counted: the first ones of a process are slow."""
 SEED = 7
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is trained how."""
+
+    shape: str
+    dtype: str
+    questions: int
+    """About each picture."""
+    batch: int
+    """Rows."""
+
+    def __str__(self) -> str:
+        return f"{self.shape}, {self.dtype}, {self.questions} a picture"
 
 
 @dataclass
@@ -69,40 +88,45 @@ def main() -> None:
     parser.add_argument("--shapes", nargs="+", choices=("tiny", "100M", "2B", "4B"), default=["tiny", "100M"])
     parser.add_argument("--tuners", nargs="+", choices=list(TUNERS), default=list(TUNERS))
     parser.add_argument("--trainers", nargs="+", choices=list(TRAINERS), default=list(TRAINERS))
-    parser.add_argument("--pictures", type=int, default=16)
+    parser.add_argument("--dtypes", nargs="+", choices=("float32", "bfloat16"), default=["float32", "bfloat16"])
+    parser.add_argument("--questions", nargs="+", type=int, default=[1, 3], help="about each picture")
+    parser.add_argument("--rows", type=int, default=12, help="in an epoch")
     parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--batch", type=int, default=2)
+    parser.add_argument("--batch", type=int, default=2, help="rows; with several questions, all about one picture")
     parser.add_argument("--learning-rate", type=float, default=1e-4)
-    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--checkpointing", action="store_true", help="compute activations again on the way back")
     parser.add_argument("--short", action="store_true", help="the bundled checkpoint, few steps; publishes nothing")
     parser.add_argument("--name", default="training_speed", help="of the result")
     options = parser.parse_args()
     if options.short:
-        options.shapes, options.pictures, options.epochs = ["tiny"], 12, 2
+        options.shapes, options.rows, options.epochs = ["tiny"], 12, 2
     rows: list[dict[str, Any]] = []
     curves: dict[str, list[float]] = {}
-    for shape in options.shapes:
+    for shape, dtype, questions in product(options.shapes, options.dtypes, options.questions):
+        if shape == "tiny" and dtype != "float32":  # too small to gain from it
+            continue
+        setting = Setting(shape, dtype, questions, questions if questions > 1 else options.batch)
         with tempfile.TemporaryDirectory() as temporary:
-            courses = measure(shape, Path(temporary), options)
-        rows += table(shape, courses, options.batch)
-        curves |= {f"{shape}, {tuner}, {trainer}": c.losses for (tuner, trainer), c in courses.items()}
-    title = f"Training step on pictures of {SIZE[0]} x {SIZE[1]}, batches of {options.batch}, {options.dtype}"
+            courses = measure(setting, Path(temporary), options)
+        rows += table(setting, courses)
+        curves |= {f"{setting}, {tuner}, {trainer}": c.losses for (tuner, trainer), c in courses.items()}
+    title = f"Training step on pictures of {SIZE[0]} x {SIZE[1]}"
     if options.short:
         show(title, rows)
     else:
-        kept = ("pictures", "epochs", "batch", "learning_rate", "dtype", "checkpointing")
+        kept = ("rows", "epochs", "batch", "learning_rate", "checkpointing")
         settings = {name: getattr(options, name) for name in kept}
         publish(options.name, title, rows, settings=settings, tuners=TUNERS, losses=curves)
 
 
-def measure(shape: str, folder: Path, options: argparse.Namespace) -> Courses:
+def measure(setting: Setting, folder: Path, options: argparse.Namespace) -> Courses:
     """Train with all trainers at once, one step of each after the other."""
     from finetune.data.scene_rows import write_scenes
 
-    base = write_base(shape, folder / "base")
-    data = write_scenes(options.pictures, folder / "data", seed=SEED, questions=1, width=SIZE[0], height=SIZE[1])
-    order = order_of(base, data, options.batch, options.epochs)
+    base = write_base(setting.shape, folder / "base")
+    pictures, questions = options.rows // setting.questions, setting.questions
+    data = write_scenes(pictures, folder / "data", seed=SEED, questions=questions, width=SIZE[0], height=SIZE[1])
+    order = order_of(base, data, setting, options.epochs)
     # ours comes first: it writes the first weights
     names = [(tuner, trainer) for tuner in options.tuners for trainer in TRAINERS if trainer in options.trainers]
     arms: dict[tuple[str, str], Arm] = {}
@@ -110,8 +134,8 @@ def measure(shape: str, folder: Path, options: argparse.Namespace) -> Courses:
         for tuner, trainer in names:
             place = folder / f"{tuner}-{trainer}"
             job = Job(
-                trainer, TUNERS[tuner], base, data, order, options.batch, options.learning_rate, SEED, options.dtype,
-                options.checkpointing, place / "out", place / "cache", folder / f"{tuner}-first",
+                trainer, TUNERS[tuner], base, data, order, setting.batch, questions, options.learning_rate, SEED,
+                setting.dtype, options.checkpointing, place / "out", place / "cache", folder / f"{tuner}-first",
             )  # fmt: skip
             place.mkdir()
             (place / "errors.txt").touch()
@@ -180,25 +204,37 @@ def write_base(shape: str, folder: Path) -> Path:
     return folder
 
 
-def order_of(base: Path, data: Path, batch: int, epochs: int) -> tuple[int, ...]:
-    """Return the rows of all steps as our trainer takes them by default, whole batches only."""
-    from finetune.batching import Order
+def order_of(base: Path, data: Path, setting: Setting, epochs: int) -> tuple[int, ...]:
+    """Return the rows of all steps as our trainer takes them."""
+    import numpy as np
+
+    from finetune.batching import Items, Order
     from finetune.data.dataset import read_dataset
     from finetune.rows import Encoder
     from model.processor import ImageTextProcessor
 
     encoder = Encoder(ImageTextProcessor.from_pretrained(base), cutoff_len=2048, max_pixels=None, mask_history=False)
-    lengths = [len(encoder(sample)) for sample in read_dataset(data).samples]
-    assert len(lengths) % batch == 0, "the pictures fill their batches"
-    order = Order(lengths, batch_size=batch, seed=SEED, group_by_length=True)
+    samples = read_dataset(data).samples
+    rows = [encoder(sample) for sample in samples]
+    rows = [replace(row, position_ids=np.zeros((3, len(row)), np.int32)) for row in rows]  # only lengths matter
+    sharing = setting.questions
+    items = Items(rows, share_to=2048 if sharing > 1 else None)
+    about = {
+        item[0].sample.pictures: [n for n, sample in enumerate(samples) if sample.pictures == item[0].sample.pictures]
+        for item in items.items
+    }
+    assert all(len(numbers) == sharing for numbers in about.values()), "every picture has all of its questions"
+    sequences = setting.batch // sharing
+    assert len(items) % sequences == 0, "the rows fill their batches"
+    order = Order(items.lengths, batch_size=sequences, seed=SEED, group_by_length=True)
     numbers: list[int] = []
     for epoch in range(epochs):
         order.set_epoch(epoch)
-        numbers += order
+        numbers += [number for place in order for number in about[items[place][0].sample.pictures]]
     return tuple(numbers)
 
 
-def table(shape: str, courses: Courses, batch: int) -> list[dict[str, Any]]:
+def table(setting: Setting, courses: Courses) -> list[dict[str, Any]]:
     """Return a row for each trainer and tuner."""
     rows = []
     for (tuner, trainer), course in courses.items():
@@ -206,11 +242,14 @@ def table(shape: str, courses: Courses, batch: int) -> list[dict[str, Any]]:
         lora = courses.get(("LoRA", trainer))
         step = statistics.median(course.steps_s[WARM_UP:])
         rows.append({
-            "shape": shape,
+            "shape": setting.shape,
+            "dtype": setting.dtype,
+            "questions a picture": setting.questions,
             "adapter": tuner,
             "trainer": trainer,
+            "rows a step": setting.batch,
             "step s": step,
-            "samples / s": batch / step,
+            "rows / s": setting.batch / step,
             "times TRL": peer and peer.slower(course),
             "of LoRA's step": lora and course.slower(lora),
             "once s": course.once_s,

@@ -1,8 +1,10 @@
-"""Draw the README's example: `python -m finetune.data.draw_example examples/shapes.png`."""
+"""Draw one of the README's pictures: `python -m finetune.data.draw_example examples/shapes.png`, or `bars.png`."""
 
 import sys
+from pathlib import Path
 from random import Random
 
+from finetune.data.domains import DOMAINS, draw
 from finetune.data.scenes import Scene, Thing, draw_scene
 
 EXAMPLE = Scene(
@@ -20,7 +22,11 @@ EXAMPLE = Scene(
 
 def main() -> None:
     """Write the example picture to the path on the command line."""
-    draw_scene(Random(4), EXAMPLE, ease=1.0).save(sys.argv[1])
+    path = Path(sys.argv[1])
+    picture = (
+        draw(path.stem, Random("example")).picture if path.stem in DOMAINS else draw_scene(Random(4), EXAMPLE, ease=1.0)
+    )
+    picture.save(path)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,17 @@
-"""Draws scenes with questions into a folder that is a ready data set: pictures, rows, dataset_info.json.
+"""Draws pictures with questions into a folder that is a ready data set: pictures, rows, dataset_info.json.
 
-The same seed draws the same data. It asks only what `finetune.data.questions` knows the answer of.
+The same seed draws the same data. It asks only what `finetune.data.questions` or `.domains` knows the answer of.
 """
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
+from PIL import Image
+
+from finetune.data.domains import draw
 from finetune.data.files import OutputExists, whole_file
 from finetune.data.questions import ask
 from finetune.data.registry import INFO
@@ -17,6 +21,8 @@ from finetune.data.writing import write_samples
 
 ROWS = "scenes.jsonl"
 NAME = "scenes"
+SHAPES = "shapes"
+"""The world that the bundled checkpoint knows."""
 
 
 def write_scenes(
@@ -25,6 +31,7 @@ def write_scenes(
     *,
     seed: int = 0,
     questions: int = 3,
+    world: str = SHAPES,
     width: int = 256,
     height: int = 192,
     force: bool = False,
@@ -36,8 +43,9 @@ def write_scenes(
         count: Of pictures.
         folder: Where `images/`, the rows and dataset_info.json go.
         seed: Decides everything.
-        questions: Different ones about each picture.
-        width: Of the pictures, in pixels.
+        questions: Different ones about each picture, where there are as many.
+        world: `shapes`, or one of `finetune.data.domains`, whose name is then the category.
+        width: Of the pictures of shapes, in pixels.
         height: Likewise.
         force: Whether rows that are there are replaced.
         progress: Called with the number of pictures so far.
@@ -53,24 +61,13 @@ def write_scenes(
     rng = Random(seed)
     samples: list[Sample] = []
     for number in range(1, count + 1):
-        scene = sample_scene(rng, width, height)
+        drawn = _draw_shapes(rng, width, height, questions) if world == SHAPES else _draw_other(rng, world)
         picture = folder / "images" / f"{number:05d}.png"
         with whole_file(picture) as part:
-            draw_scene(rng, scene).save(part, "PNG")
-        asked: dict[str, None] = {}
-        for _ in range(questions * 8):  # few questions fit an empty picture: not every draw is a new one
-            if len(asked) == questions:
-                break
-            question = ask(rng, scene)
-            if question.text.lower() in asked:
-                continue
-            asked[question.text.lower()] = None
-            said = (
-                Message("user", (ImageFile(picture), question.text)),
-                Message("assistant", (question.answer,)),
-            )
-            origin = Origin(file, len(samples) + 1)
-            samples.append(Sample(f"scene-{number:05d}-{len(asked)}", said, origin, question.kind))
+            drawn.picture.save(part, "PNG")
+        for place, (kind, question, answer) in enumerate(drawn.asked[:questions], start=1):
+            said = (Message("user", (ImageFile(picture), question)), Message("assistant", (answer,)))
+            samples.append(Sample(f"scene-{number:05d}-{place}", said, Origin(file, len(samples) + 1), kind))
         if progress is not None:
             progress(number)
     write_samples(samples, file, "sharegpt")
@@ -78,3 +75,27 @@ def write_scenes(
     with whole_file(folder / INFO) as part:
         part.write_text(json.dumps({NAME: entry}, indent=2) + "\n", encoding="utf-8")
     return file
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    picture: Image.Image
+    asked: list[tuple[str, str, str]]
+    """Category, question, answer."""
+
+
+def _draw_shapes(rng: Random, width: int, height: int, questions: int) -> _Drawn:
+    scene = sample_scene(rng, width, height)
+    picture = draw_scene(rng, scene)
+    asked: dict[str, tuple[str, str, str]] = {}
+    for _ in range(questions * 8):  # few questions fit an empty picture: not every draw is a new one
+        if len(asked) == questions:
+            break
+        question = ask(rng, scene)
+        asked.setdefault(question.text.lower(), (question.kind, question.text, question.answer))
+    return _Drawn(picture, list(asked.values()))
+
+
+def _draw_other(rng: Random, world: str) -> _Drawn:
+    drawn = draw(world, rng)
+    return _Drawn(drawn.picture, [(world, question, answer) for question, answer in drawn.exchanges])

@@ -7,6 +7,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from cli.making_data import WORLDS
+from finetune.data.dataset import read_dataset
+from finetune.data.domains import DOMAINS
+
 
 @pytest.fixture
 def table(tmp_path: Path) -> Path:
@@ -135,3 +139,13 @@ def test_from_kb_of_another_source_finds_nothing(lorgnette: Any, folder: Path) -
     result = lorgnette("data", "from-kb", "rows.jsonl", "--source", "note.txt")
     assert result.exit_code == 1 and "no passage gave a row; nothing was written" in result.stderr
     assert not Path("rows.jsonl").exists()
+
+
+@pytest.mark.parametrize("world", [world for world in WORLDS if world != "shapes"])
+def test_other_worlds_are_drawn_with_their_own_questions(world: str, lorgnette: Any, tmp_path: Path) -> None:
+    assert set(WORLDS) == {"shapes", *DOMAINS}
+    drawn = lorgnette("data", "scenes", "4", "other", "--world", world)
+    assert drawn.exit_code == 0
+    samples = read_dataset(tmp_path / "other" / "scenes.jsonl").samples
+    assert {sample.category for sample in samples} == {world}
+    assert len({sample.pictures for sample in samples}) == 4
