@@ -19,9 +19,9 @@ def finetune() -> None:
 
     \b
     Examples:
-      lorgnette data scenes 300 shapes
+      lorgnette data scenes 1000 runs/charts --world bars
       lorgnette finetune train examples/finetune/tiny.yaml
-      lorgnette ask "What color is the star?" picture.png --adapter runs/tiny-lora
+      lorgnette ask "Which bar is the tallest?" examples/bars.png --adapter runs/charts-lora
     """  # noqa: D301
 
 
