@@ -7,7 +7,6 @@ import click
 
 from cli.edge import verbose_option
 from cli.finetune_figures import print_table, say_broken, shown_progress
-from model.open import is_remote
 
 if TYPE_CHECKING:
     from finetune.answering import Answering
@@ -114,12 +113,11 @@ def finetune_evaluate(config: Path | None, as_json: bool, **options: Any) -> Non
       lorgnette finetune evaluate --model tiny --data shapes/scenes.jsonl --max-samples 50
       lorgnette finetune evaluate --predictions generated_predictions.jsonl
     """  # noqa: D301
-    import logging
-
     from finetune.config import RESOLVED
     from finetune.evaluate import RESULTS, evaluate, evaluate_predictions
+    from model.adapters import quiet_bitsandbytes
 
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it warns of a kernel that nothing here needs
+    quiet_bitsandbytes()
     if config is not None and config.is_dir():  # an adapter's folder, with the configuration that it was trained with
         options["adapter"] = options["adapter"] or config
         config = config / RESOLVED if (config / RESOLVED).is_file() else None
@@ -145,6 +143,8 @@ def finetune_evaluate(config: Path | None, as_json: bool, **options: Any) -> Non
 
 
 def _check(config: Path | None, options: dict[str, Any]) -> None:
+    from model.open import is_remote
+
     if options["predictions"] is not None:
         taken = [name for name in ("adapter", "model", "quantization") if options[name] is not None]
         if taken or options["base"]:
