@@ -8,6 +8,7 @@ import logging
 import os
 import warnings
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -347,6 +348,7 @@ def _run(
     from finetune.preparation import Reopen
     from finetune.rows import Encoder
     from finetune.trainer import AdapterTrainer
+    from finetune.tuners import uncast
     from model.adapters.moe_lora import has_moe_lora
 
     options = config.data
@@ -388,7 +390,8 @@ def _run(
     )
     trainer.remove_callback(PrinterCallback)  # it prints to stdout
     try:
-        with stopped_by_signals(stop, say), _Quiet():
+        autocast = (args.bf16 or args.fp16) and not trainer.is_fsdp_enabled
+        with stopped_by_signals(stop, say), _Quiet(), uncast(model) if autocast else nullcontext():
             trained = trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     finally:
         bar.close()

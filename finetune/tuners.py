@@ -6,7 +6,8 @@ Computes no loss and saves nothing.
 
 import re
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -250,6 +251,32 @@ def keep_gradients_exact(model: Any) -> None:
     for module in model.modules():
         if hasattr(module, "support_avx512bf16_for_cpu"):
             module.support_avx512bf16_for_cpu = False
+
+
+@contextmanager
+def uncast(model: Any) -> Iterator[None]:
+    """Keep LoRA and its mixtures from copying what goes into them to float32, for use under autocast alone.
+
+    Autocast would turn every copy back to what it was: the same bits, for less time and memory. DoRA computes with the
+    dtype of its input and keeps its copies.
+    """
+    from peft.tuners.lora import LoraLayer
+
+    from model.adapters.moe_lora.layer import MoeLoraLayer
+
+    layers = [
+        module
+        for module in model.modules()
+        if isinstance(module, MoeLoraLayer)
+        or (isinstance(module, LoraLayer) and not any(getattr(module, "use_dora", {}).values()))
+    ]
+    for layer in layers:
+        layer.cast_input_dtype_enabled = False
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.cast_input_dtype_enabled = True
 
 
 def count_parameters(model: "PeftModel") -> Parameters:

@@ -21,7 +21,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from model.adapters.moe_lora.mixing import Rows, mix
-from model.adapters.moe_lora.router import Group, balance_loss, route
+from model.adapters.moe_lora.router import Group, balance_loss, route, router_logits
 from model.adapters.moe_lora.tokens import Notice, Tokens
 from model.errors import ModelError
 
@@ -181,8 +181,7 @@ class MoeLoraLinear(nn.Module, MoeLoraLayer):
         config = self.moelora_config[name]
         with torch.autocast(x.device.type, enabled=False):  # a choice must not hang on rounding
             if config.has_router:
-                seen = self.moelora_router_dropout[name](x.float())
-                logits = F.linear(seen, self.moelora_router[name].float())  # (B, T, E)
+                logits = router_logits(x, self.moelora_router[name], self.moelora_router_dropout[name])
             else:
                 logits = torch.zeros(*x.shape[:-1], config.num_experts, device=x.device)
             return route(logits, config.top_k, tokens.visual, modality=config.router == "modality")

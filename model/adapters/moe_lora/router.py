@@ -5,8 +5,11 @@ router), k experts of a token.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
+from torch import nn
+from torch.nn import functional as F
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,39 @@ def _choose(logits: torch.Tensor, top_k: int) -> tuple[torch.Tensor, torch.Tenso
     if top_k > 1:
         weights = weights / weights.sum(-1, keepdim=True)
     return torch.zeros_like(probabilities).scatter(-1, experts, weights), probabilities
+
+
+def router_logits(x: torch.Tensor, weight: torch.Tensor, dropout: nn.Module) -> torch.Tensor:
+    """Return (..., E) in float32, as Switch Transformers do (Fedus et al., 2021, section 2.4), whatever the features'.
+
+    Args:
+        x: (..., in), the layer's input.
+        weight: (E, in).
+        dropout: Of what the router reads.
+    """
+    if x.dtype == torch.float32 or not isinstance(dropout, nn.Identity):
+        return F.linear(dropout(x.float()), weight.float())
+    logits: torch.Tensor = _Product.apply(x, weight)
+    return logits
+
+
+class _Product(torch.autograd.Function):
+    """The product in float32 of an input that is kept for the way back as it is, half as large."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+        ctx.save_for_backward(x, weight)
+        return F.linear(x.float(), weight.float())
+
+    @staticmethod
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor | None]:
+        x, weight = ctx.saved_tensors
+        (grad,) = grads
+        into_x = (grad @ weight.float()).to(x.dtype) if ctx.needs_input_grad[0] else None
+        into_weight = None
+        if ctx.needs_input_grad[1]:
+            into_weight = (grad.flatten(0, -2).T @ x.flatten(0, -2).float()).to(weight.dtype)
+        return into_x, into_weight
 
 
 def balance_loss(groups: list[Group], top_k: int, counted: torch.Tensor | None = None) -> torch.Tensor:
