@@ -16,6 +16,7 @@ but bring a torchvision that is built for CUDA, beside which its transformers ca
 import argparse
 import os
 import statistics
+import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -110,6 +111,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as temporary:
             courses = measure(setting, Path(temporary), options)
         rows += table(setting, courses)
+        print(f"{setting}: {max(course.whole_s for course in courses.values()):.0f} s", file=sys.stderr)
         curves |= {f"{setting}, {tuner}, {trainer}": c.losses for (tuner, trainer), c in courses.items()}
     title = f"Training step on pictures of {SIZE[0]} x {SIZE[1]}"
     if options.short:
