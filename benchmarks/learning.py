@@ -31,11 +31,13 @@ EQUAL: dict[str, dict[str, Any]] = {
     },
 }  # fmt: skip
 # What may explain a difference: experts that all work, as LoRA's whole rank does; routers that nothing keeps even; and
-# a scale that makes up for the gates, whose sum is 1, so that two experts of a gate of a half step as far as LoRA.
+# a scale that makes up for the gates, whose sum is 1, so that two experts of a gate of a half step as far as LoRA, or
+# the other way about, a LoRA that steps as short as they do.
 VARIANTS: dict[str, dict[str, Any]] = {
     "moe_lora, token, all experts": {**EQUAL["moe_lora, token"], "top_k": 4},
     "moe_lora, token, not balanced": {**EQUAL["moe_lora, token"], "router_aux_loss_coef": 0.0},
     "moe_lora, token, scale doubled": {**EQUAL["moe_lora, token"], "lora_alpha": 16},
+    "lora, scale halved": {**EQUAL["lora"], "lora_alpha": 18},
 }
 TEST_SEED = 1_000_003
 ASKED = 150
