@@ -8,7 +8,7 @@ QUESTION ?= How many objects are there?
 PICTURE ?= examples/shapes.png
 SUITES := build/suites
 
-.PHONY: help demo test test-slow faults lint fix tiny benchmarks suites suites-short inspector bundle clean
+.PHONY: help demo test test-slow faults lint fix tiny benchmarks learning suites suites-short inspector bundle clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -61,6 +61,12 @@ benchmarks: $(VENV)/installed-dev ## every figure of the docs, measured again (a
 	$(BIN)/python -m benchmarks.faults
 	$(BIN)/python -m benchmarks.server
 	$(BIN)/python -m benchmarks.training_speed
+	$(BIN)/python -m benchmarks.report
+
+learning: $(VENV)/installed-dev ## what adapters learn and forget, three seeds each, with a longer run (hours; resumes by itself)
+	$(BIN)/python -m benchmarks.learning --work runs/learning --variants
+	$(BIN)/python -m benchmarks.learning --work runs/learning-long --name learning_long --pictures 900 --steps 900 \
+	  --seeds 0 1 --adapters lora "moe_lora, token, scale doubled" "moe_lora, modality"
 	$(BIN)/python -m benchmarks.report
 
 # Each suite's versions are in tests/suites; what conflicts with our own packages or each other has its own place.

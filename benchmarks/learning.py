@@ -57,24 +57,23 @@ def main() -> None:
     parser.add_argument("--learning-rate", type=float, default=2e-3)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--adapters", nargs="+", choices=[*EQUAL, *VARIANTS], default=list(EQUAL))
-    parser.add_argument("--variants", action="store_true", help="train these too, with the first seed alone")
+    parser.add_argument("--variants", action="store_true", help="train those that explain a difference, too")
+    parser.add_argument("--name", default="learning", help="of the results")
     options = parser.parse_args()
     work: Path = options.work.absolute()
     train_file, test_file = write_data(work, options.pictures)
-    jobs = [(name, seed) for seed in options.seeds for name in options.adapters]
-    if options.variants:
-        jobs += [(name, options.seeds[0]) for name in VARIANTS]
+    names = [*options.adapters, *(VARIANTS if options.variants else ())]
+    jobs = [(name, seed) for seed in options.seeds for name in names]
     answers = {("base", 0): answered(work / "base.json", test_file, work, None)}
     for name, seed in jobs:
         folder = work / f"{name.replace(', ', '_').replace(' ', '_')}_{seed}"
         if not (folder / "adapter_model.safetensors").is_file():
             run(folder, name, seed, train_file, options)
         answers[name, seed] = answered(folder / "answers.json", test_file, work, folder)
-    names = ("base", *EQUAL, *VARIANTS)
-    rows = [row(name, [found for (other, _), found in answers.items() if other == name]) for name in names]
     publish(
-        "learning", "Right answers in %, mean over the seeds (95 % of bootstrap samples)",
-        [found for found in rows if found], seeds=options.seeds, steps=options.steps, batch=options.batch,
+        options.name, "Right answers in %, mean over the seeds (95 % of bootstrap samples)",
+        [row(name, [found for (other, _), found in answers.items() if other == name]) for name in ("base", *names)],
+        seeds=options.seeds, steps=options.steps, batch=options.batch,
         learning_rate=options.learning_rate, pictures=options.pictures,
     )  # fmt: skip
 
@@ -190,8 +189,6 @@ def batches(rows: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
 
 def row(name: str, runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Return an adapter's line of the table: accuracy by domain, of all new ones, and of the old tasks."""
-    if not runs:
-        return {}
     shown: dict[str, Any] = {"adapter": name, "parameters": runs[0]["parameters"], "runs": len(runs)}
     for domain in (*DOMAINS, "old tasks"):
         shown[domain] = interval([run["right"][domain] for run in runs])
