@@ -56,6 +56,17 @@ class LibraryBroken(ModelError):
         )
 
 
+class QuantizationUnavailable(ModelError):
+    """bitsandbytes, as installed, has nothing for the device."""
+
+    def __init__(self, device: str, reason: str) -> None:
+        self.device, self.reason = device, reason
+        super().__init__(
+            f"bitsandbytes cannot quantise on {device} ({reason}); install a version that was made for it, or leave "
+            "the quantization out."
+        )
+
+
 class AdaptersExclude(ModelError):
     """An adapter for all nodes, and adapters for single ones."""
 
@@ -105,7 +116,7 @@ def load(settings: ModelSettings, progress: Progress | None = None, *, dtype: "t
     Raises:
         ModelNotFound, ModelIncomplete, ModelCorrupt, ModelUnsupported: The folder.
         AdapterError: The adapter.
-        NotEnoughMemory, MissingExtra, LibraryBroken: The machine.
+        NotEnoughMemory, MissingExtra, QuantizationUnavailable, LibraryBroken: The machine.
     """
     report = progress or (lambda phase, share: None)
     report("reading", 0.0)
@@ -210,14 +221,18 @@ def choose_quantization(
     return "nf4" if tight and too_large else "none"
 
 
-def _quantization_config(quantization: str, dtype: "torch.dtype") -> Any:
+def _quantization_config(quantization: str, dtype: "torch.dtype", device: "torch.device") -> Any:
     from model.adapters import quiet_bitsandbytes
 
     quiet_bitsandbytes()  # before the import; int8 would also warn of its cast at every layer of every token
     try:
-        import bitsandbytes  # noqa: F401
+        import bitsandbytes
     except ImportError as error:
         raise MissingExtra("bitsandbytes", "quantization") from error
+    if device.type not in bitsandbytes.supported_torch_devices:
+        raise QuantizationUnavailable(str(device), f"version {bitsandbytes.__version__} does not know it")
+    if device.type == "cuda" and not bitsandbytes.cextension.lib.compiled_with_cuda:
+        raise QuantizationUnavailable(str(device), f"version {bitsandbytes.__version__} found no library for its CUDA")
     from transformers import BitsAndBytesConfig
 
     if quantization == "int8":
@@ -238,7 +253,7 @@ def _load_weights(
 
     options: dict[str, Any] = {}
     if quantization != "none":
-        options["quantization_config"] = _quantization_config(quantization, dtype)
+        options["quantization_config"] = _quantization_config(quantization, dtype, device)
     if quantization != "none" or device.type != "cpu":
         options["device_map"] = {"": device}
     report("weights", 0.0)
@@ -271,7 +286,25 @@ def _load_weights(
     if surplus := sorted(key for key in info["unexpected_keys"] if key.startswith("model.")):
         reason = f"has weights that its config.json does not describe ({surplus[0]!r}, {len(surplus)} in all)"
         raise ModelCorrupt(checkpoint.folder, reason, fix)
+    if quantization == "int8" and device.type == "cpu":
+        _keep_scales(model)
     return model
+
+
+def _keep_scales(model: Any) -> None:
+    """Keep int8 layers on a CPU from losing the scales of their rows under DoRA.
+
+    PEFT 0.21 (`dequantize_module_weight`) puts new weights into a layer whenever it reads them, and bitsandbytes takes
+    their scales for its own, which are none.
+    """
+
+    def keep(layer: Any, _: Any) -> None:
+        if layer.weight.SCB is None:
+            layer.weight.CB = None  # the sign to take them
+
+    for layer in model.modules():
+        if hasattr(layer, "init_8bit_state"):
+            layer.register_forward_pre_hook(keep)
 
 
 @contextmanager

@@ -44,6 +44,13 @@ class NodesHaveAdapters(AdapterError):
         )
 
 
+class ChangedMeanwhile(AdapterError):
+    """The adapter's files were written while they were read."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, "was written while it was read", "name it again when it is complete")
+
+
 @dataclass(frozen=True)
 class _Kept:
     """An adapter in memory, to be put on again where its successor does not fit."""
@@ -54,7 +61,7 @@ class _Kept:
     tensors: "dict[str, Tensor]"
 
 
-def wear(loaded: "Loaded", folder: Path | None) -> "tuple[Loaded, AdapterError | RuntimeError | None]":
+def wear(loaded: "Loaded", folder: Path | None) -> "tuple[Loaded, AdapterError | RuntimeError | OSError | None]":
     """Return the model with this adapter in place of the one that it wears, or with none.
 
     `loaded` is of no use afterwards. Where the adapter does not fit, or not into memory, the model wears what it wore
@@ -65,6 +72,7 @@ def wear(loaded: "Loaded", folder: Path | None) -> "tuple[Loaded, AdapterError |
     """
     if folder is not None:
         config, _ = read_adapter(folder)  # what is broken is found before anything is taken off
+        known = traits(config, folder)
         if loaded.lenses:
             raise NodesHaveAdapters(folder)
         if changes_base(config):
@@ -76,11 +84,13 @@ def wear(loaded: "Loaded", folder: Path | None) -> "tuple[Loaded, AdapterError |
         return bare, None
     try:
         model = attach_adapter(base, folder, NAME)
-    except (AdapterError, RuntimeError) as error:  # torch's want of memory is a RuntimeError
+        if traits(config, folder) != known:
+            raise ChangedMeanwhile(folder)  # whose weights it wears nobody knows, nor what was read under them
+    except (AdapterError, RuntimeError, OSError) as error:  # torch's want of memory is a RuntimeError
         take_off(base)
         return replace(loaded, model=_put_back(base, kept)), error
     model.requires_grad_(False)
-    return replace(loaded, model=model, adapter=str(folder), **traits(config, folder)), None
+    return replace(loaded, model=model, adapter=str(folder), **known), None
 
 
 def traits(config: "PeftConfig", folder: Path) -> dict[str, Any]:

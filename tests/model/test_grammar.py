@@ -78,7 +78,7 @@ def test_greedy_decoding_parses_too(chat: ChatQwen3VL, schema: type[BaseModel]) 
     assert isinstance(chat.with_structured_output(schema).invoke("计划一下", max_new_tokens=32), schema)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     schema=st.sampled_from([*SCHEMAS, Order, Flag, Number]),
     budget=st.integers(1, 300),

@@ -506,9 +506,7 @@ def damaged(draw: st.DrawFn) -> bytes:
 
 
 @given(data=damaged() | st.binary(max_size=200))
-@settings(
-    max_examples=400, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=400, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_bytes_open_or_raise_an_image_error(data: bytes) -> None:
     url = f"data:image/png;base64,{base64.b64encode(data).decode()}"
     try:
@@ -518,9 +516,7 @@ def test_any_bytes_open_or_raise_an_image_error(data: bytes) -> None:
 
 
 @given(source=st.text(max_size=60) | st.from_regex(r"(\.\./|~|/|data:|[a-z]+://|\\\\)?.{0,30}"))
-@settings(
-    max_examples=400, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=400, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_text_as_a_name_is_refused_with_an_image_error(root: Path, source: str) -> None:
     with pytest.raises(errors.ImageError) as refused:
         open_picture(source, [root])

@@ -12,6 +12,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from transformers.utils import logging as transformers_logging
 
+from model import device as devices
 from model.adapters.attach import AdapterCorrupt, AdapterMismatch, AdapterNotFound, AdapterUnknown
 from model.checkpoint import (
     Checkpoint,
@@ -23,7 +24,7 @@ from model.checkpoint import (
     read_checkpoint,
 )
 from model.hub import ModelNotFound, tiny_folder
-from model.load import Loaded, NotEnoughMemory, choose_quantization, load
+from model.load import Loaded, NotEnoughMemory, QuantizationUnavailable, choose_quantization, load
 from model.processor import encode
 from model.settings import ModelSettings
 
@@ -109,6 +110,19 @@ def test_quantisation_takes_the_language_layers_and_spares_head_and_vision(quant
     assert kinds["lm_head"] == kinds["model.visual.blocks.0.mlp.linear_fc1"] == "Linear"
     assert loaded.quantization == quantization
     assert logits(loaded).isfinite().all()
+
+
+def test_quantisation_that_bitsandbytes_has_not_for_the_device_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    bitsandbytes = pytest.importorskip("bitsandbytes")
+    with monkeypatch.context() as patch:
+        patch.setattr(bitsandbytes, "supported_torch_devices", {"abacus"})
+        with pytest.raises(QuantizationUnavailable, match=r"does not know it.*leave the quantization out"):
+            load(ModelSettings(model="tiny", quantization="nf4"))
+    monkeypatch.setattr(devices, "find_device", lambda: torch.device("cuda"))
+    monkeypatch.setattr(devices, "available_bytes", lambda where: 2**40)
+    monkeypatch.setattr(bitsandbytes.cextension.lib, "compiled_with_cuda", False, raising=False)
+    with pytest.raises(QuantizationUnavailable, match=r"cuda .*found no library for its CUDA"):
+        load(ModelSettings(model="tiny", quantization="int8"))
 
 
 @pytest.mark.parametrize(

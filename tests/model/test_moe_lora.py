@@ -1,5 +1,8 @@
 """The mixture of LoRA experts on the bundled checkpoint, entered as PEFT's users enter it."""
 
+import pickle
+import subprocess
+import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +25,7 @@ from model.adapters.moe_lora import (
     has_moe_lora,
     mean_entropy,
 )
+from model.adapters.moe_lora.layer import WeighingRefused
 from model.adapters.moe_lora.mixing import EarlierTokensUnknown
 from model.adapters.moe_lora.router import balance_loss, route
 from model.adapters.moe_lora.tokens import ReentrantCheckpointing
@@ -175,9 +179,11 @@ def test_merging_is_refused_with_the_reason_and_unloading_gives_the_base_back(in
     for merge in (model.merge_and_unload, model.merge_adapter):
         with pytest.raises(MergeRefused, match="decided for each token"):
             merge()
+    with pytest.raises(WeighingRefused, match="cannot be summed"):
+        model.add_weighted_adapter(["default"], [1.0], "sum")
     base = model.unload()
     assert torch.equal(logits(base, inputs), logits(base_model(), inputs))
-    assert not base.model.language_model._forward_pre_hooks
+    assert not base.model.language_model._forward_pre_hooks and not base.model.language_model._forward_hooks
 
 
 @pytest.mark.parametrize(
@@ -542,3 +548,10 @@ def test_registering_twice_is_registering_once() -> None:
     register_tuners()
     assert [kind.name for kind in PeftType].count("MOELORA") == 1
     assert PeftType("MOELORA") is PeftType["MOELORA"] is MoeLoraConfig().peft_type
+
+
+@pytest.mark.slow
+def test_a_configuration_is_unpickled_where_nothing_is_registered() -> None:
+    read = "import pickle, sys; print(pickle.load(sys.stdin.buffer).peft_type.name)"
+    done = subprocess.run([sys.executable, "-c", read], input=pickle.dumps(MoeLoraConfig()), capture_output=True)
+    assert done.stdout.split() == [b"MOELORA"], done.stderr.decode()[-500:]

@@ -163,7 +163,7 @@ PROMPTS = st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=9), min_size
 
 
 @given(PROMPTS)
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_what_is_matched_comes_back_as_it_was_stored(prompts: list[list[int]]) -> None:
     cache = PrefixCache(10**6)
     for stored, ids in enumerate(prompts):
@@ -182,7 +182,7 @@ def test_what_is_matched_comes_back_as_it_was_stored(prompts: list[list[int]]) -
 
 
 @given(PROMPTS, st.integers(0, 300))
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_the_limit_holds_and_the_latest_goes_last(prompts: list[list[int]], limit: int) -> None:
     cache = PrefixCache(limit)
     for ids in prompts:

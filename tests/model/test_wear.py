@@ -122,6 +122,29 @@ def test_a_folder_that_was_trained_again_is_another_adapter(
     assert running.invoke(question(picture)).text == said(folders["other"], picture)
 
 
+def test_one_that_is_written_while_it_is_read_is_refused(
+    folders: dict[str, Path], running: ChatQwen3VL, picture: Picture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from model.adapters import wear
+
+    folder = Path(shutil.copytree(folders["other"], tmp_path / "run"))
+    attach = wear.attach_adapter
+
+    def slowly(*args: Any) -> Any:
+        worn = attach(*args)
+        shutil.copytree(folders["lora"], folder, dirs_exist_ok=True)
+        return worn
+
+    before = running.invoke(question(picture)).text
+    with monkeypatch.context() as patch:
+        patch.setattr(wear, "attach_adapter", slowly)
+        with pytest.raises(wear.ChangedMeanwhile, match="was written while it was read"):
+            running.wear(folder)
+    assert running.loaded.adapter is None and running.invoke(question(picture)).text == before
+    running.wear(folder)
+    assert running.invoke(question(picture)).text == said(folders["lora"], picture)
+
+
 def not_there(folder: Path) -> None:
     shutil.rmtree(folder)
 

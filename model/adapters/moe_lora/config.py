@@ -10,6 +10,7 @@ from peft.config import PeftConfig
 
 from model.adapters.moe_lora.peft_type import peft_type
 
+peft_type()  # so that what is unpickled in another process finds the name, too
 Router = Literal["token", "modality"]
 
 

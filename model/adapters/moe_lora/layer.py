@@ -53,6 +53,16 @@ class MergeRefused(ModelError):
         )
 
 
+class WeighingRefused(ModelError):
+    """Mixtures have routers of their own, of which no weighted sum does what the sum of their outputs does."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "MoE-LoRA adapters cannot be summed into one: each has routers of its own. Put them on together with "
+            "model.base_model.set_adapter([...]), or give each row its own by adapter_names=[...]."
+        )
+
+
 class MoeLoraLayer(BaseTunerLayer):
     """The adapter's part of a layer: weights and settings of every adapter by its name."""
 
@@ -128,6 +138,10 @@ class MoeLoraLinear(nn.Module, MoeLoraLayer):
         MoeLoraLayer.__init__(self, base_layer, key, notice)
         self._active_adapter = adapter_name
         self.update_layer(adapter_name, config)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a copy gets: not the last batch's loss, whose graph cannot be copied."""
+        return {**super().__getstate__(), "aux": {}}
 
     def forward(
         self, x: torch.Tensor, *args: Any, adapter_names: list[str] | None = None, **kwargs: Any

@@ -28,13 +28,24 @@ class Rows(NamedTuple):
 
 
 class EarlierTokensUnknown(ModelError):
-    """A cache that was not filled by this adapter, or of a kind that cannot keep what the mixing needs."""
+    """A cache that was not filled by this adapter."""
 
     def __init__(self, past: int, kept: int) -> None:
         self.past, self.kept = past, kept
         super().__init__(
             f"MoE-LoRA's token mixing needs the features of {past} earlier tokens and the cache holds {kept}; read the "
             "whole text with this adapter into a new DynamicCache, or set use_cache to False."
+        )
+
+
+class CacheRefused(ModelError):
+    """A cache of a kind that can keep keys and values alone; `kind` is its class."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        super().__init__(
+            f"MoE-LoRA's token mixing keeps the features of earlier tokens in a DynamicCache, and was given a {kind}; "
+            "leave cache_implementation out, or set use_cache to False."
         )
 
 
@@ -53,6 +64,7 @@ def mix(
 
     Raises:
         EarlierTokensUnknown: The cache does not hold what came before.
+        CacheRefused: It cannot.
     """
     if tokens.counted is not None:
         features = features * tokens.counted.unsqueeze(-1).to(features.dtype)  # padding must not leak into a text
@@ -87,7 +99,7 @@ def _earlier(tokens: Tokens, key: str, features: torch.Tensor, rows: Rows | None
 def _keep(tokens: Tokens, key: str, layers: int, features: torch.Tensor, rows: Rows | None) -> None:
     cache = tokens.cache
     if not isinstance(cache, DynamicCache):
-        raise EarlierTokensUnknown(tokens.past, 0)
+        raise CacheRefused(type(cache).__name__)
     kept = _history(cache, key)
     if kept is None:
         while len(cache.layers) < layers:  # a cache made without a configuration grows as its layers come

@@ -11,7 +11,7 @@ from peft.utils import AuxiliaryTrainingWrapper
 from torch import nn
 
 from model.adapters.moe_lora.config import MoeLoraConfig
-from model.adapters.moe_lora.layer import BASE, MergeRefused, MoeLoraLayer, MoeLoraLinear
+from model.adapters.moe_lora.layer import BASE, MergeRefused, MoeLoraLayer, MoeLoraLinear, WeighingRefused
 from model.adapters.moe_lora.tokens import Notice, language_model, notice_of, tells_pictures
 
 ATTENTION = r"(.*\.)?language_model\.layers\.\d+\.self_attn\.(q|k|v|o)_proj"
@@ -107,6 +107,10 @@ class MoeLoraModel(BaseTuner):
 
     def _check_merge_allowed(self) -> None:
         raise MergeRefused
+
+    def add_weighted_adapter(self, *args: Any, **kwargs: Any) -> None:
+        """Refuse it."""
+        raise WeighingRefused
 
     def unload(self) -> torch.nn.Module:
         """Return the base model without adapters."""

@@ -17,6 +17,8 @@ import torch
 from torch import nn
 
 NOTICE = "moelora_tokens"
+COUNTED = "counted_tokens"
+"""An argument of the model: (B, T), false for padding, for batches whose attention mask cannot say it."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,7 @@ def notice_of(decoder: nn.Module) -> Notice:
         layers: Any = decoder.layers
         notice.layers = len(layers)
         notice.handles.append(decoder.register_forward_pre_hook(partial(_write, notice), with_kwargs=True))
+        notice.handles.append(decoder.register_forward_hook(partial(_forget, notice), always_call=True))
         for layer in layers:
             attention = getattr(layer, "self_attn", None)
             if attention is not None:
@@ -111,14 +114,24 @@ def _write(notice: Notice, decoder: nn.Module, args: Any, kwargs: dict[str, Any]
     mask, positions, cache = (kwargs.get(name) for name in ("attention_mask", "position_ids", "past_key_values"))
     tokens = Tokens(
         visual=kwargs.get("visual_pos_masks"),
-        # A mask of another form than (B, S) is an attention pattern, not padding.
-        counted=mask[:, -length:].bool() if isinstance(mask, torch.Tensor) and mask.ndim == 2 else None,
+        counted=_counted(kwargs.get(COUNTED), mask, length),
         places=_places(positions),
         past=0 if cache is None else cache.get_seq_length(),
         cache=cache,
     )
     notice.tokens = tokens
-    return args, {**kwargs, NOTICE: tokens}
+    return args, {**{name: value for name, value in kwargs.items() if name != COUNTED}, NOTICE: tokens}
+
+
+def _counted(told: torch.Tensor | None, mask: Any, length: int) -> torch.Tensor | None:
+    if told is not None:
+        return told.bool()
+    # A mask of another form than (B, S) is an attention pattern, not padding.
+    return mask[:, -length:].bool() if isinstance(mask, torch.Tensor) and mask.ndim == 2 else None
+
+
+def _forget(notice: Notice, decoder: nn.Module, args: Any, output: Any) -> None:
+    notice.tokens = Tokens()  # a whole cache of keys and values must not outlive its question
 
 
 def _places(positions: torch.Tensor | None) -> torch.Tensor | None:
