@@ -52,19 +52,35 @@ def use_none(model: str | None) -> None:
     _wish(None, model)
 
 
-@adapter.command("list", short_help="List the adapters in a folder.")
+@adapter.command("list", short_help="List the adapters in a folder, and which are worn.")
 @click.argument("folder", default=".", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option("--json", "as_json", is_flag=True, help="Print exactly one JSON document.")
 def list_adapters(folder: Path, as_json: bool) -> None:
-    """List the adapters in FOLDER (default: the working folder) and its subfolders, and what each was made for."""
-    found = list(_find(folder))
+    """List the adapters in FOLDER (default: the working folder) and its subfolders, and what each was made for.
+
+    Behind them stands what each HTTP server on this machine wears just now; its settings may name another one.
+    """
+    from graph.printable import printable
+
+    servers = list(_servers())
+    worn_by: dict[str, list[int]] = {}
+    for server in servers:
+        if server["adapter"]:
+            worn_by.setdefault(_real(server["adapter"]), []).append(server["pid"])
+    found = [{**one, "worn_by": worn_by.get(_real(one["folder"]), [])} for one in _find(folder)]
     if as_json:
         click.echo(json.dumps(found))
         return
     for one in found:
-        click.echo(f"{one['folder']:<48} {one['type'] or '?':<8} for {one['base'] or 'an unnamed base'}")
+        line = f"{one['folder']:<48} {one['type'] or '?':<8} for {one['base'] or 'an unnamed base'}"
+        click.echo(printable(line + (", worn" if one["worn_by"] else "")))
     if not found:
-        click.echo(f"There is no adapter in {folder}.", err=True)
+        click.echo(printable(f"There is no adapter in {folder}."), err=True)
+    for server in servers:
+        who, wears = f"process {server['pid']} (model {server['name']})", server["adapter"] or "no adapter"
+        click.echo(printable(f"The server of {who} wears {wears}."), err=True)
+        if server["refused"]:
+            click.echo(printable(f"Degraded: {server['refused']}"), err=True)
 
 
 def _wish(folder: Path | None, model: str | None) -> None:
@@ -75,6 +91,25 @@ def _wish(folder: Path | None, model: str | None) -> None:
     write_wish(Wish(model=settings.model, adapter=folder))
     what = f"wear {folder}" if folder else "wear no adapter"
     click.echo(f"Servers that run with the model {settings.model} {what} from their next question on.")
+
+
+def _servers() -> Iterator[dict[str, Any]]:
+    """Yield what the HTTP servers on this machine say of their models; those that still load say nothing."""
+    from http.client import HTTPException
+
+    from mcp_server.holders import MODEL_PATH, find_holders, get
+
+    for holder in find_holders():
+        try:
+            state = get(holder, MODEL_PATH, holder.key)
+        except (OSError, HTTPException, ValueError):
+            continue
+        if state.get("state") == "ready":
+            yield {"pid": holder.pid, **{name: state.get(name) for name in ("name", "adapter", "refused")}}
+
+
+def _real(folder: str) -> str:
+    return os.path.realpath(Path(folder).expanduser())
 
 
 def _find(top: Path) -> Iterator[dict[str, Any]]:

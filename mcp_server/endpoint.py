@@ -9,7 +9,7 @@ import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any
 
 import anyio
 from mcp.server import MCPServer
@@ -19,14 +19,14 @@ from starlette.types import Receive, Scope, Send
 
 from mcp_server.guard import ATTACHED, ENDPOINT
 from mcp_server.holders import MODEL_PATH, PROOF_PATH, proof
-from mcp_server.loading import AgentLoader, StillLoading
+from mcp_server.loading import AgentLoader, Follows, HoldsModel, StillLoading
 from mcp_server.openai_wire import Asked, ChatRequest, Reply, RequestInvalid, SharesRequest, parse
 from mcp_server.progress import in_thread
 from mcp_server.settings import Settings
 from model.call import Cancelled, DeadlineExceeded
 from model.errors import LorgnetteError
 from model.images import ImageLimits
-from model.open import ModelIdentity, Weighs
+from model.open import Weighs
 from model.worker import ModelBusy, WorkerClosed, asking
 
 if TYPE_CHECKING:
@@ -42,28 +42,6 @@ ATTACHED_LIMITS = ImageLimits(bytes=512 * MIB, url_chars=700 * MIB)  # lossless 
 ATTACHED_BODY_BYTES = 1024 * MIB
 SETTLE_S = 1.0  # for a change of the adapter; who asks waits for twice as long at most
 TYPE = "lorgnette"  # of an error that is written here
-
-
-@runtime_checkable
-class HoldsModel(Protocol):
-    """An agent whose chat model can be asked directly (`graph.session.Agent`)."""
-
-    @property
-    def chat(self) -> "BaseChatModel":
-        """The chat model."""
-
-    @property
-    def identity(self) -> ModelIdentity:
-        """Which model it is."""
-
-
-@runtime_checkable
-class Settles(Protocol):
-    """An agent whose model may have to change its adapter first (`mcp_server.wearing.FollowingAgent`)."""
-
-    def settle(self) -> None:
-        """Change it now."""
-        ...
 
 
 class ModelUnknown(LorgnetteError):
@@ -126,10 +104,11 @@ class _Endpoint:
         state, phase, share = self._loader.state()
         found: dict[str, Any] = {"state": state, "phase": phase, "share": share}
         agent = self._loader.opened()
-        if isinstance(agent, Settles):
-            settles = agent
+        if isinstance(agent, Follows):
+            follows = agent
             with anyio.move_on_after(SETTLE_S):
-                await in_thread(lambda _: settles.settle())
+                await in_thread(lambda _: follows.settle())
+            found["refused"] = follows.refused
         if isinstance(agent, HoldsModel):
             who = agent.identity
             found |= {
@@ -188,7 +167,7 @@ class _Endpoint:
         agent = self._loader.opened() or await self._loader.agent(0.1)
         if not isinstance(agent, HoldsModel):
             raise NoModelHere
-        if isinstance(agent, Settles):
+        if isinstance(agent, Follows):
             await anyio.to_thread.run_sync(agent.settle, abandon_on_cancel=True)
         return agent
 

@@ -126,10 +126,18 @@ def announced(address: str, key: str, shape: Shape | None) -> Iterator[None]:
 
 def find_holder(settings: Settings) -> Holder | None:
     """Return a process that holds exactly the model that the settings name and lives; removes what others left."""
+    shape = None
+    for holder in find_holders():
+        shape = shape or shape_of(settings)
+        if holder.shape == shape:
+            return holder
+    return None
+
+
+def find_holders() -> Iterator[Holder]:
+    """Yield every process that holds a model and lives; removes what others left."""
     folder = data_home() / FOLDER
-    paths = sorted(folder.glob("*.json")) if folder.is_dir() else []
-    shape = shape_of(settings) if paths else None
-    for path in paths:
+    for path in sorted(folder.glob("*.json")) if folder.is_dir() else ():
         holder = _read(path)
         if holder is None:
             continue
@@ -138,9 +146,8 @@ def find_holder(settings: Settings) -> Holder | None:
             logger.info("the server of process %d is gone, its file is removed", holder.pid)
             with contextlib.suppress(OSError):
                 path.unlink()
-        elif alive and holder.shape == shape:
-            return holder
-    return None
+        elif alive:
+            yield holder
 
 
 def proof(key: str, nonce: str) -> str:

@@ -23,7 +23,10 @@ from model.images import Picture
 from retrieval.errors import RetrievalError
 
 if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+
     from graph.session import Archive
+    from model.open import ModelIdentity
     from retrieval.base import KnowledgeBase
 
 logger = logging.getLogger(__name__)
@@ -58,6 +61,32 @@ class Borrows(Protocol):
 
     def is_lost(self) -> bool:
         """Return whether it must be opened anew, because that process has ended."""
+        ...
+
+
+@runtime_checkable
+class HoldsModel(Protocol):
+    """An agent whose chat model can be asked directly (`graph.session.Agent`)."""
+
+    @property
+    def chat(self) -> "BaseChatModel":
+        """The chat model."""
+
+    @property
+    def identity(self) -> "ModelIdentity":
+        """Which model it is."""
+
+
+@runtime_checkable
+class Follows(Protocol):
+    """An agent whose model changes its adapter while it runs (`mcp_server.wearing.FollowingAgent`)."""
+
+    @property
+    def refused(self) -> str | None:
+        """Why the adapter that was wished for last is not worn; none where it is."""
+
+    def settle(self) -> None:
+        """Change it now where that is wished for."""
         ...
 
 

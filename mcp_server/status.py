@@ -3,7 +3,7 @@
 from typing import Any
 
 from mcp_server.limits import Places
-from mcp_server.loading import AgentLoader, open_knowledge
+from mcp_server.loading import AgentLoader, Follows, HoldsModel, open_knowledge
 from mcp_server.results import escaped
 from mcp_server.settings import Settings
 from mcp_server.versions import own_version
@@ -28,11 +28,20 @@ def status(settings: Settings, loader: AgentLoader, places: Places) -> dict[str,
             "state": state,
             "doing": without_password(doing),
             "percent": round(100 * share),
+            **_worn(loader),
         },
         "questions": {"answered_or_waiting": places.taken, "may_wait": settings.queue_size},
         "knowledge": _knowledge(settings),
         "settings": {name: _shown(getattr(settings, name)) for name in SHOWN},
     }
+
+
+def _worn(loader: AgentLoader) -> dict[str, str | None]:
+    """Return which adapter the last question was answered with, which the settings need not name, and what failed."""
+    agent = loader.opened()
+    adapter = agent.identity.adapter if isinstance(agent, HoldsModel) else None
+    refused = agent.refused if isinstance(agent, Follows) else None
+    return {"adapter": adapter and escaped(adapter), "adapter_refused": refused and escaped(refused)}
 
 
 def _knowledge(settings: Settings) -> dict[str, Any]:

@@ -102,6 +102,11 @@ class FollowingAgent(Agent):
             return answer
         return answer.model_copy(update={"degraded": [*answer.degraded, problem]})
 
+    @property
+    def refused(self) -> str | None:
+        """Why the adapter that was wished for last is not worn; none where it is."""
+        return self._problem
+
     def settle(self) -> None:
         """Change now where that is wished for; waits until no question runs."""
         with self._turn(None):
@@ -110,11 +115,12 @@ class FollowingAgent(Agent):
     @contextmanager
     def _turn(self, cancel: threading.Event | None) -> Iterator[None]:
         with self._changed:
-            while self._running and _stamp(self._path) != self._followed:
+            while (stamp := _stamp(self._path)) != self._followed and self._running:
                 if cancel is not None and cancel.is_set():
                     raise Cancelled
                 self._changed.wait(POLL_S)
-            self._follow()
+            if stamp != self._followed:
+                self._follow(stamp)
             self._running += 1
         try:
             yield
@@ -123,11 +129,8 @@ class FollowingAgent(Agent):
                 self._running -= 1
                 self._changed.notify_all()
 
-    def _follow(self) -> None:
-        """Change the adapter where the file is a new one; called without running questions, or without a new file."""
-        stamp = _stamp(self._path)
-        if stamp == self._followed:
-            return
+    def _follow(self, stamp: Stamp) -> None:
+        """Change the adapter as the file wishes; to be called while no question runs."""
         wish = _read(self._path)
         if wish is not None and wish.model == self._settings.model:
             assert isinstance(self._chat, Wears), "agent_for chose this class for it"
@@ -135,7 +138,7 @@ class FollowingAgent(Agent):
                 self._chat.wear(wish.adapter)
             except ModelBusy:
                 return  # calls that belong to no question; the next question tries again
-            except (ModelError, RuntimeError) as error:  # torch's want of memory is a RuntimeError
+            except (ModelError, RuntimeError, OSError) as error:  # torch's want of memory is a RuntimeError
                 worn = repr(self._identity.adapter) if self._identity.adapter else "none"
                 self._problem = f"adapter: {error} Worn as before: {worn}."
                 logger.warning("the adapter was not changed: %s", error)

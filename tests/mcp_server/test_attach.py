@@ -261,6 +261,8 @@ async def test_a_server_that_has_changed_its_adapter_is_attached_to_anew(
     wished: list[str] = []
 
     class Changing(Agent):
+        refused = None
+
         def settle(self) -> None:
             self._identity = replace(local[1], adapter=wished[-1] if wished else None)
 

@@ -1,5 +1,8 @@
 """A running server changes its adapter between questions, as `lorgnette adapter` tells it."""
 
+import json
+import os
+import shutil
 import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -9,10 +12,14 @@ from typing import Any
 import pytest
 import torch
 from click.testing import CliRunner, Result
+from mcp import Client
 from PIL import Image
 
 from cli.main import app
 from graph.state import Answer, Event
+from mcp_server import wearing
+from mcp_server.app import build_server
+from mcp_server.holders import MODEL_PATH, find_holders, get
 from mcp_server.loading import open_real_agent
 from mcp_server.settings import Settings, data_home
 from mcp_server.wearing import FILE, FollowingAgent
@@ -161,6 +168,84 @@ def test_who_waits_for_a_change_can_be_cancelled(agent: FollowingAgent, adapters
             ask(agent, cancel=cancel)
         go_on.set()
         first.result()
+
+
+def test_a_change_that_falls_between_two_looks_at_the_file_waits_for_the_question_that_runs(
+    agent: FollowingAgent, adapters: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside, go_on = threading.Event(), threading.Event()
+
+    def wait(event: Event) -> None:
+        inside.set()
+        assert go_on.wait(30)
+
+    looked: list[wearing.Stamp] = []
+
+    def stamp(path: Path) -> wearing.Stamp:
+        looked.append(found(path))
+        if len(looked) == 1:
+            lorgnette("use", str(adapters["lora"]))
+        return looked[-1]
+
+    found = wearing._stamp
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(ask, agent, on_event=wait)
+        assert inside.wait(30)
+        with monkeypatch.context() as patch:
+            patch.setattr(wearing, "_stamp", stamp)
+            second = pool.submit(ask, agent, on_event=lambda _: go_on.set())
+            assert go_on.wait(30)
+        first.result()
+        assert second.result().model.adapter is None, "another question ran as it began"
+    assert ask(agent).model.adapter == str(adapters["lora"])
+
+
+@pytest.mark.anyio
+async def test_the_status_says_what_is_worn_and_not_what_the_settings_name(
+    agent: FollowingAgent, adapters: dict[str, Path], settings: Settings, tmp_path: Path
+) -> None:
+    async def status(client: Any) -> Any:
+        await client.call_tool("ask_image", {"question": "What do you see?", "images": ["red.png"], "effort": "quick"})
+        (content,) = (await client.read_resource("lorgnette://status")).contents
+        told = json.loads(content.text)
+        assert told["settings"]["adapter"] is None
+        return told["model"]["adapter"], told["model"]["adapter_refused"]
+
+    quiet = settings.model_copy(update={"kb": tmp_path / "none", "max_new_tokens": 8, "time_budget_s": 600.0})
+    async with Client(build_server(quiet, lambda own, _: agent)) as client:
+        assert await status(client) == (None, None)
+        lorgnette("use", str(adapters["lora"]))
+        assert await status(client) == (str(adapters["lora"]), None)
+        fits_not = Path(shutil.copytree(adapters["lora"], tmp_path / "deeper"))
+        config = fits_not / "adapter_config.json"
+        config.write_text(config.read_text().replace("self_attn", "cross_attn"))
+        lorgnette("use", str(fits_not))
+        worn, refused = await status(client)
+        assert worn == str(adapters["lora"]) and "cross_attn" in refused
+        lorgnette("none")
+        assert await status(client) == (None, None)
+
+
+def test_the_list_says_which_adapter_a_running_server_wears(
+    agent: FollowingAgent, adapters: dict[str, Path], settings: Settings, serve: Any
+) -> None:
+    server = serve(settings, lambda own, _: agent)
+    until_loaded(server)
+    folder = str(adapters["lora"].parent)
+    assert "wears no adapter" in lorgnette("list", folder).stderr
+    lorgnette("use", str(adapters["lora"]))
+    found = lorgnette("list", folder)
+    assert [line.endswith(", worn") for line in found.stdout.splitlines()] == [False, True]
+    assert f"wears {adapters['lora']}." in found.stderr and "refused" not in found.stderr
+    worn = {one["folder"]: one["worn_by"] for one in json.loads(lorgnette("list", folder, "--json").stdout)}
+    assert worn == {str(adapters["lora"]): [os.getpid()], str(adapters["experts"]): []}
+
+
+def until_loaded(server: Any) -> None:
+    """Wait for the model of a server that has just started."""
+    (holder,) = find_holders()
+    while get(holder, MODEL_PATH, holder.key)["state"] != "ready":
+        pass
 
 
 def test_adapters_are_listed_with_type_and_base(adapters: dict[str, Path]) -> None:
