@@ -1,4 +1,7 @@
-"""Real servers of other engines, on loopback or a Unix socket, started once for all tests that ask for them."""
+"""Real servers of other engines, on loopback or a Unix socket, started once for all tests that ask for them.
+
+Also tells hypothesis not to time what it runs: on a busy machine that fails for no fault of the code.
+"""
 
 import contextlib
 import importlib.util
@@ -13,6 +16,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 START_S = 120
 

@@ -39,7 +39,7 @@ TEXTS = st.lists(PIECES | st.text(alphabet=st.characters(exclude_categories=["Cs
 TYPES: tuple[MediaType, ...] = ("text", "markdown", "html", "csv")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(TEXTS, st.sampled_from(TYPES), st.integers(8, 40), st.integers(0, 30))
 def test_every_chunk_is_an_exact_span_within_the_budget(text: str, kind: MediaType, size: int, overlap: int) -> None:
     chunks = split(Document(text, kind), chunk_tokens=size, chunk_overlap=overlap)
@@ -50,7 +50,7 @@ def test_every_chunk_is_an_exact_span_within_the_budget(text: str, kind: MediaTy
     assert starts == sorted(starts)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(TEXTS, st.sampled_from(TYPES), st.integers(8, 40), st.integers(0, 30))
 def test_no_word_is_lost(text: str, kind: MediaType, size: int, overlap: int) -> None:
     chunks = split(Document(text, kind), chunk_tokens=size, chunk_overlap=overlap)

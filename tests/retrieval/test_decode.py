@@ -2,7 +2,7 @@ import codecs
 import contextlib
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from retrieval.decode import decode
@@ -64,14 +64,12 @@ def test_a_false_byte_order_mark_is_refused() -> None:
         decode(codecs.BOM_UTF8 + CHINESE.encode("gb18030"))
 
 
-@settings(deadline=None)
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs", "Cc"]), min_size=1).filter(lambda s: s[0] != "\ufeff"))
 def test_utf8_is_always_utf8(text: str) -> None:
     decoded = decode(text.encode())
     assert (decoded.text, decoded.codec, decoded.confidence) == (text, "utf-8", 1.0)
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_are_decoded_without_loss_or_refused(data: bytes) -> None:
     try:
