@@ -164,7 +164,7 @@ def convert(
     """  # noqa: D301
     from finetune.data.copying import copy_pictures
     from finetune.data.files import check_free
-    from finetune.data.writing import check_suffix, write_samples
+    from finetune.data.writing import NothingToWrite, check_suffix, write_samples
 
     if max_pixels is not None and pictures is None:
         raise click.UsageError("--max-pixels needs --copy-pictures.")
@@ -176,11 +176,13 @@ def convert(
         with bar("copying pictures") as progress:
             samples, damaged = copy_pictures(samples, pictures, max_pixels=max_pixels, progress=progress)
         broken += damaged
-    left_out = write_samples(samples, out, to)
+    try:
+        left_out = write_samples(samples, out, to)
+    except NothingToWrite as nothing:
+        _say_broken([*broken, *nothing.left_out])
+        raise
     _say_broken([*broken, *left_out])
     click.echo(f"{len(samples) - len(left_out)} rows written to {out}, {len(broken) + len(left_out)} left out")
-    if len(samples) == len(left_out):
-        raise click.exceptions.Exit(FAILED)
 
 
 @data.command("split", short_help="Divide a data file into train, validation and test.")

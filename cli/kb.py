@@ -81,8 +81,8 @@ def sync(
         raise KeyboardInterrupt
 
 
-def stoppable(work: Any, cancel: threading.Event) -> Any:
-    """Run the work on a thread, so that Ctrl-C ends it between two files and not within one."""
+def stoppable(work: Any, cancel: threading.Event, *, unit: str = "file") -> Any:
+    """Run the work on a thread, so that Ctrl-C ends it between two files (or other units) and not within one."""
     from concurrent.futures import ThreadPoolExecutor, wait
 
     with ThreadPoolExecutor(1) as pool:
@@ -94,7 +94,7 @@ def stoppable(work: Any, cancel: threading.Event) -> Any:
                 if cancel.is_set():
                     raise
                 cancel.set()
-                click.echo("Stopping after the file at hand …", err=True)
+                click.echo(f"Stopping after the {unit} at hand …", err=True)
         return future.result()
 
 

@@ -11,9 +11,11 @@ from cli.edge import FAILED, verbose_option
 from cli.kb import stoppable
 from cli.knowledge import KB_SETTINGS, kb_options, open_base
 from finetune.data.formats import WRITABLE
+from model.errors import LorgnetteError
 
 if TYPE_CHECKING:
     from finetune.data.from_kb import Excerpt, Harvest, Writer
+    from finetune.data.sample import Sample
     from retrieval.base import KnowledgeBase
 
 WORLDS = ("shapes", "new", "chinese", "bars", "letters")  # as finetune.data.domains, which takes long to import
@@ -85,50 +87,87 @@ def pull(name: str, out: Path | None, first: int, split: str) -> None:
 @click.option("--answering", type=click.Choice(["auto", "generate", "quote"]),
               help="auto: quote with the bundled model, which cannot write about documents.")  # fmt: skip
 @click.option("--force", is_flag=True, help="Replace OUT if it exists.")
+@click.option("--resume", is_flag=True, help="Keep the rows of OUT and make those that are not there yet.")
 @kb_options
 @verbose_option
-def from_kb(out: Path, per_document: int, source: str | None, to: str, seed: int, force: bool, **options: Any) -> None:
+def from_kb(
+    out: Path, per_document: int, source: str | None, to: str, seed: int, force: bool, resume: bool, **options: Any
+) -> None:
     """Turn passages of the knowledge base into rows with citations, marked `generated: true`, and write them to OUT.
 
     The local model writes a question to each passage and answers it from numbered passages; its own reviewer judges
     the answer, and what fails is left out and counted. The bundled model cannot write about documents: with it,
-    questions are made of headings and answered by quotations. Ctrl-C keeps the rows that are done.
+    questions are made of headings and answered by quotations. Rows are in OUT as soon as they are made; after Ctrl-C
+    or an error, --resume goes on.
 
     \b
     Examples:
       lorgnette data from-kb papers.jsonl --kb ~/Papers --model Qwen/Qwen3-VL-4B-Instruct
       lorgnette data from-kb handbook.jsonl --source handbook.pdf --per-document 50
     """  # noqa: D301
+    from contextlib import suppress
+
     from finetune.data.files import check_free
     from finetune.data.from_kb import harvest
-    from finetune.data.writing import check_suffix, write_samples
+    from finetune.data.writing import NothingToWrite, check_suffix, write_samples
+    from graph.printable import printable
     from mcp_server.settings import load_settings
 
     check_suffix(out, to)
-    check_free([out], force=force)
+    check_free([out], force=force or resume)
+    rows = _made_before(out) if resume and out.exists() else []
+    before = len(rows)
     settings = load_settings(**{key: options.get(key) for key in (*KB_SETTINGS, "model", "answering")})
     quotes = settings.answering == "quote" or (settings.answering == "auto" and settings.model == "tiny")
     with open_base(options) as base:
         documents = _documents(base, source)
     writer = None if quotes else _writer(settings)
     cancel = threading.Event()
-    with bar("writing") as progress:
-        made: Harvest = stoppable(
-            lambda: harvest(
-                documents, writer, per_document=per_document, seed=seed, cancel=cancel,
-                progress=lambda done, _: progress(done),
-            ),
-            cancel,
-        )  # fmt: skip
+
+    def keep(row: "Sample") -> None:
+        rows.append(row)
+        if writer is not None:  # each took a model's time
+            with suppress(NothingToWrite):
+                write_samples(rows, out, to)
+
+    try:
+        with bar("writing") as progress:
+            made: Harvest = stoppable(
+                lambda: harvest(
+                    documents, writer, per_document=per_document, seed=seed, done={row.id for row in rows},
+                    on_row=keep, cancel=cancel, progress=lambda done, _: progress(done),
+                ),
+                cancel,
+                unit="row",
+            )  # fmt: skip
+    except LorgnetteError:
+        if len(rows) > before and writer is not None:
+            click.echo(f"{len(rows)} rows are in {out}; --resume goes on from there", err=True)
+        raise
     _tell(made)
-    if made.samples:
-        write_samples(made.samples, out, to)
-        click.echo(f"{len(made.samples)} rows of {len(documents)} documents written to {out}")
+    if len(rows) > before:
+        left_out = write_samples(rows, out, to)
+        for each in left_out:
+            click.echo(f"Left out: {printable(str(each))}", err=True)
+        kept = f", {before} of them from before" if before else ""
+        click.echo(f"{len(rows) - len(left_out)} rows of {len(documents)} documents written to {out}{kept}")
+    elif before:
+        click.echo(f"No further row; {out} holds {before}")
     if cancel.is_set():
+        click.echo("--resume goes on from there", err=True)
         raise KeyboardInterrupt
-    if not made.samples:
+    if not rows:
         click.echo("Error: no passage gave a row; nothing was written", err=True)
         raise click.exceptions.Exit(FAILED)
+
+
+def _made_before(out: Path) -> "list[Sample]":
+    from finetune.data.dataset import read_dataset
+
+    found = read_dataset(out)
+    if found.broken:
+        raise click.UsageError(f"{found.broken[0]}: this row would be lost; repair it, or write anew with --force.")
+    return found.samples
 
 
 def _documents(base: "KnowledgeBase", source: str | None) -> "dict[str, list[Excerpt]]":
@@ -150,6 +189,9 @@ def _documents(base: "KnowledgeBase", source: str | None) -> "dict[str, list[Exc
             )
             for chunk in base.catalogue.chunks_in(row.source)
         ]  # fmt: skip
+    if not found:
+        which = "no document" if source is None else f"no document {source!r}"
+        raise click.ClickException(f"The knowledge base holds {which}; `lorgnette kb sync` indexes its folder.")
     return found
 
 

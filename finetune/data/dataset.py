@@ -11,6 +11,7 @@ from typing import Any
 
 from finetune.data import registry
 from finetune.data.detect import DatasetFormatUnknown, decide_format
+from finetune.data.embedded import folder_for
 from finetune.data.formats import FORMATS, alpaca, coco, messages, open_eqa, pairs, qwen, sharegpt
 from finetune.data.formats.reading import Reading, ReadOptions
 from finetune.data.pictures import Pictures
@@ -32,6 +33,17 @@ READERS: Mapping[str, Reader] = {
 }
 AUTO = "auto"
 LOOKED_AT = 50  # rows on which the format is decided
+
+
+class ColumnMissing(FinetuneError):
+    """A table without a column for the pictures or the answers, or without a header."""
+
+    def __init__(self, path: Path, wanted: str, known: Iterable[str]) -> None:
+        self.path, self.wanted = path, wanted
+        super().__init__(
+            f"The first line of {str(path)!r} names no column {wanted!r}, but {', '.join(map(repr, known))}; "
+            f"write the names of the columns there, or say which it is: --column {wanted}=NAME."
+        )
 
 
 class ColumnUnknown(FinetuneError):
@@ -91,7 +103,7 @@ def read_dataset(
 
     Raises:
         DatasetNotFound, DatasetUnreadable, DatasetKindUnknown, DatasetNeedsPyarrow: The file as a whole.
-        DatasetFormatUnknown, ColumnUnknown: The format or a column named for it.
+        DatasetFormatUnknown, ColumnUnknown, ColumnMissing: The format or a column named for it.
         RegistryUnreadable, DatasetNotRegistered, EntryInvalid: Of dataset_info.json.
     """
     options = options or ReadOptions()
@@ -159,7 +171,9 @@ def _files(path: Path) -> list[Path]:
         return [path]
     files = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES and file.name != registry.INFO)
     if not files:
-        raise DatasetUnreadable(path, f"the folder holds no {', '.join(SUFFIXES)} file")
+        below = sorted({file.parent for file in path.glob("*/*") if file.suffix.lower() in SUFFIXES})
+        hint = f", but there are some in {', '.join(repr(str(folder)) for folder in below[:3])}" if below else ""
+        raise DatasetUnreadable(path, f"the folder itself holds no {', '.join(SUFFIXES)} file{hint}")
     return files
 
 
@@ -183,11 +197,12 @@ def _read_file(
     every: Iterable[Row] = chain(first, rows)
     if format == "coco":
         every = _coco_rows(file, first)
-    elif options.columns:
-        _check_columns(file, first, options.columns)
+    else:
+        _check_columns(file, first, options.columns, format)
     folders = [folder for folder in (image_folder, file.parent, Path()) if folder is not None]
     pictures = Pictures(
-        folders, check=options.check_pictures, frames=options.frames, decode=options.decode_pictures
+        folders, check=options.check_pictures, frames=options.frames, decode=options.decode_pictures,
+        kept_in=folder_for(file),
     )  # fmt: skip
     samples: list[Sample] = []
     broken: list[Broken] = []
@@ -206,7 +221,13 @@ def _read_file(
         if progress is not None:
             progress(number)
     samples = samples[:max_samples]
-    return Dataset(samples, broken, format, decided, pictures.sizes)
+    return Dataset(samples, broken, format, decided + _kept(pictures), pictures.sizes)
+
+
+def _kept(pictures: Pictures) -> str:
+    if not pictures.kept:
+        return ""
+    return f"; {len(pictures.kept):,} pictures that stand in the rows are kept in {str(pictures.kept_in)!r}"
 
 
 def _coco_rows(file: Path, first: list[Row]) -> Iterable[Row]:
@@ -215,8 +236,14 @@ def _coco_rows(file: Path, first: list[Row]) -> Iterable[Row]:
     return coco.rows_of(first[0].value)
 
 
-def _check_columns(file: Path, rows: list[Row], columns: Mapping[str, str]) -> None:
+def _check_columns(file: Path, rows: list[Row], columns: Mapping[str, str], format: str) -> None:
     known = dict.fromkeys(name for row in rows if isinstance(row.value, dict) for name in row.value)
+    if not known:
+        return
     for theirs in columns.values():
-        if known and theirs not in known:
+        if theirs not in known:
             raise ColumnUnknown(file, theirs, known)
+    if format == "csv":
+        for names in (pairs.PICTURE, (*pairs.ANSWER, "answers")):
+            if not any(name in known or name in columns for name in names):
+                raise ColumnMissing(file, names[0], known)

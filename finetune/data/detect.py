@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
-from finetune.data.formats import FORMATS, qwen
+from finetune.data.formats import FORMATS
 from finetune.data.rows import TABLES, Row
+from finetune.data.talk import START
 from finetune.errors import FinetuneError
 
+_ANSWERS = frozenset({"answer", "answers", "caption", "text"})
 # the first whose keys a row has, every one of the left and any of the right
 _SIGNS: tuple[tuple[str, frozenset[str], frozenset[str]], ...] = (
     ("coco", frozenset({"images", "annotations"}), frozenset()),
@@ -13,9 +15,10 @@ _SIGNS: tuple[tuple[str, frozenset[str], frozenset[str]], ...] = (
     ("messages", frozenset({"messages"}), frozenset()),
     ("openeqa", frozenset({"question", "episode_history"}), frozenset()),
     ("alpaca", frozenset(), frozenset({"instruction", "output"})),
-    ("vqa", frozenset({"image"}), frozenset({"answer", "answers", "caption"})),
-    ("vqa", frozenset({"image_path"}), frozenset({"answer", "answers", "caption"})),
-    ("vqa", frozenset({"images"}), frozenset({"answer", "answers", "caption"})),
+    ("vqa", frozenset({"image"}), _ANSWERS),
+    ("vqa", frozenset({"image_path"}), _ANSWERS),
+    ("vqa", frozenset({"images"}), _ANSWERS),
+    ("vqa", frozenset({"file_name"}), _ANSWERS),
 )
 
 
@@ -37,12 +40,13 @@ def decide_format(file: Path, rows: list[Row]) -> tuple[str, str]:
         return "csv", f"csv, by the name {file.name!r}"
     objects = [row.value for row in rows if isinstance(row.value, dict)]
     if not objects:
-        raise DatasetFormatUnknown(file, "no row is an object" if rows else "it holds no rows")
+        broken = next((f" (line {row.line}: {row.reason})" for row in rows if row.reason), "")
+        raise DatasetFormatUnknown(file, f"no row is an object{broken}" if rows else "it holds no rows")
     for value in objects:
         for format, all_of, any_of in _SIGNS:
             keys = all_of | any_of & set(value)
             if all_of <= set(value) and (not any_of or any_of & set(value)):
-                if format == "sharegpt" and any(qwen.START in str(each.get("conversations")) for each in objects):
+                if format == "sharegpt" and any(START in str(each.get("conversations")) for each in objects):
                     format = "qwen"
                 return format, f"{format}, by {' and '.join(map(repr, sorted(keys)))}"
     named = ", ".join(repr(key) for key in list(objects[0])[:8]) or "none"

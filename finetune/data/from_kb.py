@@ -10,7 +10,7 @@ import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -86,23 +86,26 @@ def harvest(
     *,
     per_document: int = 5,
     seed: int = 0,
+    done: Collection[str] = (),
+    on_row: Callable[[Sample], None] | None = None,
     cancel: threading.Event | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Harvest:
-    """Return the rows of the documents.
+    """Return the rows of the documents; a row is the same whatever rows are made before it.
 
     Args:
         documents: The passages of each document in their order, by its path.
         writer: Who writes; None to quote.
         per_document: Passages at most of each document, evenly spaced over it.
         seed: Decides which other passages stand beside the one that answers, and where.
+        done: Ids of rows that are there from an earlier run; their passages are left alone.
+        on_row: Told each row as soon as it is made.
         cancel: Set it to stop after the row at hand.
         progress: Called with the passages done and in all.
 
     Raises:
         ModelError: The model failed.
     """
-    rng = Random(seed)
     result = Harvest("quoted" if writer is None else "written")
     chosen: list[Excerpt] = []
     for excerpts in documents.values():
@@ -113,6 +116,9 @@ def harvest(
     for number, excerpt in enumerate(chosen, 1):
         if cancel is not None and cancel.is_set():
             break
+        if _id(excerpt.passage) in done:
+            continue
+        rng = Random(f"{seed} {excerpt.passage.id}")
         evidence = _evidence(rng, excerpt.passage, everything)
         row = _quoted(excerpt, evidence) if writer is None else _written(excerpt, evidence, writer, cancel)
         if row is None:
@@ -121,6 +127,8 @@ def harvest(
             result.left_out[row] += 1
         else:
             result.samples.append(_sample(excerpt.passage, row, result.kind, len(result.samples) + 1))
+            if on_row is not None:
+                on_row(result.samples[-1])
         if progress is not None:
             progress(number, len(chosen))
     result.left_out += Counter()  # drops what was counted zero times
@@ -135,6 +143,7 @@ def _written(
     excerpt: Excerpt, evidence: list[Passage], writer: Writer, cancel: threading.Event | None
 ) -> Exchange | str | None:
     """Return the row that was written and passed, or why there is none; None where it was cancelled."""
+    from graph.errors import GraphError
     from model.call import Cancelled, DeadlineExceeded
 
     context = _context(writer, excerpt.passage.text, cancel)
@@ -142,6 +151,8 @@ def _written(
         return _reviewed(excerpt, evidence, context)
     except DeadlineExceeded:
         return "there was no time to ask"
+    except GraphError:
+        return "the model did not answer in the form that was asked for"
     except Cancelled:
         return None
 
@@ -248,4 +259,8 @@ def _sample(passage: Passage, exchange: Exchange, kind: Kind, number: int) -> Sa
     said, answer = exchange
     messages = (Message("system", (SYSTEM,)), Message("user", (said,)), Message("assistant", (answer,)))
     origin = Origin(Path(passage.source), number)
-    return Sample(f"{passage.source}#{passage.id[:12]}", messages, origin, f"documents {kind}", generated=True)
+    return Sample(_id(passage), messages, origin, f"documents {kind}", generated=True)
+
+
+def _id(passage: Passage) -> str:
+    return f"{passage.source}#{passage.id[:12]}"

@@ -16,6 +16,7 @@ from finetune.errors import FinetuneError
 TABLES = (".csv", ".tsv")
 SUFFIXES = (*TABLES, ".json", ".jsonl", ".parquet")
 FIELD_CHARS = 16 * 2**20  # longest field of a CSV; Python's own limit is 128 KiB
+BATCH_ROWS = 32  # of Parquet, held in memory at once
 _MARKED = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 
 
@@ -76,14 +77,16 @@ def read_rows(path: Path) -> Iterator[Row]:
         return _parquet(path)
     text = _text(path)
     if suffix in TABLES:
-        return _table(text, "\t" if suffix == ".tsv" else ",")
-    if suffix == ".jsonl":
+        return _table(path, text)
+    if suffix == ".jsonl" and not text.lstrip().startswith("["):  # else a list under another name
         return _lines(text)
     return _json(path, text)
 
 
 def _text(path: Path) -> str:
     try:
+        if path.exists() and not path.is_file():
+            raise DatasetUnreadable(path, "it is no file")  # a pipe would be waited for
         data = path.read_bytes()
     except FileNotFoundError:
         raise DatasetNotFound(path) from None
@@ -91,6 +94,8 @@ def _text(path: Path) -> str:
         raise DatasetUnreadable(path, error.strerror or "it cannot be opened") from None
     marked = [codec for mark, codec in _MARKED.items() if data.startswith(mark)]
     for codec in marked or ("utf-8", "gb18030"):  # what Excel writes in China has no mark
+        if not marked and {0} in (set(data[:20:2]), set(data[1:20:2])):  # UTF-16, which would pass for UTF-8
+            break
         try:
             return data.decode(codec)
         except UnicodeDecodeError:
@@ -98,10 +103,37 @@ def _text(path: Path) -> str:
     raise DatasetUnreadable(path, "it is neither UTF-8, UTF-16 with a mark, nor GB18030")
 
 
-def _table(text: str, separator: str) -> Iterator[Row]:
+def _table(path: Path, text: str) -> Iterator[Row]:
+    """Return the rows of a table.
+
+    Raises:
+        DatasetUnreadable: Two columns have one name.
+    """
     csv.field_size_limit(FIELD_CHARS)
-    lines = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    header: list[str] | None = None
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=_separator(path, text), strict=True)
+    header: list[str] = []
+    try:
+        while not any(header):
+            header = [name.strip() for name in next(lines)]
+    except StopIteration:
+        return iter(())
+    except csv.Error as error:
+        return iter([Row(1, None, f"broken CSV ({error}); the lines from here on could not be told apart")])
+    for name in header:
+        if name and header.count(name) > 1:
+            raise DatasetUnreadable(path, f"two columns are named {name!r}")
+    return _records(lines, header)
+
+
+def _separator(path: Path, text: str) -> str:
+    """Return what stands between fields: a .csv of Excel in much of Europe has semicolons, others have tabs."""
+    if path.suffix.lower() == ".tsv":
+        return "\t"
+    header = next(iter(text.lstrip().splitlines()), "")
+    return max(",;\t", key=header.count)  # the first of the most frequent
+
+
+def _records(lines: Any, header: list[str]) -> Iterator[Row]:
     while True:
         line = lines.line_num + 1  # a quoted field may span lines: the row is named by its first
         try:
@@ -113,9 +145,7 @@ def _table(text: str, separator: str) -> Iterator[Row]:
             return
         if not any(field.strip() for field in fields):
             continue
-        if header is None:
-            header = [name.strip() for name in fields]
-        elif len(fields) != len(header):
+        if len(fields) != len(header):
             yield Row(line, None, f"{len(fields)} fields where the header has {len(header)}")
         else:
             yield Row(line, dict(zip(header, fields, strict=True)))
@@ -178,7 +208,21 @@ def _parquet(path: Path) -> Iterator[Row]:
     except ImportError:
         raise DatasetNeedsPyarrow(path) from None
     try:
-        table = pyarrow.parquet.read_table(path)
+        opened = pyarrow.parquet.ParquetFile(path)
     except (OSError, pyarrow.ArrowException) as error:
         raise DatasetUnreadable(path, (str(error).splitlines() or ["broken Parquet"])[0]) from None
-    return (Row(place, value) for place, value in enumerate(table.to_pylist(), 1))
+    return _batches(opened, pyarrow.ArrowException)
+
+
+def _batches(opened: Any, refusal: type[Exception]) -> Iterator[Row]:
+    """Yield the rows a few at a time: those of Hugging Face hold whole pictures."""
+    place = 0
+    with opened:
+        try:
+            for batch in opened.iter_batches(batch_size=BATCH_ROWS):
+                for value in batch.to_pylist():
+                    place += 1
+                    yield Row(place, value)
+        except (OSError, refusal) as error:
+            reason = (str(error).splitlines() or ["unknown reason"])[0]
+            yield Row(place + 1, None, f"broken Parquet ({reason}); nothing from here on could be read")

@@ -15,7 +15,10 @@ from finetune.data.sample import Frames, ImageFile, Message, Part, Role
 from finetune.data.unusable import Unusable
 
 IMAGE, VIDEO = "<image>", "<video>"
-MARKER = re.compile(f"({re.escape(IMAGE)}|{re.escape(VIDEO)})")
+START, END = "<|vision_start|>", "<|vision_end|>"
+_PADS = {"<|image_pad|>": IMAGE, "<|video_pad|>": VIDEO}
+_SHOWN = re.compile(f"({re.escape(IMAGE)}|{re.escape(VIDEO)}|{re.escape(START)}.*?{re.escape(END)})", re.DOTALL)
+MARKER = re.compile("|".join(map(re.escape, (IMAGE, VIDEO, START, END))))
 Said = tuple[Role, Sequence[Part]]
 
 
@@ -44,11 +47,27 @@ class Media:
         return self.pictures.video(self.videos[self._played - 1])
 
     def place(self, text: str) -> list[Part]:
-        """Return the text with a picture or a video for each marker."""
-        return [
-            self.image() if piece == IMAGE else self.video() if piece == VIDEO else piece
-            for piece in MARKER.split(text)
-        ]
+        """Return the text with a picture or a video for each marker.
+
+        Qwen's own vision markers stand around a placeholder, which means the next file, or around a path.
+        """
+        return [self._placed(piece) for piece in _SHOWN.split(text)]
+
+    def _placed(self, piece: str) -> Part:
+        whole = piece.startswith(START) and piece.endswith(END)
+        inside = piece[len(START) : -len(END)] if whole else ""
+        for pad, marker in _PADS.items():
+            if inside and not inside.replace(pad, ""):  # as many as the picture has tokens
+                piece = marker
+        if piece == IMAGE:
+            return self.image()
+        if piece == VIDEO:
+            return self.video()
+        if whole:
+            return self.pictures.picture(inside)
+        if START in piece or END in piece:
+            raise Unusable("a vision marker without its other half")
+        return piece
 
     def finish(self) -> None:
         """Refuse what no marker has asked for."""
@@ -173,7 +192,7 @@ class Listing:
             Unusable: The text itself holds a marker.
         """
         if any(isinstance(part, str) and MARKER.search(part) for part in message.parts):
-            raise Unusable(f"its words hold {IMAGE} or {VIDEO}, which would be read as a marker")
+            raise Unusable(f"its words hold {IMAGE}, {VIDEO} or {START}, which would be read as a marker")
         pieces = []
         for part in message.parts:
             if isinstance(part, ImageFile):

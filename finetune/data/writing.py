@@ -38,6 +38,16 @@ class OutputSuffixWrong(FinetuneError):
         super().__init__(f"{str(path)!r} is to be {format}, whose files end in {names}; name it so.")
 
 
+class NothingToWrite(FinetuneError):
+    """Not one row could be written; `left_out` says why of each that was there."""
+
+    def __init__(self, paths: Iterable[Path], left_out: list[Broken]) -> None:
+        self.paths, self.left_out = tuple(paths), left_out
+        first = f" (the first of {len(left_out)}: {left_out[0]})" if left_out else ""
+        names = ", ".join(repr(str(path)) for path in self.paths)
+        super().__init__(f"There is no row to write{first}; {names} was not written.")
+
+
 def check_suffix(path: Path, format: str) -> None:
     """Refuse a name whose ending does not fit the format.
 
@@ -52,7 +62,7 @@ def write_samples(samples: Sequence[Sample], path: Path, format: str) -> list[Br
     """Write the samples and return those that the format cannot hold; names of pictures below the file are relative.
 
     Raises:
-        OutputSuffixWrong, OutputRefused: As they say.
+        OutputSuffixWrong, OutputRefused, NothingToWrite: As they say.
     """
     return write_several({path: samples}, format)
 
@@ -61,9 +71,10 @@ def write_several(parts: Mapping[Path, Iterable[Sample]], format: str) -> list[B
     """Write several files, all or none of them, and return the samples that the format cannot hold.
 
     Raises:
-        OutputSuffixWrong, OutputRefused: As they say.
+        OutputSuffixWrong, OutputRefused, NothingToWrite: As they say.
     """
     left_out: list[Broken] = []
+    kept = 0
     for path in parts:
         check_suffix(path, format)
     with whole_files(list(parts)) as written:
@@ -74,9 +85,12 @@ def write_several(parts: Mapping[Path, Iterable[Sample]], format: str) -> list[B
                     rows.append(_checked(WRITERS[format](sample, partial(name_in, path.parent))))
                 except Unusable as unusable:
                     left_out.append(Broken(sample.origin, f"cannot be written as {format}: {unusable.reason}"))
+            kept += len(rows)
             codec = "utf-8-sig" if format == "csv" else "utf-8"  # the mark lets Excel read Chinese
             with part.open("w", encoding=codec, newline="") as file:
                 _write(rows, file, path.suffix.lower())
+        if not kept:
+            raise NothingToWrite(parts, left_out)
     return left_out
 
 

@@ -10,6 +10,8 @@ from PIL import Image
 from cli.making_data import WORLDS
 from finetune.data.dataset import read_dataset
 from finetune.data.domains import DOMAINS
+from finetune.data.sample import Message, Origin, Sample
+from model.errors import ModelError
 
 
 @pytest.fixture
@@ -56,6 +58,33 @@ def test_convert_writes_another_format_and_lists_what_is_left_out(lorgnette: Any
     again = lorgnette("data", "convert", str(table), "out/rows.jsonl")
     assert again.exit_code == 1 and "exists already; give another name, or --force" in again.stderr
     assert lorgnette("data", "convert", str(table), "out/rows.jsonl", "--force").exit_code == 0
+
+
+def test_nothing_is_written_where_no_row_can_be(lorgnette: Any, table: Path) -> None:
+    out = table.parent / "rows.jsonl"
+    out.write_text("old", "utf-8")
+    broken = lorgnette("data", "convert", str(table), str(out), "--force", "--column", "image_path=caption")
+    assert broken.exit_code == 1 and "There is no row to write" in broken.stderr and "was not written" in broken.stderr
+    assert "Left out: captions.csv:2: no 'caption'" in broken.stderr
+    two = [{"role": role, "content": "a"} for role in ("user", "assistant")] * 2
+    (table.parent / "talk.json").write_text(json.dumps([{"messages": two}]), "utf-8")
+    assert lorgnette("data", "convert", str(table.parent / "talk.json"), "t.csv", "--to", "csv").exit_code == 1
+    assert out.read_text("utf-8") == "old" and not (table.parent / "t.csv").exists()
+
+
+def test_pictures_that_stand_in_parquet_rows_become_files_that_the_new_rows_name(
+    lorgnette: Any, tmp_path: Path
+) -> None:
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    Image.new("RGB", (64, 48), "red").save(tmp_path / "a.png")
+    red = (tmp_path / "a.png").read_bytes()
+    rows = [{"image": {"bytes": red, "path": None}, "text": "red"}]
+    parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "train.parquet")
+    done = lorgnette("data", "convert", str(tmp_path / "train.parquet"), "rows.jsonl")
+    assert done.exit_code == 0 and "1 pictures that stand in the rows are kept in" in done.stderr
+    ((name,),) = (json.loads(line)["images"] for line in (tmp_path / "rows.jsonl").read_text("utf-8").splitlines())
+    assert name.startswith("pictures/") and (tmp_path / name).read_bytes() == red
+    assert read_dataset(tmp_path / "rows.jsonl").samples[0].pictures == (tmp_path / name,)
 
 
 def test_convert_copies_pictures_beside_the_rows(lorgnette: Any, table: Path) -> None:
@@ -132,6 +161,43 @@ def test_from_kb_lets_the_model_write_where_it_is_asked_to(lorgnette: Any, folde
     # the bundled model cannot write about documents: its one row fails the rules and nothing is written
     assert result.exit_code in (0, 1) and "no model wrote" not in result.stderr
     assert Path("rows.jsonl").exists() == (result.exit_code == 0)
+
+
+def test_from_kb_resumed_keeps_the_rows_and_adds_what_is_missing(lorgnette: Any, folder: Path) -> None:
+    lorgnette("kb", "sync")
+    lorgnette("data", "from-kb", "rows.jsonl")
+    before = Path("rows.jsonl").read_text("utf-8")
+    again = lorgnette("data", "from-kb", "rows.jsonl", "--resume")
+    assert again.exit_code == 0 and again.stdout == "No further row; rows.jsonl holds 1\n"
+    text = (folder / "lamp.md").read_text("utf-8").replace("lamp", "pump")
+    (folder / "pump.md").write_text(text, "utf-8")
+    lorgnette("kb", "sync")
+    more = lorgnette("data", "from-kb", "rows.jsonl", "--resume")
+    assert more.stdout == "2 rows of 3 documents written to rows.jsonl, 1 of them from before\n"
+    assert Path("rows.jsonl").read_text("utf-8").startswith(before)
+    Path("rows.jsonl").write_text(before + "{half\n", "utf-8")
+    refused = lorgnette("data", "from-kb", "rows.jsonl", "--resume")
+    assert refused.exit_code == 2 and "rows.jsonl:2: broken JSON" in refused.stderr
+
+
+def test_from_kb_keeps_each_row_that_a_model_wrote_before_it_failed(
+    lorgnette: Any, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def harvest(_documents: Any, _writer: Any, *, on_row: Any, **_: Any) -> None:
+        on_row(Sample("a", (Message("user", ("?",)), Message("assistant", ("x [1]",))), Origin(folder, 1)))
+        raise ModelError("The server is gone.")
+
+    monkeypatch.setattr("finetune.data.from_kb.harvest", harvest)
+    lorgnette("kb", "sync")
+    result = lorgnette("data", "from-kb", "rows.jsonl", "--answering", "generate")
+    assert result.exit_code == 1 and result.stderr.endswith("Error: The server is gone.\n")
+    assert "1 rows are in rows.jsonl; --resume goes on from there" in result.stderr
+    assert json.loads(Path("rows.jsonl").read_text("utf-8"))["id"] == "a"
+
+
+def test_from_kb_without_documents_says_how_to_index_some(lorgnette: Any, folder: Path) -> None:
+    result = lorgnette("data", "from-kb", "rows.jsonl")
+    assert result.exit_code == 1 and "holds no document; `lorgnette kb sync`" in result.stderr
 
 
 def test_from_kb_of_another_source_finds_nothing(lorgnette: Any, folder: Path) -> None:

@@ -57,7 +57,7 @@ def ask(**fields: Any) -> dict[str, Any]:
         (ask(images=["empty"]), "is no file"),
         (ask(images=[7]), "a picture is given as int"),
         (ask(images=["http://host/a.png"]), "is a web address and nothing is fetched"),
-        (ask(images=["data:image/png;base64,AAAA"]), "save it as a file"),
+        (ask(images=["data:image/png;base64,AAAA"]), "the picture in the row is no readable PNG"),
         (ask(instruction="<video>", images=[], videos=["a.mp4"]), "'a.mp4' is a video file; save its frames"),
         (ask(instruction="<video>", images=[], videos=["empty"]), "holds no pictures"),
         (ask(instruction="<video>", images=[], videos=[[]]), "a video without frames"),

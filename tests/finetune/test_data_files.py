@@ -115,15 +115,19 @@ def test_a_download_asks_for_data_and_no_code(tmp_path: Path) -> None:
 def test_what_a_format_cannot_hold_is_listed(tmp_path: Path) -> None:
     said = (Message("user", ("Is <image> a marker?",)), Message("assistant", ("yes",)))
     sample = Sample("1", said, Origin(tmp_path / "rows", 7))
+    Image.new("RGB", (64, 48)).save(tmp_path / "a.png")
+    asked = Message("user", (ImageFile(tmp_path / "a.png"), "What?"))
+    plain = Sample("2", (asked, Message("assistant", ("yes",))), Origin(tmp_path / "rows", 8))
     reasons = {
-        name: write_samples([sample], tmp_path / f"o{'.csv' if name == 'csv' else '.json'}", name) for name in WRITABLE
+        name: write_samples([sample, plain], tmp_path / f"o{'.csv' if name == 'csv' else '.json'}", name)
+        for name in WRITABLE
     }
-    marker = "its words hold <image> or <video>, which would be read as a marker"
+    marker = "its words hold <image>, <video> or <|vision_start|>, which would be read as a marker"
     assert {name: str(left[0]) if left else None for name, left in reasons.items()} == {
         "sharegpt": f"rows:7: cannot be written as sharegpt: {marker}",
         "alpaca": f"rows:7: cannot be written as alpaca: {marker}",
         "csv": "rows:7: cannot be written as csv: a table has one picture a row, in front of the question",
         "messages": None,
-        "qwen": None,
+        "qwen": "rows:7: cannot be written as qwen: its words or a path hold a marker",
     }
     assert json.loads((tmp_path / "o.json").read_text("utf-8"))  # the last one written

@@ -12,6 +12,7 @@ from langchain_core.runnables import Runnable, RunnableLambda
 from pydantic import Field
 
 from finetune.data.from_kb import Excerpt, Writer, harvest
+from finetune.data.sample import Sample
 from graph.prompts import CHINESE, ENGLISH, SYSTEM
 from graph.state import Passage
 from model.call import Cancelled
@@ -165,3 +166,37 @@ def test_passages_are_taken_evenly_and_the_seed_decides_their_company() -> None:
     assert [sample.id for sample in made.samples] == ["m.md#id0", "m.md#id2", "m.md#id5", "m.md#id7"]
     assert made.samples == harvest(many, None, per_document=4, seed=1).samples
     assert made.samples != harvest(many, None, per_document=4, seed=2).samples
+
+
+def test_a_resumed_run_makes_the_rows_that_are_missing_as_the_whole_run_would() -> None:
+    excerpts = [excerpt("m.md", TEXTS["lamp.md"].replace("42", str(number)), "Lamp") for number in range(10)]
+    many = {
+        "m.md": [
+            Excerpt(each.passage.model_copy(update={"id": f"id{number}"}), each.headings)
+            for number, each in enumerate(excerpts)
+        ]
+    }
+    whole = harvest(many, None, per_document=10, seed=3).samples
+    told: list[Sample] = []
+    rest = harvest(many, None, per_document=10, seed=3, done={whole[0].id, whole[4].id}, on_row=told.append).samples
+    assert rest == told
+    assert [each.messages for each in rest] == [each.messages for each in (*whole[1:4], *whole[5:])]
+
+
+def test_an_answer_in_another_form_costs_its_own_row_only() -> None:
+    class Formless(Scripted):
+        def with_structured_output(self, schema: Any, **_: Any) -> Runnable[Any, Any]:
+            whole = super().with_structured_output(schema)
+
+            def run(messages: list[BaseMessage], **kwargs: Any) -> dict[str, Any]:
+                if self.script[0] == "Gladly!":
+                    return {"raw": AIMessage(self.script.pop(0)), "parsed": None, "parsing_error": ValueError()}
+                return dict(whole.invoke(messages))
+
+            return RunnableLambda(run)
+
+    chat = Formless(script=["Gladly!", ASKED, "When the fan stands still [{n}].", "Gladly!"])
+    parts = {source: documents()[source] for source in ("pump.md", "lamp.md")}
+    made = harvest(parts, Writer(chat, ModelIdentity("scripted", None, "none")))
+    assert chat.script == [] and made.samples == []
+    assert made.left_out["the model did not answer in the form that was asked for"] == 2

@@ -11,7 +11,7 @@ from finetune.data.dataset import read_dataset
 from finetune.data.formats import WRITABLE
 from finetune.data.formats.reading import ReadOptions
 from finetune.data.sample import Frames, ImageFile, Message, Origin, Part, Sample
-from finetune.data.writing import SUFFIXES, write_samples
+from finetune.data.writing import SUFFIXES, NothingToWrite, write_samples
 
 ORIGIN = Origin(Path("drawn.jsonl"), 1)
 UNCHECKED = ReadOptions(check_pictures=False)
@@ -60,16 +60,18 @@ def samples(draw: st.DrawFn, folder: Path, row: bool) -> Sample:
 
 
 @pytest.mark.parametrize(("format", "suffix"), [(name, end) for name in WRITABLE for end in SUFFIXES[name]])
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_what_is_written_is_read_back_equal(tmp_path: Path, format: str, suffix: str, data: st.DataObject) -> None:
     drawn = data.draw(st.lists(samples(tmp_path, row=format == "csv"), max_size=4))
     out = tmp_path / f"out{suffix}"
-    left_out = write_samples(drawn, out, format)
+    try:
+        left_out = write_samples(drawn, out, format)
+    except NothingToWrite as nothing:
+        assert len(nothing.left_out) == len(drawn) and (not drawn or format not in ("messages", "csv"))
+        return
     if format in ("messages", "csv"):
         assert not left_out
-    if len(left_out) == len(drawn):
-        return
     back = read_dataset(out, format=format, options=UNCHECKED)
     assert back.broken == []
     refused = len(drawn) - len(left_out)

@@ -23,7 +23,7 @@ def ids(split: Split) -> list[list[str]]:
     return [[sample.id for sample in side] for side in (split.train, split.val, split.test)]
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.lists(st.lists(st.sampled_from("abcdefghijklmnop"), max_size=3), min_size=1, max_size=40), st.integers(0, 9))
 def test_no_picture_is_on_two_sides_and_no_sample_is_lost(pictures: list[list[str]], seed: int) -> None:
     samples = [sample(number, *names) for number, names in enumerate(pictures)]

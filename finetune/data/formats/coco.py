@@ -23,8 +23,10 @@ def rows_of(value: dict[str, Any]) -> Iterator[Row]:
         picture = annotation.get("image_id") if isinstance(annotation, dict) else None
         if not isinstance(picture, (int, str)) or picture not in known:
             stray.append(Row(place, None, f"annotation {place} is of the picture {picture!r}, which is not listed"))
+        elif not isinstance(caption := annotation.get("caption"), str) or not caption.strip():
+            stray.append(Row(place, None, f"annotation {place} has no caption"))
         else:
-            captions.setdefault(picture, []).append(annotation.get("caption"))
+            captions.setdefault(picture, []).append(caption)
     for place, image in enumerate(images, 1):
         key = _id(image)
         yield Row(place, {"image": image, "captions": [] if key is None else captions.get(key, [])})

@@ -63,7 +63,7 @@ def _part(part: object, media: Media) -> Part:
     # a Parquet file gives every part the columns of all parts
     part = {name: value for name, value in part.items() if value is not None}
     kind = part.get("type") or next((name for name in ("text", "image", "image_url", "video") if name in part), None)
-    if kind == "text":
+    if kind in ("text", "input_text", "output_text"):
         return text_of(part, "text", "value")
     if kind in ("image", "image_url", "input_image"):
         named = _file(part, "image_url", "image", "path", "url", "value")
@@ -78,7 +78,9 @@ def _file(part: dict[str, Any], *names: str) -> Any:
     for name in names:
         if name in part:
             value = part[name]
-            return value.get("url", value.get("path")) if isinstance(value, dict) else value
+            if isinstance(value, dict) and value.get("bytes") is None:
+                return value.get("url", value.get("path"))
+            return value
     return None
 
 

@@ -15,8 +15,8 @@ from finetune.data.talk import Said, checked_text, messages_of, text_of
 from finetune.data.unusable import Unusable
 
 COLUMNS = ("image_path", "caption", "question", "id", "category", "references", "generated")
-_PICTURE = ("image_path", "image", "images", "file_name", "path")
-_ANSWER = ("caption", "answer", "output", "text")
+PICTURE = ("image_path", "image", "images", "file_name", "path")
+ANSWER = ("caption", "answer", "output", "text")
 _QUESTION = ("question", "prompt", "query")
 
 
@@ -27,9 +27,9 @@ def read(value: Any, reading: Reading) -> Sample:
         Unusable: No picture, no answer, wrong types.
     """
     row = columns_of(value, reading.options.columns)
-    named = next((row[name] for name in _PICTURE if row.get(name) not in (None, "", [])), None)
+    named = next((row[name] for name in PICTURE if row.get(name) not in (None, "", [])), None)
     if named is None:
-        raise Unusable(f"no picture: the column {_PICTURE[0]!r} is missing or empty")
+        raise Unusable(f"no picture: the column {PICTURE[0]!r} is missing or empty")
     names = named if isinstance(named, list) else [named]
     question = text_of(row, *_QUESTION, default="") or reading.options.prompt
     answer, others = _answers(row)
@@ -48,7 +48,7 @@ def _answers(row: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
     """Return the answer to learn and the others: of many people's answers the one that most gave (VQA)."""
     many = row.get("answers")
     if many is None:
-        return text_of(row, *_ANSWER), ()
+        return text_of(row, *ANSWER), ()
     if not isinstance(many, list) or not many:
         raise Unusable("'answers' is no list of texts")
     texts = [checked_text(each.get("answer") if isinstance(each, dict) else each, "answers") for each in many]
