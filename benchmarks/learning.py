@@ -150,7 +150,7 @@ def ask(test_file: Path, work: Path, adapter: Path | None) -> dict[str, Any]:
     from finetune.features import FeatureCache, tower_key
     from finetune.preparation import prepare
     from finetune.rows import Encoder
-    from model.adapters.moe_lora import counted, expert_usage
+    from model.adapters.moe_lora import counted, expert_usage, has_moe_lora
     from model.load import load
     from model.settings import ModelSettings
 
@@ -162,7 +162,8 @@ def ask(test_file: Path, work: Path, adapter: Path | None) -> dict[str, Any]:
     assert not read.broken, "the rows were just written"
     rows = prepare(read.samples, encoder, base, cache=cache).rows
     rows.sort(key=len)
-    collate = Collator(loaded.processor.tokenizer.pad_token_id, features=cache.folder)
+    mixture = has_moe_lora(loaded.model)  # padding is not to count as the experts' work
+    collate = Collator(loaded.processor.tokenizer.pad_token_id, features=cache.folder, attention_mask=mixture)
     right: dict[str, list[int]] = {}
     with torch.inference_mode(), counted(loaded.model):
         for batch in batches(rows, 32):

@@ -137,7 +137,7 @@ def _turns(job: Job, parent: "Connection") -> Any:
 
 def train_ours(job: Job, turns: Any) -> None:
     """Train as `lorgnette finetune train` does."""
-    from finetune.config import load_config
+    from finetune.config_loading import load_config
     from finetune.train import train
 
     config = load_config(None, [
@@ -252,7 +252,7 @@ def _samples(job: Job) -> "list[Sample]":
 
 
 def _peft_config(job: Job) -> Any:
-    from finetune.config import load_config
+    from finetune.config_loading import load_config
 
     return load_config(None, list(job.flags)).adapter.peft_config()
 

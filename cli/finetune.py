@@ -51,7 +51,7 @@ def train_command(ctx: click.Context, words: tuple[str, ...], dry_run: bool) -> 
     """  # noqa: D301
     import logging
 
-    from finetune.config import load_config
+    from finetune.config_loading import load_config
 
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it warns of a kernel that nothing here needs
     path, overrides = _split(words)
@@ -62,8 +62,9 @@ def train_command(ctx: click.Context, words: tuple[str, ...], dry_run: bool) -> 
         _dry_run(config)
         return
     from finetune.train import train
+    from graph.printable import printable
 
-    result = train(config, say=lambda text: click.echo(text, err=True))
+    result = train(config, say=lambda text: click.echo(printable(text), err=True))
     if result.stopped:
         click.echo(
             f"Stopped after step {result.steps}; {result.checkpoint} is whole. Go on with the same command and "

@@ -115,6 +115,7 @@ def finetune_evaluate(config: Path | None, as_json: bool, **options: Any) -> Non
     """  # noqa: D301
     from finetune.config import RESOLVED
     from finetune.evaluate import RESULTS, evaluate, evaluate_predictions
+    from graph.printable import printable
     from model.adapters import quiet_bitsandbytes
 
     quiet_bitsandbytes()
@@ -134,8 +135,9 @@ def finetune_evaluate(config: Path | None, as_json: bool, **options: Any) -> Non
             rows = _rows(tree, options)
             say_broken(rows.broken)
             outcome = evaluate(
-                rows.samples, _answering(tree, options), measuring, source=rows.source, broken=rows.broken, watch=watch
-            )
+                rows.samples, _answering(tree, options), measuring, source=rows.source, broken=rows.broken, watch=watch,
+                say=lambda text: click.echo(f"Warning: {printable(text)}.", err=True),
+            )  # fmt: skip
     if as_json:
         click.echo((measuring.out / RESULTS).read_text("utf-8"), nl=False)
     else:
@@ -151,6 +153,12 @@ def _check(config: Path | None, options: dict[str, Any]) -> None:
             raise click.UsageError(f"--predictions runs no model; leave out --{taken[0] if taken else 'base'}.")
     elif options["model"] is not None and is_remote(options["model"]):
         raise click.UsageError("--model is loaded here; give the answers of one behind an address by --predictions.")
+    elif config is None and options["data"] is None and options["adapter"] is not None:
+        from finetune.config import RESOLVED
+        from model.adapters.attach import read_adapter
+
+        read_adapter(options["adapter"].expanduser())
+        raise click.UsageError(f"The adapter has no {RESOLVED} beside it that names its rows; give --data FILE.")
     elif config is None and options["data"] is None:
         raise click.UsageError("Give CONFIG.yaml, or --data FILE, or --predictions FILE.")
     if options["base"] and config is None and options["adapter"] is None and options["predictions"] is None:
@@ -160,7 +168,7 @@ def _check(config: Path | None, options: dict[str, Any]) -> None:
 def _load(config: Path | None) -> "FinetuneConfig | None":
     if config is None:
         return None
-    from finetune.config import load_config
+    from finetune.config_loading import load_config
 
     tree = load_config(config)
     for note in tree.notes:

@@ -6,6 +6,9 @@ from pathlib import Path
 import click
 
 from cli.edge import verbose_option
+from cli.finetune_figures import say_broken
+
+CHECK = "`lorgnette data check` lists them all"
 
 
 @click.command("export", short_help="Merge an adapter into its base model.")
@@ -45,8 +48,11 @@ def finetune_export(
     if data is not None:
         from finetune.data.dataset import read_dataset
 
-        samples = read_dataset(data, max_samples=max_samples).samples
+        read = read_dataset(data, max_samples=max_samples)
+        say_broken(read.broken, CHECK)
+        samples = read.samples
     done = export(adapter, base, out, approximate_merge=approximate_merge, samples=samples)
+    say_broken(done.broken, CHECK)
     losses = done.losses
     if as_json:
         found = {"folder": str(done.folder), "base": done.base, "merged": done.merged, "losses": None}
@@ -59,14 +65,15 @@ def finetune_export(
     elif losses is None:
         click.echo(f"{done.folder} holds {done.base} with the adapter in it; ask with --model {done.folder}")
     else:
+        rows = len(samples or ()) - len(done.broken)
         click.echo(
-            f"{done.folder} holds a plain LoRA for {done.base}; mean loss on {len(samples or ())} rows: base "
+            f"{done.folder} holds a plain LoRA for {done.base}; mean loss on {rows} rows: base "
             f"{losses.base:.4f}, mixture {losses.adapter:.4f}, this {losses.approximation:.4f}"
             + ("" if losses.kept is None else f" ({losses.kept:.0%} of what the mixture gains)")
         )
 
 
 def _trained_by(path: Path) -> Path:
-    from finetune.config import load_config
+    from finetune.config_loading import load_config
 
     return load_config(path).training.output_dir

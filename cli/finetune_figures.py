@@ -1,6 +1,6 @@
 """What `lorgnette finetune evaluate` shows: how far it is, what was left out, and the table."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,14 +41,14 @@ def shown_progress(out: Path) -> "Iterator[Watch]":
         raise
 
 
-def say_broken(broken: "list[Broken]") -> None:
-    """List the first rows that are left out, on stderr."""
+def say_broken(broken: "Sequence[Broken]", all_in: str = "results.json lists them all") -> None:
+    """List the first rows that are left out, on stderr, and say where the others are."""
     from graph.printable import printable
 
     for each in broken[:SHOWN_BROKEN]:
         click.echo(f"Left out: {printable(str(each))}", err=True)
     if len(broken) > SHOWN_BROKEN:
-        click.echo(f"… and {len(broken) - SHOWN_BROKEN} more; results.json lists them all", err=True)
+        click.echo(f"… and {len(broken) - SHOWN_BROKEN} more; {all_in}", err=True)
 
 
 def print_table(outcome: "Outcome", out: Path) -> None:

@@ -18,6 +18,7 @@ from model.hub import find_local
 from model.settings import ModelSettings, Quantization
 
 ANSWERS = "answers.jsonl"
+BATCH_TOKENS = 8192
 
 Watch = Callable[[str, int, int], None]
 """Called with what is done, how much of it is there, and how much there is in all."""
@@ -41,7 +42,7 @@ class Answering:
     """Longest answer, in tokens."""
     max_pixels: int | None = None
     """Pixel budget of a picture; none = the model's own."""
-    batch_tokens: int = 8192
+    batch_tokens: int = BATCH_TOKENS
     """Tokens of a batch, padding and answers included: their keys and values take about 1.2 GB in the 4B model."""
 
     def to_dict(self) -> dict[str, Any]:

@@ -14,6 +14,8 @@ import torch
 from tqdm import tqdm
 from transformers import TrainerCallback
 
+from finetune.checkpoints import told
+
 LOG = "train_log.jsonl"
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -76,7 +78,7 @@ class Lines(TrainerCallback):
         line = {"step": state.global_step, **logs, "seconds": round(time.monotonic() - self._began, 3)}
         if usage := getattr(state, "expert_usage", None):
             line["expert_usage"] = usage
-        with self.file.open("a", encoding="utf-8") as file:
+        with told(self.file.parent), self.file.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from zipfile import is_zipfile
 
 from finetune.config import RESOLVED, FinetuneConfig
 from finetune.errors import FinetuneError
@@ -18,6 +19,7 @@ from model.checkpoint import ModelFolderError, read_json, read_tensors
 
 STATE = "trainer_state.json"
 ASIDE = ".saving"
+GOING = ".saving.old"
 NAME = re.compile(r"checkpoint-(\d+)")
 OURS = ("adapter_config.json", WEIGHTS, STATE, RESOLVED, "train_log.jsonl", "report.html")
 FULL_BELOW = 16 * 2**20  # bytes free, under which a failed write is put down to a full disk
@@ -63,7 +65,7 @@ class CheckpointNotSaved(FinetuneError):
         self.folder, self.reason, self.last = folder, reason, last
         kept = f"the run is safe up to {str(last)!r}" if last else "no checkpoint was written yet"
         super().__init__(
-            f"The checkpoint could not be written into {str(folder)!r}: {reason}; {kept}. Make room and go on with "
+            f"Nothing more could be written into {str(folder)!r}: {reason}; {kept}. Make room and go on with "
             "resume_from_checkpoint: true."
         )
 
@@ -110,6 +112,11 @@ def what_is_broken(checkpoint: Path) -> str | None:
         return error.reason
     if not any(path.name.startswith("optimizer") for path in checkpoint.iterdir()):
         return "was saved without the optimizer (save_only_model)"
+    if not (checkpoint / "scheduler.pt").is_file():  # transformers would go on without the optimizer, too
+        return "has no scheduler.pt"
+    for path in sorted(checkpoint.glob("*.pt*")):
+        if not is_zipfile(path):  # torch's own form; its end is written last
+            return f"has an incomplete {path.name}"
     return None
 
 
@@ -123,7 +130,7 @@ def clear_output(folder: Path, *, overwrite: bool) -> None:
     if held and not overwrite:
         raise OutputNotEmpty(folder)
     for path in held:
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
+        _discard(path) if path.is_dir() else path.unlink()
     folder.mkdir(parents=True, exist_ok=True)
 
 
@@ -131,6 +138,7 @@ def aside(folder: Path) -> Path:
     """Return where a checkpoint is written before it is whole; what a killed process left there is removed."""
     place = folder / ASIDE
     shutil.rmtree(place, ignore_errors=True)
+    shutil.rmtree(folder / GOING, ignore_errors=True)
     return place
 
 
@@ -138,24 +146,26 @@ def commit(written: Path, folder: Path) -> Path:
     """Give a whole checkpoint its place, in one step, once its bytes are on the disk."""
     for path in written.rglob("*"):
         if path.is_file():
-            _sync(path)
+            sync(path)
     target = folder / written.name
     if target.exists():  # the same step again, after a resumption
-        old = folder / f"{ASIDE}.old"
-        shutil.rmtree(old, ignore_errors=True)
-        os.replace(target, old)
-        os.replace(written, target)
-        shutil.rmtree(old, ignore_errors=True)
-    else:
-        os.replace(written, target)
+        _discard(target)
+    os.replace(written, target)
     return target
 
 
 def drop_old(folder: Path, keep: int | None) -> None:
-    """Remove all but the newest checkpoints; each loses its state first, so that none is taken for whole."""
-    for path in checkpoints(folder)[: -keep if keep else None] if keep else []:
-        (path / STATE).unlink(missing_ok=True)
-        shutil.rmtree(path, ignore_errors=True)
+    """Remove all but the newest checkpoints."""
+    for path in checkpoints(folder)[:-keep] if keep else []:
+        _discard(path)
+
+
+def _discard(checkpoint: Path) -> None:
+    """Take a checkpoint's name away before its files, so that a kill leaves nothing that is taken for whole."""
+    going = checkpoint.parent / GOING
+    shutil.rmtree(going, ignore_errors=True)
+    os.replace(checkpoint, going)
+    shutil.rmtree(going, ignore_errors=True)
 
 
 @contextmanager
@@ -172,10 +182,11 @@ def told(folder: Path) -> Iterator[None]:
     except (OSError, RuntimeError, SafetensorError) as error:  # torch says a failed write as a RuntimeError
         shutil.rmtree(folder / ASIDE, ignore_errors=True)
         whole = [path for path in checkpoints(folder) if what_is_broken(path) is None]
-        raise CheckpointNotSaved(folder, _why(folder, error), whole[-1] if whole else None) from error
+        raise CheckpointNotSaved(folder, why_unwritten(folder, error), whole[-1] if whole else None) from error
 
 
-def _why(folder: Path, error: Exception) -> str:
+def why_unwritten(folder: Path, error: Exception) -> str:
+    """Return in words why nothing could be written into the folder."""
     text = " ".join(str(error).split())
     if "os error 28" in text or "No space left" in text or "Disk quota" in text:
         return "the disk is full"
@@ -200,7 +211,8 @@ def _check_same(checkpoint: Path, config: FinetuneConfig) -> None:
             raise ResumeMismatch(key, before, now[section][key])
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Wait until a file's bytes are on the disk, so that its new name does not get there first."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -43,12 +43,12 @@ class Collator:
             packing: Rows of one item stand behind one another.
             padding_side: `left` for generation; it needs the mask.
             features: Folder of the kept features that the rows name; none where they bring patches.
-            attention_mask: Give the mask although right padding needs none.
+            attention_mask: Say which tokens are padding although right padding needs no mask.
             reopen: Gives a row its patches where they were let go.
         """
         self.pad_token_id, self.packing, self.padding_side = pad_token_id, packing, padding_side
         self.features, self.reopen = features, reopen
-        self.attention_mask = (attention_mask or padding_side == "left") and not packing
+        self.attention_mask = attention_mask or padding_side == "left"
 
     def __call__(self, items: Sequence[Sequence[Row]]) -> Batch:
         """Return a batch.
@@ -61,7 +61,8 @@ class Collator:
             `logits_to_keep` (B, T), true where the next token is labelled; `labels` and `shift_labels` (L,), those
             tokens, twice because transformers asks for either. With pictures `image_grid_thw` (N, 3) and either
             `pixel_values` (P, 1536) or `image_features` (1 + D, V, hidden); `attention_mask` (B, T) where it is asked
-            for, and (B, 1, T, T) where rows have branches; for videos the same with `video` in the
+            for, and (B, 1, T, T) where rows have branches; `counted_tokens` (B, T) where it is asked for and the mask
+            cannot say it, of packs and of rows with branches; for videos the same with `video` in the
             place of `image`, and `pixel_values_videos`.
         """
         length = max(sum(len(row) for row in item) for item in items)
@@ -104,8 +105,10 @@ class Collator:
         }
         if branches.any():
             batch["attention_mask"] = torch.from_numpy(tree_mask(places, branches))
-        elif self.attention_mask:
+        elif self.attention_mask and not self.packing:
             batch["attention_mask"] = torch.from_numpy(mask)
+        if self.attention_mask and (branches.any() or self.packing) and not mask.all():
+            batch["counted_tokens"] = torch.from_numpy(mask)
         return batch | self._vision([row for item in items for row in item])
 
     def _vision(self, rows: Sequence[Row]) -> Batch:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from finetune.callbacks import LOG, read_log
+from finetune.data.files import whole_file
 from model.hub import MissingExtra
 
 if TYPE_CHECKING:
@@ -90,5 +91,6 @@ def _save(folder: Path, name: str, title: str, draw: Any) -> Curve:
     FigureCanvasAgg(figure)
     draw(figure.subplots())
     file = folder / f"{name}.png"
-    figure.savefig(file, dpi=DPI)
+    with whole_file(file) as part:
+        figure.savefig(part, dpi=DPI)
     return Curve(title, file)

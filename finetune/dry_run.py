@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from finetune.config import FinetuneConfig, KeyMissing
+from finetune.run_data import Data, read_data
 from finetune.trackers import trackers
-from finetune.train import Data, read_data
 from finetune.tuners import Parameters, count_on_meta
 
 if TYPE_CHECKING:

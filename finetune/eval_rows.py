@@ -66,7 +66,7 @@ def rows_of_config(config: FinetuneConfig, split: Split | None, max_samples: int
         NothingHeldBack, SplitNotFound: There are no such rows.
         FinetuneError: As `read_dataset`.
     """
-    from finetune.train import find_dataset, read_data
+    from finetune.run_data import find_dataset, read_data
 
     named = config.evaluation.eval_dataset
     if split == "test":
@@ -78,7 +78,7 @@ def rows_of_config(config: FinetuneConfig, split: Split | None, max_samples: int
     if not samples:
         raise NothingHeldBack
     source = ", ".join(config.data.dataset) + (", learned" if split == "train" else ", held back")
-    return Rows(samples[:max_samples], data.dataset.broken, source)
+    return Rows(samples[:max_samples], data.broken, source)
 
 
 def part_of(path: Path, split: Split | None) -> Path:

@@ -5,7 +5,7 @@ was, and one more metric costs no new answer. It trains nothing.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from finetune.journal import Journal
 from finetune.metrics import Answered
 from finetune.metrics.choice import Choice, named, scores, suitable
 from finetune.outcome import JudgeReport, Measure, Outcome, build_table
+from finetune.trained_on import warn_of_trained
 from model.settings import ModelSettings
 
 MARKS = "marks.jsonl"
@@ -73,6 +74,7 @@ def evaluate(
     source: str = "",
     broken: Sequence[Broken] = (),
     watch: Watch | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> Outcome:
     """Let the model answer every sample, measure the answers and write the result; blocks for as long as it takes.
 
@@ -83,6 +85,7 @@ def evaluate(
         source: Where the samples are from, for messages and the report.
         broken: Rows that could not be read, for the report.
         watch: Told how far it is.
+        say: Told at once what is wrong with the rows, such as that the adapter was trained on them.
 
     Raises:
         NothingToEvaluate, NothingSuits, MetricUnknown, MetricFitsNothing: The data and what is asked of it.
@@ -93,6 +96,9 @@ def evaluate(
         raise NothingToEvaluate(source, broken)
     watch = watch or _unwatched
     choice = _choose(measuring, [case_of(sample) for sample in samples])  # before hours of answering
+    learned = None if answering.adapter is None else warn_of_trained(answering.adapter, samples)
+    if learned is not None and say is not None:
+        say(learned)
     answers = answers_to(samples, answering, measuring.out.expanduser(), watch)
     left = [number for number in range(len(samples)) if number not in answers.refused]
     everything = [*broken, *(answers.refused[number] for number in sorted(answers.refused))]
@@ -104,7 +110,8 @@ def evaluate(
         everything,
     )
     run = {"data": source, **answering.to_dict()}
-    return _measure(predictions, choice, measuring, run, answers.cut_off, watch)
+    warnings = () if learned is None else (learned,)
+    return _measure(predictions, choice, measuring, run, answers.cut_off, watch, warnings)
 
 
 def evaluate_predictions(
@@ -136,6 +143,7 @@ def _measure(
     run: dict[str, Any],
     cut_off: Mapping[str, int],
     watch: Watch,
+    warnings: Sequence[str] = (),
 ) -> Outcome:
     cases, names = predictions.cases, tuple(predictions.said)
     rows = {
@@ -164,6 +172,7 @@ def _measure(
         cut_off=dict(cut_off),
         judge=report,
         degraded=_degraded(choice, predictions, cut_off),
+        warnings=warnings,
     )
     write(outcome, measuring.out.expanduser(), worst=measuring.worst)
     return outcome
@@ -193,7 +202,7 @@ def _judge(
     try:
         with Journal(measuring.out.expanduser() / MARKS) as journal:
             marks = mark_all(
-                chat, identity.name, asked, journal, progress=lambda done: watch("marking", done, len(asked))
+                chat, measuring.judge.model, asked, journal, progress=lambda done: watch("marking", done, len(asked))
             )
     finally:
         if (close := getattr(chat, "close", None)) is not None:
@@ -227,7 +236,7 @@ def write(outcome: Outcome, folder: Path, *, worst: int) -> None:
     Raises:
         OutputRefused, OSError: The folder, or the disk is full.
     """
-    from finetune.evaluation_report import page_of
+    from finetune.evaluation_report import write_report
 
     with whole_files([folder / RESULTS, folder / PREDICTIONS, folder / REPORT]) as (results, predictions, report):
         results.write_text(json.dumps(outcome.to_dict(), ensure_ascii=False, indent=1) + "\n", "utf-8")
@@ -236,7 +245,7 @@ def write(outcome: Outcome, folder: Path, *, worst: int) -> None:
                 json.dumps(_row(outcome, number, folder), ensure_ascii=False) + "\n"
                 for number in range(len(outcome.cases))
             )
-        report.write_text(page_of(outcome, worst=worst), "utf-8", errors="backslashreplace")
+        write_report(report, outcome, worst=worst)
 
 
 def _row(outcome: Outcome, number: int, folder: Path) -> dict[str, Any]:

@@ -3,47 +3,23 @@
 What rows and models say is escaped, so that it is text and never markup. It measures nothing.
 """
 
-import base64
-import io
 from collections.abc import Callable, Iterable, Sequence
 from html import escape
 from pathlib import Path
 
 from finetune.bootstrap import LEVEL, Estimate
-from finetune.data.dataset import Broken
 from finetune.outcome import ALL, Cell, Measure, Outcome
-from model.errors import ImageError
-
-THUMBNAIL = 200  # pixels of its longer side
-MOST_PICTURES = 4  # of one row
-MOST_BROKEN = 50
-SHOWN_CHARS = 1200  # of a text
-
-STYLE = """
-:root { color-scheme: light dark; }
-body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem; }
-table { border-collapse: collapse; margin: 1rem 0; }
-th, td { padding: .3rem .8rem .3rem 0; text-align: left; vertical-align: top; border-bottom: 1px solid #8884; }
-td.number { font-variant-numeric: tabular-nums; white-space: nowrap; }
-td.answer { max-width: 22rem; overflow-wrap: anywhere; white-space: pre-wrap; }
-small { opacity: .7; }
-img { display: block; margin: 0 0 .3rem; max-width: 200px; }
-.bar { position: relative; width: 10rem; height: .5rem; background: #8883; border-radius: .25rem; }
-.bar i { position: absolute; top: 0; bottom: 0; left: 0; background: #4a7ebb; border-radius: .25rem; }
-.bar b { position: absolute; top: -.15rem; bottom: -.15rem; border: 1px solid currentColor; border-width: 0 1px; }
-.better { color: #2a8a3e; } .worse { color: #c0392b; }
-"""
+from finetune.page import left_out, short, table, text, thumbnails, write_page
 
 
-def page_of(outcome: Outcome, *, worst: int) -> str:
-    """Return the page; `worst` is how many rows with low scores it shows."""
+def write_report(file: Path, outcome: Outcome, *, worst: int) -> None:
+    """Write the page; `worst` is how many rows with low scores it shows."""
     run = outcome.run
     who = run.get("adapter") or run.get("model") or run.get("predictions") or ""
-    title = f"Evaluation of {who}"
     body = [
-        f"<h1>{escape(title)}</h1>",
         f"<p>{len(outcome.cases):,} rows measured, {len(outcome.broken):,} left out. Intervals hold {LEVEL:.0%} of the "
         "means that other pictures of this kind would give (bootstrap over pictures).</p>",
+        *(f'<p class="worse"><b>Warning:</b> {escape(warning)}.</p>' for warning in outcome.warnings),
         *(f"<p><b>Degraded:</b> {escape(note)}.</p>" for note in outcome.degraded),
         _judge(outcome),
         "<h2>All rows</h2>",
@@ -51,14 +27,11 @@ def page_of(outcome: Outcome, *, worst: int) -> str:
         *(["<h2>By category</h2>", _categories(outcome)] if len(outcome.table) > 1 else []),
         *_rows("Lowest scores", outcome, lowest(outcome, worst)),
         *_rows(f"Lost most against {' '.join(outcome.names[1:])}", outcome, lost_most(outcome, worst)),
-        _broken(outcome.broken),
+        left_out(outcome.broken),
         "<h2>How</h2>",
-        _table((name, "" if value is None else str(value)) for name, value in run.items()),
+        table((name, "" if value is None else str(value)) for name, value in run.items()),
     ]
-    return "\n".join(
-        ["<!doctype html>", '<html lang="en"><head><meta charset="utf-8">', f"<title>{escape(title)}</title>",
-         f"<style>{STYLE}</style></head><body>", *body, "</body></html>\n"]
-    )  # fmt: skip
+    write_page(file, f"Evaluation of {who}", body)
 
 
 def lowest(outcome: Outcome, most: int) -> list[int]:
@@ -168,7 +141,7 @@ def _judge(outcome: Outcome) -> str:
         return ""
     told = f"{judge.marked:,} answers were marked by {escape(judge.name)}"
     if judge.unreadable:
-        reason = escape(_short(judge.first_reason))
+        reason = escape(short(judge.first_reason))
         told += f"; it gave no mark for {judge.unreadable:,}, which are in no mean ({reason})"
     return f"<p>{told}.</p>"
 
@@ -180,50 +153,14 @@ def _rows(title: str, outcome: Outcome, numbers: Sequence[int]) -> list[str]:
     lines = []
     for number in numbers:
         case = outcome.cases[number]
-        pictures = "".join(thumbnail(path) for path in case.pictures[:MOST_PICTURES])
-        right = "<br>".join(_text(answer) for answer in dict.fromkeys((case.answer, *case.references)))
+        pictures = thumbnails(case.pictures)
+        right = "<br>".join(text(answer) for answer in dict.fromkeys((case.answer, *case.references)))
         where = f"<br><small>{escape(case.category)}, {escape(case.origin)}</small>"
-        line = (
-            f'<td>{pictures}</td><td class="answer">{_text(case.question)}{where}</td><td class="answer">{right}</td>'
-        )
+        line = f'<td>{pictures}</td><td class="answer">{text(case.question)}{where}</td><td class="answer">{right}</td>'
         for name in outcome.names:
             found = outcome.score(name, number)
             score = "" if found is None else f"<br><small>{escape(found[0].title)} {found[1]:.1f}</small>"
-            line += f'<td class="answer">{_text(outcome.said[name][number] or "")}{score}</td>'
+            line += f'<td class="answer">{text(outcome.said[name][number] or "")}{score}</td>'
         lines.append(f"<tr>{line}</tr>")
     head = f"<tr><th></th><th>question</th><th>right</th>{names}</tr>"
     return [f"<h2>{escape(title)}</h2>", f"<table>{head}{''.join(lines)}</table>"]
-
-
-def thumbnail(path: Path) -> str:
-    """Return the picture as an element, small; in words where it cannot be opened."""
-    from model.images import open_picture
-
-    whole = path.expanduser().absolute()
-    try:
-        picture = open_picture(str(whole), (whole.parent,)).image.convert("RGB")
-    except ImageError as error:
-        return f"<small>{escape(_short(str(error)))}</small>"
-    picture.thumbnail((THUMBNAIL, THUMBNAIL))
-    written = io.BytesIO()
-    picture.save(written, "JPEG", quality=80)
-    return f'<img alt="" src="data:image/jpeg;base64,{base64.b64encode(written.getvalue()).decode()}">'
-
-
-def _broken(broken: Sequence[Broken]) -> str:
-    if not broken:
-        return ""
-    more = f"<p>and {len(broken) - MOST_BROKEN:,} more</p>" if len(broken) > MOST_BROKEN else ""
-    return "<h2>Left out</h2>" + _table((str(b.origin), _short(b.reason)) for b in broken[:MOST_BROKEN]) + more
-
-
-def _table(rows: Iterable[tuple[str, str]]) -> str:
-    return "<table>" + "".join(f"<tr><th>{escape(a)}</th><td>{escape(b)}</td></tr>" for a, b in rows) + "</table>"
-
-
-def _text(text: str) -> str:
-    return escape(_short(text)) or "<small>(nothing)</small>"
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= SHOWN_CHARS else text[:SHOWN_CHARS] + " ..."

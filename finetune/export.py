@@ -5,16 +5,17 @@ what it costs is measured. Nothing is left at the target unless it is complete.
 """
 
 import shutil
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from finetune.approximation import Losses, approximate, check_approximation
+from finetune.data.dataset import Broken
 from finetune.data.sample import Sample
 from finetune.errors import FinetuneError
-from model.adapters.attach import CONFIG, WEIGHTS, read_adapter
+from finetune.whole_folder import whole_folder
+from model.adapters.attach import read_adapter
 from model.hub import TINY, ModelNotFound, find_local
 from model.settings import ModelSettings
 
@@ -22,13 +23,9 @@ if TYPE_CHECKING:
     import torch
     from peft import PeftConfig
 
-    from model.adapters.moe_lora import MoeLoraConfig
-    from model.load import Loaded
-
 BASES_OWN = ("*.json", "*.jinja", "*.txt", "LICENSE*")
 NOT_COPIED = {"config.json", "generation_config.json", "model.safetensors.index.json"}
 """What `save_pretrained` writes itself."""
-CUTOFF_LEN = 8192
 
 
 class TargetExists(FinetuneError):
@@ -47,24 +44,6 @@ class CannotMerge(FinetuneError):
         super().__init__(f"The adapter {str(folder)!r} cannot be merged: {reason}; {fix}.")
 
 
-class NoApproximation(FinetuneError):
-    """An approximation was asked for where there is nothing to approximate, or where it would be worthless."""
-
-    def __init__(self, folder: Path, reason: str, fix: str) -> None:
-        self.folder, self.reason, self.fix = folder, reason, fix
-        super().__init__(f"The adapter {str(folder)!r} is not approximated: {reason}; {fix}.")
-
-
-class SamplesMissing(FinetuneError):
-    """An approximation without data to measure on."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "An approximation of MoE-LoRA weighs the experts as they are used, and measures what is lost; name rows "
-            "like those it will see with --data FILE."
-        )
-
-
 class BaseUnknown(FinetuneError):
     """The base that the adapter names is not on this machine."""
 
@@ -72,21 +51,6 @@ class BaseUnknown(FinetuneError):
         self.adapter, self.base = adapter, base
         named = f"was made for {base!r}, which is not on this machine" if base else "does not name its base"
         super().__init__(f"The adapter {str(adapter)!r} {named}; name the base model with --model M.")
-
-
-@dataclass(frozen=True)
-class Losses:
-    """Mean loss of an answer's token on the samples, in nats: the lower, the better."""
-
-    base: float
-    adapter: float
-    approximation: float
-
-    @property
-    def kept(self) -> float | None:
-        """Share of the adapter's gain over the base that the approximation keeps; none where it gains nothing."""
-        gain = self.base - self.adapter
-        return (self.base - self.approximation) / gain if gain > 0 else None
 
 
 @dataclass(frozen=True)
@@ -99,6 +63,8 @@ class Exported:
     """A whole model; else an adapter's folder."""
     losses: Losses | None
     """Of an approximation."""
+    broken: Sequence[Broken] = ()
+    """Samples that it could not be measured on."""
 
 
 def export(
@@ -122,6 +88,7 @@ def export(
     Raises:
         TargetExists, BaseUnknown, CannotMerge, NoApproximation, SamplesMissing: Before anything is loaded.
         AdapterError, ModelError: The adapter or the base.
+        FolderNotWritten: The disk.
     """
     adapter, out = adapter.expanduser(), out.expanduser()
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
@@ -130,7 +97,7 @@ def export(
     base = base or base_of(adapter, config)
     mixture = _kind(config) == "MOELORA"
     if approximate_merge:
-        _check_approximation(adapter, config, samples)
+        check_approximation(adapter, config, samples)
     elif mixture:
         raise CannotMerge(
             adapter,
@@ -144,8 +111,8 @@ def export(
     if not approximate_merge:
         _merge(adapter, base, out)
         return Exported(out, base, merged=True, losses=None)
-    losses = _approximate(adapter, base, out, samples or ())
-    return Exported(out, base, merged=False, losses=losses)
+    losses, broken = approximate(adapter, base, out, samples or (), _dtype(base))
+    return Exported(out, base, merged=False, losses=losses, broken=broken)
 
 
 def base_of(adapter: Path, config: "PeftConfig") -> str:
@@ -165,26 +132,11 @@ def base_of(adapter: Path, config: "PeftConfig") -> str:
     raise BaseUnknown(adapter, named)
 
 
-@contextmanager
-def whole_or_nothing(out: Path) -> Iterator[Path]:
-    """Yield a new folder beside `out` that takes its place at the end, and is removed where there is none."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-    try:
-        yield unfinished
-        unfinished.chmod(0o755)  # mkdtemp makes it the user's alone
-        if out.is_dir():
-            out.rmdir()  # it is empty
-        unfinished.rename(out)
-    except BaseException:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        raise
-
-
 def _merge(adapter: Path, base: str, out: Path) -> None:
     from model.load import load
 
     loaded = load(ModelSettings(model=base, adapter=adapter, quantization="none"), dtype=_dtype(base))
+    _part_tied(loaded.model)
     try:
         merged = loaded.model.merge_and_unload(safe_merge=True)
     except ValueError as error:  # PEFT: NaNs in the product
@@ -192,7 +144,7 @@ def _merge(adapter: Path, base: str, out: Path) -> None:
     except NotImplementedError as error:
         reason = f"its type {_kind(loaded.model.peft_config['default'])} has no merged form"
         raise CannotMerge(adapter, reason, "load it beside the base model") from error
-    with whole_or_nothing(out) as folder:
+    with whole_folder(out, size=sum(tensor.nbytes for tensor in merged.parameters())) as folder:
         merged.save_pretrained(folder)
         origin = find_local(base)
         for pattern in BASES_OWN:
@@ -201,122 +153,31 @@ def _merge(adapter: Path, base: str, out: Path) -> None:
                     shutil.copyfile(file, folder / file.name)
 
 
+def _part_tied(model: Any) -> None:
+    """Give the head weights of its own where an adapter works on it or on the embeddings, with which it shares them.
+
+    Merged into one of the two, the update would be in both.
+    """
+    import torch
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    base = model.get_base_model()
+    head, embeddings = base.get_output_embeddings(), base.get_input_embeddings()
+    if not isinstance(head, BaseTunerLayer) and not isinstance(embeddings, BaseTunerLayer):
+        return
+    head, embeddings = (
+        each.get_base_layer() if isinstance(each, BaseTunerLayer) else each for each in (head, embeddings)
+    )
+    if head.weight is embeddings.weight:
+        head.weight = torch.nn.Parameter(head.weight.detach().clone(), requires_grad=False)
+        for config in (base.config, base.config.get_text_config()):
+            config.tie_word_embeddings = False
+
+
 def _dtype(base: str) -> "torch.dtype":
     import torch
 
     return torch.float32 if base == TINY else torch.bfloat16
-
-
-def _check_approximation(adapter: Path, config: "PeftConfig", samples: Sequence[Sample] | None) -> None:
-    if _kind(config) != "MOELORA":
-        raise NoApproximation(adapter, "it is no MoE-LoRA", "leave --approximate-merge out, it is merged as it is")
-    if config.token_mixing:
-        raise NoApproximation(
-            adapter, "its token mixing looks at earlier tokens, which no LoRA does", "load it beside the base model"
-        )
-    if not samples:
-        raise SamplesMissing
-
-
-def _approximate(adapter: Path, base: str, out: Path, samples: Sequence[Sample]) -> Losses:
-    from model.adapters.moe_lora import counted, expert_usage
-    from model.load import load
-
-    settings = ModelSettings(model=base, adapter=adapter, quantization="none")
-    loaded = load(settings, dtype=_dtype(base))
-    rows = _rows(loaded, samples)
-    with counted(loaded.model):
-        with_adapter = _mean_loss(loaded, rows)
-    gates = {name: usage.mean_gates for name, usage in expert_usage(loaded.model).items()}
-    with loaded.model.disable_adapter():
-        without = _mean_loss(loaded, rows)
-    with whole_or_nothing(out) as folder:
-        write_static(adapter, gates, folder)
-        static = load(settings.model_copy(update={"adapter": folder}), dtype=_dtype(base))
-        losses = Losses(without, with_adapter, _mean_loss(static, rows))
-    return losses
-
-
-def write_static(adapter: Path, gates: dict[str, tuple[float, ...]], folder: Path) -> None:
-    r"""Write a plain LoRA of rank E r in place of a mixture of E experts of rank r.
-
-    The experts are stacked, each weighed by its mean gate over all tokens: :math:`\sum_e \bar g_e B_e A_e`. It is exact
-    where the gates never change, as with a single expert.
-
-    Args:
-        adapter: Folder of the mixture.
-        gates: By layer, the mean gate of each expert.
-        folder: Where it goes.
-    """
-    import torch
-    from peft import LoraConfig
-    from safetensors.torch import load_file, save_file
-
-    config: MoeLoraConfig = read_adapter(adapter)[0]
-    tensors: dict[str, torch.Tensor] = {}
-    for name, tensor in load_file(adapter / WEIGHTS).items():
-        layer, _, part = name.rpartition(".")
-        if part == "moelora_A":
-            tensors[f"{layer}.lora_A.weight"] = tensor
-        elif part == "moelora_B":
-            own = (1.0,) if config.num_experts == 1 else gates[layer.removeprefix("base_model.model.")]
-            weights = torch.tensor(own).repeat_interleave(config.r)
-            tensors[f"{layer}.lora_B.weight"] = (tensor.float() * weights).to(tensor.dtype)
-        elif part != "moelora_router":
-            tensors[name] = tensor
-    static = LoraConfig(
-        r=config.r * config.num_experts,
-        lora_alpha=config.lora_alpha * config.num_experts,  # the same scale: alpha / r
-        target_modules=config.target_modules,
-        exclude_modules=config.exclude_modules,
-        modules_to_save=config.modules_to_save,
-        bias="lora_only" if config.bias == "moelora_only" else config.bias,
-        task_type=config.task_type,
-        base_model_name_or_path=config.base_model_name_or_path,
-        inference_mode=True,
-    )
-    static.save_pretrained(str(folder))
-    save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
-    assert (folder / CONFIG).is_file(), "PEFT names it so"
-
-
-def _rows(loaded: "Loaded", samples: Sequence[Sample]) -> list[dict[str, Any]]:
-    import torch
-
-    from finetune.rows import Encoder
-
-    encoder = Encoder(loaded.processor, cutoff_len=CUTOFF_LEN, max_pixels=None, mask_history=False)
-    rows = []
-    for sample in samples:
-        row = encoder(sample)
-        inputs = {
-            name: torch.from_numpy(getattr(row, name)).long()[None]
-            for name in ("input_ids", "labels", "mm_token_type_ids")
-        }
-        for kind, values, grids in (
-            ("image", "pixel_values", "image_grid_thw"),
-            ("video", "pixel_values_videos", "video_grid_thw"),
-        ):
-            seen = [vision for vision in row.vision if vision.kind == kind]
-            if seen:
-                inputs[values] = torch.cat([vision.pixel_values for vision in seen if vision.pixel_values is not None])
-                inputs[grids] = torch.tensor([vision.grid_thw for vision in seen])
-        rows.append({name: tensor.to(loaded.device) for name, tensor in inputs.items()})
-    return rows
-
-
-def _mean_loss(loaded: "Loaded", rows: Sequence[dict[str, Any]]) -> float:
-    """Return the mean over all learned tokens of all rows."""
-    import torch
-
-    total, tokens = 0.0, 0
-    for row in rows:
-        learned = int((row["labels"][:, 1:] != -100).sum())
-        loaded.model.get_base_model().model.rope_deltas = None
-        with torch.no_grad():
-            total += float(loaded.model(**row, use_cache=False).loss) * learned
-        tokens += learned
-    return total / max(tokens, 1)
 
 
 def _kind(config: "PeftConfig") -> str:

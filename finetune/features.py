@@ -9,22 +9,26 @@ import hashlib
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from finetune.rows import Vision
+from model.checkpoint import ModelFolderError, read_tensors
 
 if TYPE_CHECKING:
     import torch
 
-SUFFIX = ".safetensors"
+SUFFIX, PART = ".safetensors", ".part"
+FORGOTTEN_S = 3600.0  # age of a part of a file that nobody writes any more
+FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}  # Windows' errno has no quota
 GIB = 2**30
 LEAVE_FREE = GIB  # on the disk, whatever the bound says
 
 
 class CacheFull(Exception):
-    """The pictures of this run do not fit; the message says what does not."""
+    """The pictures of this run cannot be kept; the message says why."""
 
 
 class FeatureCache:
@@ -37,9 +41,16 @@ class FeatureCache:
             folder: Made where it is not there.
             tower: What `tower_key` returned.
             limit_bytes: Of all files in the folder, other towers' too.
+
+        Raises:
+            CacheFull: There can be no such folder.
         """
         self.folder, self._tower, self._limit = folder, tower, limit_bytes
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _unwritable(folder, error) from error
+        _sweep(folder)
         self._held = {path.name: path.stat().st_size for path in _files(folder)}
         self._used: set[str] = set()
 
@@ -52,32 +63,35 @@ class FeatureCache:
 
     def __contains__(self, key: str) -> bool:
         name = key + SUFFIX
-        if name not in self._held and not (self.folder / name).is_file():  # another process may have written it
-            return False
-        self._used.add(name)
+        if name not in self._used:
+            try:
+                read_tensors(self.folder, name, "")
+            except ModelFolderError:  # not there, or cut off when the machine went down
+                return False
+            self._used.add(name)
         return True
 
     def keep(self, key: str, features: "torch.Tensor") -> None:
         """Write (1 + D, n, hidden) features: the tower's output, and those of D deepstack layers.
 
         Raises:
-            CacheFull: There is no room.
+            CacheFull: There is no room, or the folder takes no files.
         """
         from safetensors.torch import save
 
         data = save({"features": features.contiguous()})
         self._make_room(len(data))
         name = key + SUFFIX
-        handle, part = tempfile.mkstemp(dir=self.folder, suffix=".part")
+        part = None
         try:
+            handle, part = tempfile.mkstemp(dir=self.folder, suffix=PART)
             with os.fdopen(handle, "wb") as file:
                 file.write(data)
             os.replace(part, self.folder / name)
         except OSError as error:
-            Path(part).unlink(missing_ok=True)
-            if error.errno == errno.ENOSPC:
-                raise CacheFull("the disk is full") from error
-            raise
+            if part is not None:
+                Path(part).unlink(missing_ok=True)
+            raise _unwritable(self.folder, error) from error
         self._held[name] = len(data)
         self._used.add(name)
 
@@ -139,6 +153,19 @@ def look(model: Any, vision: Vision) -> "torch.Tensor":
             vision.pixel_values.to(device), torch.tensor([vision.grid_thw], device=device), return_dict=True
         )
     return torch.stack([torch.cat(part) for part in (seen.pooler_output, *seen.deepstack_features)]).cpu()
+
+
+def _unwritable(folder: Path, error: OSError) -> CacheFull:
+    if error.errno in FULL:
+        return CacheFull("the disk is full")
+    return CacheFull(f"{str(folder)!r} cannot be written ({error.strerror})")
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what processes that were killed left half written."""
+    for part in folder.glob(f"*{PART}"):
+        if _last_used(part) < time.time() - FORGOTTEN_S:
+            part.unlink(missing_ok=True)
 
 
 def _files(folder: Path) -> list[Path]:

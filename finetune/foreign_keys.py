@@ -69,13 +69,24 @@ def _noted(note: str) -> Translation:
     return lambda value, given: Translated(note=note)
 
 
+def _switch(on: Mapping[str, Any], off: Mapping[str, Any], note: str = "") -> Translation:
+    """Take true for some keys and false for others; a quoted "false" would else count as true."""
+
+    def choose(value: Any, given: Mapping[str, Any]) -> Translated:
+        if not isinstance(value, bool):
+            raise Refused("write true or false")
+        return Translated(dict(on if value else off), note)
+
+    return choose
+
+
 def _not(own: str) -> Translation:
-    return lambda value, given: Translated({own: not value})
+    return _switch({own: False}, {own: True})
 
 
 def _one_of(meanings: Mapping[str, dict[str, Any]]) -> Translation:
     def choose(value: Any, given: Mapping[str, Any]) -> Translated:
-        if value not in meanings:
+        if not isinstance(value, str) or value not in meanings:
             raise Refused(f"write one of {', '.join(map(repr, meanings))}")
         return Translated(dict(meanings[value]))
 
@@ -83,14 +94,24 @@ def _one_of(meanings: Mapping[str, dict[str, Any]]) -> Translation:
 
 
 def _bits(bits: int) -> Translation:
-    return lambda value, given: Translated({"quantization_bit": bits} if value else {})
+    return _switch({"quantization_bit": bits}, {})
 
 
 def _resize(value: Any, given: Mapping[str, Any]) -> Translated:
     sides = [given.get(f"dataset.image_resize_{side}") for side in ("height", "width")]
-    height, width = (side if isinstance(side, int) else value for side in sides)
+    texts = [str(value if side is None else side) for side in sides]
+    if value is None or texts == ["None", "None"]:
+        return Translated()
+    if not all(text.isdecimal() for text in texts):
+        raise Refused("it is a whole number of pixels; or write image_max_pixels")
+    height, width = map(int, texts)
     note = f"pictures keep their shape; image_max_pixels is {height} x {width}"
-    return Translated({"image_max_pixels": int(height) * int(width)}, note)
+    return Translated({"image_max_pixels": height * width}, note)
+
+
+def _all_or(own: str) -> Translation:
+    """Take null and -1 for all."""
+    return lambda value, given: Translated({} if value is None or str(value) == "-1" else {own: value})
 
 
 def _api_key(value: Any, given: Mapping[str, Any]) -> Translated:
@@ -105,6 +126,18 @@ LORA_TYPES: dict[str, dict[str, Any]] = {
     "motlora": {"finetuning_type": "moe_lora", "token_mixing": 3},
     "ia3": {"finetuning_type": "ia3"},
 }
+# What users of other programs call a key, where its own name is not near enough to be guessed.
+NICKNAMES = {
+    "lr": "learning_rate", "r": "lora_rank", "alpha": "lora_alpha", "epochs": "num_train_epochs",
+    "batch_size": "per_device_train_batch_size", "evaluation_strategy": "eval_strategy",
+    "target_modules": "lora_target", "modules_to_save": "additional_target", "image_folder": "media_dir",
+    "max_length": "cutoff_len", "max_seq_length": "cutoff_len", "load_in_4bit": "quantization_bit",
+    "load_in_8bit": "quantization_bit", "moe_aux_loss_coef": "router_aux_loss_coef",
+}  # fmt: skip
+PROCESSES = "several processes are started by accelerate; leave it out, docs/finetuning.md shows how"
+SAMPLING = "how answers are sampled is no part of training; give it to `lorgnette finetune evaluate`, or leave it out"
+PLAIN = "the adapter begins as LoRA does; leave it out"
+WHOLE = "all rows are read before the training begins; leave it out"
 NF4 = "4 bits are always NF4 with doubled quantization; leave the key out"
 ARITHMETIC = "the arithmetic follows bf16 and fp16"
 
@@ -118,6 +151,7 @@ TRANSLATIONS: dict[str, Translation] = {
     "template": _only(
         "qwen3_vl",
         "qwen3_vl_nothink",
+        None,
         note="the checkpoint's own chat template is used",
         otherwise="the checkpoint's own chat template is always used; leave the key out",
     ),
@@ -131,7 +165,7 @@ TRANSLATIONS: dict[str, Translation] = {
     "flash_attn": _only("auto", "sdpa", note="SDPA is used", otherwise="SDPA is always used; write flash_attn: auto"),
     "disable_gradient_checkpointing": _not("gradient_checkpointing"),
     "use_reentrant_gc": _only(False, otherwise="only the non-reentrant form is right for adapters; write false"),
-    "pure_bf16": lambda value, given: Translated({"bf16": True} if value else {}, "adapters stay in float32"),
+    "pure_bf16": _switch({"bf16": True}, {}, "adapters stay in float32"),
     "quantization_method": _only("bnb", "bitsandbytes", otherwise="only bitsandbytes is used; write bnb"),
     "quantization_type": _only("nf4", otherwise=NF4),
     "double_quantization": _only(True, otherwise=NF4),
@@ -145,6 +179,26 @@ TRANSLATIONS: dict[str, Translation] = {
     "router_z_loss_coef": _never("the router is computed in float32 and needs no such loss; leave it out"),
     "expert_capacity": _never("every expert takes all tokens routed to it; set top_k, the experts of a token"),
     "group_by_modality_length": _as("group_by_length"),
+    "deepspeed": _only(None, otherwise=PROCESSES),
+    "fsdp": _only(None, "", otherwise=PROCESSES),
+    "ray_num_workers": _never(PROCESSES),
+    "streaming": _only(False, otherwise=WHOLE),
+    "mix_strategy": _only("concat", otherwise="rows of several files are joined; write concat"),
+    "tokenized_path": _only(None, otherwise="what the tower sees is kept by vision_cache; leave it out"),
+    "preprocessing_batch_size": _noted("not needed, rows are prepared one by one"),
+    "image_min_pixels": _noted("the checkpoint's own least size of a picture holds"),
+    "video_min_pixels": _noted("the checkpoint's own least size of a picture holds"),
+    "video_fps": _noted("a video is a list of frames, and all of them are read"),
+    "video_maxlen": _noted("a video is a list of frames, and all of them are read"),
+    "upcast_layernorm": _only(False, otherwise=ARITHMETIC),
+    "pissa_init": _only(False, otherwise=PLAIN),
+    "loraplus_lr_ratio": _only(None, otherwise="all of the adapter learns at learning_rate; leave it out"),
+    "compute_accuracy": _only(False, otherwise="`lorgnette finetune evaluate` measures answers; write false"),
+    "disable_shuffling": _only(False, otherwise="rows are shuffled by seed; write false"),
+    "gradient_checkpointing_kwargs.use_reentrant": _only(
+        False, otherwise="only the non-reentrant form is right for adapters; write false"
+    ),
+    **dict.fromkeys(("max_new_tokens", "temperature", "top_p", "do_sample"), _never(SAMPLING)),
     # Qwen3-VL-MoeLORA: flags
     "model": _as("model_name_or_path"),
     "train_json": _as("dataset"),
@@ -153,11 +207,14 @@ TRANSLATIONS: dict[str, Translation] = {
     "model.use_cache": _noted("not needed, training never keeps keys and values"),
     "model.gradient_checkpointing": _as("gradient_checkpointing"),
     "dataset.train_json_path": _as("dataset"),
-    "dataset.max_train_samples": lambda value, given: Translated({} if value is None else {"max_samples": value}),
+    "dataset.max_train_samples": _all_or("max_samples"),
     "dataset.test_samples": _as("val_size"),
     "dataset.max_length": _as("cutoff_len"),
     "dataset.image_resize_height": _resize,
     "dataset.image_resize_width": _resize,
+    "training.fp16": _as("fp16"),
+    "training.bf16": _as("bf16"),
+    "training.dataloader_num_workers": _as("dataloader_num_workers"),
     "training.logging_steps": _as("logging_steps"),
     "training.logging_first_step": _as("logging_first_step"),
     "training.save_on_each_node": _noted("not needed, the first node saves"),
@@ -181,3 +238,4 @@ TRANSLATIONS: dict[str, Translation] = {
     "misc.seed": _as("seed"),
     "misc.report_to": _as("report_to"),
 }
+FOREIGN_SECTIONS = {name.partition(".")[0] for name in TRANSLATIONS if "." in name} | {"swanlab.config"}

@@ -96,7 +96,7 @@ class Answerer:
         self._eos: list[int] = eos if isinstance(eos, list) else [eos]
         self._pad = int(loaded.processor.tokenizer.pad_token_id)
         self._config = GenerationConfig(
-            do_sample=False, temperature=1.0, top_p=1.0, top_k=50, max_new_tokens=max_new_tokens,
+            do_sample=False, temperature=1.0, top_p=1.0, top_k=50, max_new_tokens=max_new_tokens, use_cache=True,
             eos_token_id=self._eos, pad_token_id=self._pad,
         )  # fmt: skip
 

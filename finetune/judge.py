@@ -72,7 +72,7 @@ def mark_all(
 
     Args:
         chat: The judge.
-        name: Its name; another judge's marks in the journal are not taken for its own.
+        name: What it is opened by, its address too; another judge's marks in the journal are not taken for its own.
         answers: Questions with right answers, and what was answered.
         journal: Holds the marks of before, and gets each new one at once.
         progress: Told how many are marked so far.

@@ -68,6 +68,8 @@ class Outcome:
     """By who answered, answers that ended at max_new_tokens."""
     judge: JudgeReport | None = None
     degraded: Sequence[str] = ()
+    warnings: Sequence[str] = ()
+    """Why the numbers may not say what they seem to say."""
 
     @property
     def compared(self) -> tuple[str, str] | None:
@@ -101,6 +103,7 @@ class Outcome:
             "cut_off": dict(self.cut_off),
             "judge": None if self.judge is None else asdict(self.judge),
             "degraded": list(self.degraded),
+            "warnings": list(self.warnings),
         }
 
 

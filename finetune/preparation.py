@@ -13,13 +13,25 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from finetune.data.dataset import Broken
-from finetune.data.sample import Sample
+from finetune.data.sample import Origin, Sample
+from finetune.errors import FinetuneError
 from finetune.features import CacheFull, FeatureCache, look, touch
 from finetune.rows import Encoder, Row, RowRefused, Vision
 from model.errors import ImageError
 
 Progress = Callable[[int], object]
 """Called with the number of samples that are done."""
+
+
+class PicturesTooLarge(FinetuneError):
+    """Memory ran out while the vision tower looked at the pictures of a row."""
+
+    def __init__(self, origin: Origin, max_pixels: int | None) -> None:
+        self.origin, self.max_pixels = origin, max_pixels
+        super().__init__(
+            f"Memory ran out while the vision tower looked at the pictures of {origin}; lower image_max_pixels (now "
+            f"{'not set' if max_pixels is None else max_pixels}), or take the row out."
+        )
 
 
 @dataclass(frozen=True)
@@ -68,6 +80,9 @@ def prepare(
         cache: Where features are kept; none where they are not.
         workers: Processes that open pictures; 0 = this one.
         progress: Told of each sample.
+
+    Raises:
+        PicturesTooLarge: For the memory, where features are kept.
     """
     encoded: Iterable[Row | Broken] = DataLoader(_Encoded(samples, encoder), batch_size=None, num_workers=workers)
     rows: list[Row] = []
@@ -83,7 +98,13 @@ def prepare(
                     placed = replace(placed, vision=tuple(_kept(cache, model, vision) for vision in row.vision))
                 except CacheFull as full:
                     cache = None
-                    degraded.append(f"the vision tower looks at every batch, its features are not kept: {full}")
+                    degraded.append(not_kept(full))
+                except (RuntimeError, MemoryError) as error:
+                    from finetune.trainer import is_out_of_memory
+
+                    if is_out_of_memory(error):
+                        raise PicturesTooLarge(row.sample.origin, encoder.max_pixels) from error
+                    raise
             if cache is None:  # patches are too large to wait in memory; they are made again for their batch
                 placed = replace(placed, vision=tuple(replace(v, pixel_values=None, key="") for v in row.vision))
             rows.append(placed)
@@ -93,6 +114,11 @@ def prepare(
         return Prepared(rows, broken, None, tuple(degraded))
     touch(cache.folder, list(dict.fromkeys(vision.key for row in rows for vision in row.vision)))
     return Prepared(rows, broken, cache.folder)
+
+
+def not_kept(why: CacheFull) -> str:
+    """Return what is told of features that are not kept."""
+    return f"the vision tower looks at every batch, its features are not kept: {why}"
 
 
 class Reopen:

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from finetune.answering import BATCH_TOKENS
+from finetune.cases import case_of
 from finetune.config import FinetuneConfig
 from finetune.data.sample import Sample
-from finetune.rows import messages_of
-from model.processor import encode
+from finetune.generation import Said, answer_all
+from finetune.tuners import drop_stale_hooks
 
 if TYPE_CHECKING:
-    from transformers import Qwen3VLProcessor
+    from model.load import Loaded
 
 
 @dataclass(frozen=True)
@@ -27,28 +29,38 @@ class Shown:
     adapter: str
 
 
-def answer_samples(
-    model: Any, processor: "Qwen3VLProcessor", samples: Sequence[Sample], config: FinetuneConfig
-) -> list[Shown]:
-    """Return greedy answers to the last question of each sample, without the adapter and with it."""
-    model.eval()
-    model.config.use_cache = True
-    found = []
-    for sample in samples:
-        asked = replace(sample, messages=sample.messages[:-1])
-        inputs = encode(processor, messages_of(asked), max_pixels=config.data.image_max_pixels).to(model.device)
-        with model.disable_adapter():
-            base = _answer(model, processor, inputs, config)
-        adapted = _answer(model, processor, inputs, config)
-        question = next((m.text for m in reversed(asked.messages) if m.role == "user"), "")
-        found.append(Shown(sample.pictures, question, sample.answer, base, adapted))
-    return found
+def answer_samples(loaded: "Loaded", model: Any, samples: Sequence[Sample], config: FinetuneConfig) -> list[Shown]:
+    """Return greedy answers to the last question of each sample, without the adapter and with it.
 
+    Args:
+        loaded: The base, its processor and their dtype.
+        model: The trained model around it.
+        samples: Those that cannot be asked are left out.
+        config: Of the run.
 
-def _answer(model: Any, processor: "Qwen3VLProcessor", inputs: Any, config: FinetuneConfig) -> str:
-    model.get_base_model().model.rope_deltas = None  # of the question before
-    dtype = torch.bfloat16 if config.model.bf16 else torch.float16
-    with torch.no_grad(), torch.autocast(model.device.type, dtype, enabled=config.model.bf16 or config.model.fp16):
-        tokens = model.generate(**inputs, max_new_tokens=config.report.report_max_new_tokens, do_sample=False)
-    text: str = processor.tokenizer.decode(tokens[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
-    return text.strip()
+    Raises:
+        OutOfMemory: A single question does not fit.
+    """
+    said: dict[tuple[int, bool], str] = {}
+    model.get_base_model().activation_checkpointing_disable()
+    drop_stale_hooks(model)
+
+    def keep(answers: Sequence[tuple[int, bool, Said]]) -> None:
+        said.update({(number, adapted): answer.text for number, adapted, answer in answers})
+
+    # trained weights are float32 beside a base of half that
+    with torch.autocast(loaded.device.type, loaded.dtype, enabled=loaded.dtype != torch.float32):
+        answer_all(
+            replace(loaded, model=model.eval()),
+            samples,
+            [(number, adapted) for number in range(len(samples)) for adapted in (True, False)],
+            max_new_tokens=config.report.report_max_new_tokens,
+            max_pixels=config.data.image_max_pixels,
+            batch_tokens=BATCH_TOKENS,
+            keep=keep,
+        )
+    return [
+        Shown(sample.pictures, case_of(sample).question, sample.answer, said[number, False], said[number, True])
+        for number, sample in enumerate(samples)
+        if (number, True) in said
+    ]

@@ -16,38 +16,42 @@ from finetune.checkpoints import ASIDE, aside, checkpoints, commit, drop_old, to
 from finetune.collate import model_inputs
 from finetune.config import RESOLVED, FinetuneConfig
 from finetune.errors import FinetuneError
+from finetune.fsdp import shard_on_cpus
+from finetune.tuners import drop_stale_hooks
+from finetune.whole_folder import usual_rights
 from model.adapters.moe_lora import aux_loss, expert_usage, has_moe_lora
 
 
 class LossNotFinite(FinetuneError):
     """The loss of a step is no number; nothing was learned of it."""
 
-    def __init__(self, step: int, loss: float, learning_rate: float, last: Path | None) -> None:
+    def __init__(self, step: int, loss: float, learning_rate: float, last: Path | None, *, fp16: bool = False) -> None:
         self.step, self.loss, self.learning_rate, self.last = step, loss, learning_rate, last
-        super().__init__(_diverged(f"The loss of step {step} is {loss}", learning_rate, last))
+        super().__init__(_diverged(f"The loss of step {step} is {loss}", learning_rate, last, fp16))
 
 
 class GradientNotFinite(FinetuneError):
     """The gradient of a step is no number; nothing was learned of it."""
 
-    def __init__(self, step: int, norm: float, learning_rate: float, last: Path | None) -> None:
+    def __init__(self, step: int, norm: float, learning_rate: float, last: Path | None, *, fp16: bool = False) -> None:
         self.step, self.norm, self.learning_rate, self.last = step, norm, learning_rate, last
-        super().__init__(_diverged(f"The gradient of step {step} has the length {norm}", learning_rate, last))
+        super().__init__(_diverged(f"The gradient of step {step} has the length {norm}", learning_rate, last, fp16))
 
 
 class OutOfMemory(FinetuneError):
-    """A step did not fit into the device's memory."""
+    """A step, or the evaluation after it, did not fit into the device's memory."""
 
-    def __init__(self, step: int, advice: str) -> None:
+    def __init__(self, step: int, advice: str, what: str = "Step") -> None:
         self.step, self.advice = step, advice
-        super().__init__(f"Step {step} does not fit into memory; {advice}.")
+        super().__init__(f"{what} {step} does not fit into memory; {advice}.")
 
 
-def _diverged(what: str, learning_rate: float, last: Path | None) -> str:
+def _diverged(what: str, learning_rate: float, last: Path | None, fp16: bool) -> str:
+    instead = ", or use bf16 in place of fp16" if fp16 else ""
     back = f", and go on from {str(last)!r} with resume_from_checkpoint" if last else ""
     return (
-        f"{what}, and nothing of it was learned; lower learning_rate (now {learning_rate:g}) or raise warmup_steps, "
-        f"use bf16 in place of fp16{back}."
+        f"{what}, and nothing of it was learned; lower learning_rate (now {learning_rate:g}) or raise warmup_steps"
+        f"{instead}{back}."
     )
 
 
@@ -69,6 +73,14 @@ class AdapterTrainer(Trainer):
         """The run's folder."""
         return Path(self.args.output_dir)
 
+    def create_accelerator_and_postprocess(self) -> None:
+        """Find the other processes, and whether they share the model out."""
+        shard_on_cpus()
+        super().create_accelerator_and_postprocess()
+        if self.args.fp16 and self.args.device.type == "cpu":
+            # accelerate 1.15 leaves autocast and loss scaling out there, without a word
+            self.accelerator.native_amp, self.accelerator.scaler = True, torch.amp.GradScaler("cpu")
+
     def _get_train_sampler(self, train_dataset: Any = None) -> Order:
         return self.order
 
@@ -85,6 +97,8 @@ class AdapterTrainer(Trainer):
     ) -> Any:
         """Return the mean loss of the labelled tokens, and the load-balancing loss of a mixture with it."""
         outputs: Any = None
+        if self.args.activation_checkpointing:
+            drop_stale_hooks(self.model)
         loss = super().compute_loss(
             model, model_inputs(inputs), return_outputs=return_outputs, num_items_in_batch=num_items_in_batch
         )
@@ -111,15 +125,35 @@ class AdapterTrainer(Trainer):
                 raise OutOfMemory(self.state.global_step + 1, self._what_to_lower()) from error
             raise
         if not math.isfinite(value := loss.item()):
-            raise LossNotFinite(self.state.global_step + 1, value, self._get_learning_rate(), self._last())
+            raise LossNotFinite(*self._where(value), fp16=self.args.fp16)
         return loss
+
+    def prediction_step(self, *args: Any, **options: Any) -> Any:
+        """Measure the loss of held-back rows.
+
+        Raises:
+            OutOfMemory: They do not fit.
+        """
+        try:
+            return super().prediction_step(*args, **options)
+        except (RuntimeError, MemoryError) as error:
+            if is_out_of_memory(error):
+                number = self.config.evaluation.per_device_eval_batch_size
+                advice = f"lower per_device_eval_batch_size (now {number}), " if number > 1 else ""
+                advice += "leave val_size out, or lower cutoff_len or image_max_pixels"
+                raise OutOfMemory(self.state.global_step, advice, "The evaluation after step") from error
+            raise
 
     def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
         norm = super()._get_grad_norm(model, grad_norm=grad_norm)
-        # loss scaling in fp16 meets such gradients on its way, and leaves the step out by itself
-        if not self.args.fp16 and not math.isfinite(value := float(norm)):
-            raise GradientNotFinite(self.state.global_step + 1, value, self._get_learning_rate(), self._last())
+        if not math.isfinite(value := float(norm)) and not self._scales_down():
+            raise GradientNotFinite(*self._where(value), fp16=self.args.fp16)
         return norm
+
+    def _scales_down(self) -> bool:
+        """Return whether loss scaling in fp16 leaves this step out and makes the next one's gradient shorter."""
+        scaler = self.accelerator.scaler
+        return scaler is not None and scaler.get_scale() > 1
 
     def log(self, logs: dict[str, Any], start_time: float | None = None) -> None:
         """Add what a mixture did since the last line."""
@@ -167,9 +201,10 @@ class AdapterTrainer(Trainer):
         if self.args.should_save:
             save_adapter(self.accelerator.unwrap_model(self.model), Path(output_dir or self.output), state_dict)
 
-    def _last(self) -> Path | None:
+    def _where(self, value: float) -> tuple[int, float, float, Path | None]:
+        """Return step, value, learning rate, and the checkpoint to go back to."""
         found = checkpoints(self.output)
-        return found[-1] if found else None
+        return self.state.global_step + 1, value, self._get_learning_rate(), found[-1] if found else None
 
     def _what_to_lower(self) -> str:
         config = self.config
@@ -193,6 +228,7 @@ def save_adapter(model: Any, folder: Path, state_dict: Any = None) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     # the default would ask the hub, over the network, for the base's vocabulary
     model.save_pretrained(str(folder), state_dict=state_dict, save_embedding_layers=False)
+    usual_rights(folder)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

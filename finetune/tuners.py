@@ -9,17 +9,22 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from finetune.config import AdapterConfig, FinetuneConfig, ModelConfig
 from finetune.errors import FinetuneError
 from model.adapters import register_tuners
 from model.adapters.attach import AdapterMismatch, attach_adapter, read_adapter
-from model.hub import HUB_ID
+from model.hub import HUB_ID, TINY
 
 if TYPE_CHECKING:
     from peft import PeftConfig, PeftModel
     from transformers import PreTrainedTokenizerBase
+
+    from finetune.rows import Row
 
 ADAPTER = "default"
 TEXT = r"model\.language_model\.layers\.\d+\.(self_attn\.(q|k|v|o)_proj|mlp\.(gate|up|down)_proj)"
@@ -38,11 +43,12 @@ PARTS = (
 class TargetsUnmatched(FinetuneError):
     """Targets that the model does not have; `targets` are those, `available` the names of its linear layers."""
 
-    def __init__(self, targets: Sequence[str], available: Sequence[str]) -> None:
-        self.targets, self.available = tuple(targets), tuple(available)
+    def __init__(self, targets: Sequence[str], available: Sequence[str], key: str = "lora_target") -> None:
+        self.targets, self.available, self.key = tuple(targets), tuple(available), key
+        whole = ", or write all" if key == "lora_target" else ""
         super().__init__(
             f"The model has no layer {' and no '.join(map(repr, targets))}, so nothing would be trained there; take it "
-            f"out of lora_target, or choose among {', '.join(available)}, or write all."
+            f"out of {key}, or choose among {', '.join(available)}{whole}."
         )
 
 
@@ -63,6 +69,17 @@ class AdapterRefused(FinetuneError):
     def __init__(self, kind: str, reason: str) -> None:
         self.kind, self.reason = kind, reason
         super().__init__(f"The adapter ({kind}) cannot be made: {reason.rstrip('.')}; correct its keys.")
+
+
+class NeverInvoked(FinetuneError):
+    """An activated LoRA whose invocation stands in no row, so that it would not work in any."""
+
+    def __init__(self, tokens: Sequence[int], text: str) -> None:
+        self.tokens, self.text = tuple(tokens), text
+        super().__init__(
+            f"No row holds {text!r}, from which the activated LoRA works, so nothing would be learned; write as "
+            "alora_invocation what stands in front of the answers (in YAML in double quotes, where \\n is a new line)."
+        )
 
 
 class PackingRefused(FinetuneError):
@@ -164,13 +181,10 @@ def check_targets(targets: str | Iterable[str], names: Sequence[str], model: Mod
     """
     unmatched: list[str] = []
     for target in [targets] if isinstance(targets, str) else sorted(targets):
-        if isinstance(targets, str):
-            matched = [name for name in names if re.fullmatch(target, name)]
-        else:
-            matched = [name for name in names if name == target or name.endswith(f".{target}")]
-        if not matched:
+        found = matched(target if isinstance(targets, str) else [target], names)
+        if not found:
             unmatched.append(target)
-        for name in matched:
+        for name in found:
             key = next((key for prefix, key in PARTS if name.startswith(prefix)), None)
             if key is not None and getattr(model, key):
                 raise TargetFrozen(target, name, key)
@@ -178,6 +192,14 @@ def check_targets(targets: str | Iterable[str], names: Sequence[str], model: Mod
         ends = ("_proj", ".qkv", ".proj", "linear_fc1", "linear_fc2")
         available = dict.fromkeys(name.rpartition(".")[2] for name in names if name.endswith(ends))
         raise TargetsUnmatched(unmatched, list(available))
+
+
+def matched(targets: str | Iterable[str], names: Sequence[str]) -> list[str]:
+    """Return the names that PEFT takes for the targets: a whole regular expression, or ends of dotted names."""
+    if isinstance(targets, str):
+        return [name for name in names if re.fullmatch(targets, name)]
+    ends = tuple(f".{target}" for target in targets)
+    return [name for name in names if f".{name}".endswith(ends)]
 
 
 def wear(model: Any, config: FinetuneConfig, tokenizer: "PreTrainedTokenizerBase") -> "PeftModel":
@@ -203,13 +225,18 @@ def wear(model: Any, config: FinetuneConfig, tokenizer: "PreTrainedTokenizerBase
     names = [name for name, _ in model.named_modules()]
     check_targets(peft_config.target_modules, names, config.model)
     if missing := [name for name in config.adapter.additional_target if not any(n.endswith(name) for n in names)]:
-        raise TargetsUnmatched(missing, [name for name, _ in model.named_children()])
+        raise TargetsUnmatched(missing, [name for name, _ in model.named_children()], "additional_target")
+    if kind == "alora" and (seeing := matched(peft_config.target_modules, [n for n in names if ".visual." in n])):
+        raise AdapterRefused(
+            kind, f"it works in the language model alone, from a word on, and {seeing[0]!r} sees no words"
+        )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # peft uses a name that transformers has renamed
         try:
             wearing = get_peft_model(model, peft_config, adapter_name=ADAPTER)
         except ValueError as error:
             raise AdapterRefused(kind, str(error)) from error
+    _hold_in_float32(wearing)
     # not the folder on this machine: whoever loads the adapter elsewhere has the base under its own name
     wearing.peft_config[ADAPTER].base_model_name_or_path = config.model.model_name_or_path
     return wearing
@@ -219,7 +246,7 @@ def _wear_old(model: Any, config: FinetuneConfig) -> "PeftModel":
     folder, name = config.model.adapter_name_or_path, config.model.model_name_or_path
     assert folder is not None, "called for an adapter that is trained on"
     base = read_adapter(folder.expanduser())[0].base_model_name_or_path
-    if base and base != name and HUB_ID.fullmatch(base) and HUB_ID.fullmatch(name):
+    if base and base != name and _says_which(base) and _says_which(name):
         raise AdapterMismatch(folder, f"does not belong on {name!r}", base)
     wearing = attach_adapter(model, folder.expanduser(), name=ADAPTER)
     if config.data.packing and getattr(wearing.peft_config[ADAPTER], "alora_invocation_tokens", None):
@@ -227,10 +254,23 @@ def _wear_old(model: Any, config: FinetuneConfig) -> "PeftModel":
     _check_sharing(config, wearing.peft_config[ADAPTER])
     wearing.set_adapter(ADAPTER)
     wearing.peft_config[ADAPTER].inference_mode = False
-    for parameter in wearing.parameters():
-        if parameter.requires_grad and parameter.dtype.is_floating_point:
-            parameter.data = parameter.data.float()  # as PEFT holds a new one
+    _hold_in_float32(wearing)
     return wearing
+
+
+def _says_which(name: str) -> bool:
+    """Return whether the name is one model's everywhere; a folder's is not."""
+    return name == TINY or (HUB_ID.fullmatch(name) is not None and not Path(name).exists())
+
+
+def _hold_in_float32(model: "PeftModel") -> None:
+    """Hold all that is trained in float32: steps are lost in less, and loss scaling refuses gradients of less.
+
+    PEFT does so with a new adapter, but neither with one that was saved nor with `modules_to_save`.
+    """
+    for parameter in model.parameters():
+        if parameter.requires_grad and parameter.dtype.is_floating_point:
+            parameter.data = parameter.data.float()
 
 
 def _check_sharing(config: FinetuneConfig, peft_config: "PeftConfig") -> None:
@@ -240,6 +280,40 @@ def _check_sharing(config: FinetuneConfig, peft_config: "PeftConfig") -> None:
         raise SharingRefused("An activated LoRA (alora)")
     if getattr(peft_config, "token_mixing", 0):
         raise SharingRefused("A mixture with token_mixing")
+
+
+def check_invoked(model: "PeftModel", rows: Sequence["Row"], tokenizer: "PreTrainedTokenizerBase") -> int:
+    """Return how many rows an activated LoRA does not work in; they teach it nothing. Zero for other adapters.
+
+    Raises:
+        NeverInvoked: All of them.
+    """
+    tokens = list(getattr(model.peft_config[ADAPTER], "alora_invocation_tokens", None) or ())
+    if not tokens:
+        return 0
+    size = len(tokens)
+    without = sum(
+        all(
+            row.input_ids[start : start + size].tolist() != tokens
+            for start in np.flatnonzero(row.input_ids == tokens[0])
+        )
+        for row in rows
+    )
+    if rows and without == len(rows):
+        raise NeverInvoked(tokens, str(tokenizer.decode(tokens)))
+    return without
+
+
+def drop_stale_hooks(model: Any) -> None:
+    """Take off what PEFT hangs on checkpointed layers for an activated LoRA, after a pass that did not go back.
+
+    PEFT 0.21 takes it off on the way back alone, which neither an evaluation has nor a layer of the frozen tower, and
+    refuses the next pass where it finds it.
+    """
+    for module in model.modules():
+        handles = getattr(module, "_peft_gradient_checkpointing_forward_hooks", None)
+        while handles:
+            handles.pop().remove()
 
 
 def keep_gradients_exact(model: Any) -> None:

@@ -13,8 +13,8 @@ import pytest
 import torch
 from PIL import Image
 
-from finetune.config import load_config
-from finetune.train import read_data
+from finetune.config_loading import load_config
+from finetune.run_data import read_data
 from model.load import load
 from model.settings import ModelSettings
 
@@ -149,6 +149,7 @@ def test_failures_are_one_line(lorgnette: Any, rows: Path, adapter: Path, tmp_pa
         (("--data", tmp_path / "empty.csv"), "empty.csv"),
         (("--data", rows, "--metrics", "exactly"), "did you mean 'exact'"),
         (("--data", tmp_path / "gone.csv"), "There is no data file"),
+        ((tmp_path,), "has no adapter_config.json"),
         (("--predictions", tmp_path / "gone.jsonl"), "There is no data file"),
     ):
         result = run(lorgnette, *arguments)

@@ -3,23 +3,18 @@
 import ast
 import shlex
 from dataclasses import fields
+from itertools import product
 from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 import yaml
 
-from finetune.config import (
-    RESOLVED,
-    SECTIONS,
-    ConfigUnreadable,
-    FinetuneConfig,
-    KeyRefused,
-    KeyTwice,
-    UnknownKey,
-    ValueRefused,
-    load_config,
-)
-from finetune.foreign_keys import TRANSLATIONS
+from finetune.config import RESOLVED, SECTIONS, AdapterConfig, FinetuneConfig, ValueRefused
+from finetune.config_loading import READ_BY, KeyRefused, KeyTwice, UnknownKey, load_config
+from finetune.config_source import ConfigUnreadable, NoFlag
+from finetune.config_values import Optimizer, Scheduler
+from finetune.foreign_keys import NICKNAMES, TRANSLATIONS
 from finetune.tuners import PROJECTOR, TEXT, TargetFrozen, TargetsUnmatched, check_targets, find_targets
 
 ROOT = Path(__file__).parents[2]
@@ -63,11 +58,12 @@ eval_steps: 500
 MOE_LORA = """
 model: {model_name_or_path: ./qwen3-vl-4b-instruct, trust_remote_code: true, use_cache: false,
         gradient_checkpointing: true}
-dataset: {train_json_path: data_vl.json, max_train_samples: null, test_samples: 4, max_length: 8192,
+dataset: {train_json_path: data_vl.json, max_train_samples: -1, test_samples: 4, max_length: 8192,
           image_resize_height: 280, image_resize_width: 280}
 training: {output_dir: ./output/moelora, per_device_train_batch_size: 1, gradient_accumulation_steps: 8,
-           num_train_epochs: 5, save_steps: 100, logging_steps: 10, logging_first_step: true, learning_rate: 1.0e-4,
-           fp16: true, save_on_each_node: true, gradient_checkpointing: true}
+           num_train_epochs: 5, max_steps: null, save_steps: 100, logging_steps: 10, logging_first_step: true,
+           learning_rate: 1.0e-4, optim: adamw_torch, fp16: true, bf16: false, save_on_each_node: true,
+           gradient_checkpointing: true, dataloader_num_workers: 0}
 lora: {lora_type: moelora, r: 8, lora_alpha: 16, lora_dropout: 0.05, num_experts: 2, gate_dropout: 0.1,
        expert_capacity: 1, target_modules: [q_proj, k_proj, v_proj, o_proj]}
 quantization: {load_in_4bit: true, bnb_4bit_use_double_quant: true, bnb_4bit_quant_type: nf4,
@@ -93,7 +89,7 @@ def test_a_flat_file_of_llama_factory_is_read_as_it_is(tmp_path: Path) -> None:
 
 
 def test_the_configuration_of_qwen3_vl_moelora_is_read_as_it_is(tmp_path: Path) -> None:
-    config = load_config(written(tmp_path, MOE_LORA.replace("fp16: true, ", "")))
+    config = load_config(written(tmp_path, MOE_LORA))
     assert config.model.model_name_or_path == "./qwen3-vl-4b-instruct" and config.model.quantization_bit == 4
     assert config.data.dataset == ("data_vl.json",) and config.data.cutoff_len == 8192
     assert config.data.image_max_pixels == 280 * 280 and config.evaluation.val_size == 4
@@ -101,7 +97,8 @@ def test_the_configuration_of_qwen3_vl_moelora_is_read_as_it_is(tmp_path: Path) 
     assert (adapter.finetuning_type, adapter.num_experts, adapter.top_k) == ("moe_lora", 2, 1)
     assert adapter.router_dropout == 0.1 and adapter.lora_target == ("q_proj", "k_proj", "v_proj", "o_proj")
     assert config.report.use_swanlab and config.report.swanlab_project == "Qwen3-VL-finetune"
-    assert config.training.gradient_checkpointing and config.training.seed == 42
+    assert config.training.gradient_checkpointing and config.training.seed == 42 and config.training.max_steps == -1
+    assert config.model.fp16 is True and config.model.bf16 is False and config.data.max_samples is None
 
 
 def test_its_flags_are_taken_and_win_over_the_file(tmp_path: Path) -> None:
@@ -143,6 +140,35 @@ def test_sections_and_the_resolved_file_come_to_the_same(tmp_path: Path) -> None
         ("packing: true\nneat_packing: false", KeyTwice, "keep one"),
         ("- a\n- b", ConfigUnreadable, "mapping"),
         ("a: [", ConfigUnreadable, "YAML"),
+        ("lora_rank:\t4", ConfigUnreadable, "tab"),
+        ("[" * 5000, ConfigUnreadable, "nested"),
+        ("lora_rank: 4\nseed: 1\nlora_rank: 8", ConfigUnreadable, "'lora_rank' in line 1 and again in line 3"),
+        ("adapter:\n  r: 4\nlora:\n  r: 4\n  r: 4", ConfigUnreadable, "'r' in line 4 and again in line 5"),
+        ("learning_rate: true", ValueRefused, "it is a number"),
+        ("lora_rank: true", ValueRefused, "it is a number"),
+        ("learning_rate: .inf", ValueRefused, "finite"),
+        ("learning_rate: [1e-4]", ValueRefused, "number"),
+        ("max_steps: 0", ValueRefused, "-1"),
+        ("seed: -1", ValueRefused, "greater"),
+        ("val_size: 1.5", ValueRefused, "whole number of rows"),
+        ("eval_dataset: a\nval_size: 0.1", ValueRefused, "write one"),
+        ("output_dir: $HOME/run", ValueRefused, "write a path, with ~"),
+        ("output_dir: ''", ValueRefused, "write a path"),
+        ("lora_target: []", ValueRefused, "at least 1"),
+        ("alora_invocation: ''", ValueRefused, "at least 1"),
+        ("lr_scheduler_type: cosin", ValueRefused, "'cosine'"),
+        ("optim: adam", ValueRefused, "'adamw_torch'"),
+        ("finetuning_type: moe_lora\nuse_rslora: true", ValueRefused, "only lora and alora"),
+        ("finetuning_type: moe_lora\nrouter: modality\nnum_experts: 3", ValueRefused, "a half each"),
+        ("finetuning_type: moe_lora\nrouter: modality\nnum_experts: 2", ValueRefused, "only 1 experts for each"),
+        ("finetuning_type: moe_lora\ntoken_mixing: 1", ValueRefused, "2 looks one token back"),
+        ("dataset: {image_resize_height: a}", KeyRefused, "image_max_pixels"),
+        ("lora: {lora_type: [a]}", KeyRefused, "'moelora'"),
+        ("quantization: {load_in_4bit: 'false'}", KeyRefused, "true or false"),
+        ("deepspeed: ds.json", KeyRefused, "accelerate"),
+        ("temperature: 0.7", KeyRefused, "finetune evaluate"),
+        ("lr: 1e-4", UnknownKey, "'learning_rate'"),
+        ("epochs: 3", UnknownKey, "'num_train_epochs'"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_with_what_to_write(
@@ -150,6 +176,106 @@ def test_what_cannot_be_meant_is_refused_with_what_to_write(
 ) -> None:
     with pytest.raises(error, match=says):
         load_config(written(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "value"),
+    [
+        ("learning_rate: 1e-4", "learning_rate", 1e-4),  # a string to YAML 1.1, without the dot
+        ("learning_rate: '2e-4'", "learning_rate", 2e-4),
+        ("bf16: 'true'", "bf16", True),
+        ("bf16: none", "bf16", None),
+        ("quantization_bit: '4'", "quantization_bit", 4),
+        ("quantization_bit: none", "quantization_bit", None),
+        ("lora_alpha: null", "lora_alpha", None),
+        ("packing: null", "packing", False),
+        ("lora_target: null", "lora_target", ["all"]),
+        ("report_to: [none]", "report_to", []),
+        ("eval_strategy: no", "eval_strategy", "no"),
+        ("run_name: 2024", "run_name", "2024"),
+        ("resume_from_checkpoint: 'false'", "resume_from_checkpoint", False),
+        ("resume_from_checkpoint: true", "resume_from_checkpoint", True),
+        ("resume_from_checkpoint: a/checkpoint-5", "resume_from_checkpoint", "a/checkpoint-5"),
+        ("output_dir: ~/runs", "output_dir", "~/runs"),
+        ("dataset:\n- a, b.csv\n- c.csv", "dataset", ["a, b.csv", "c.csv"]),
+        ("model:\ndata: {}\nlora_rank: 3", "lora_rank", 3),
+        ("base: &x {}\nadapter:\n  <<: *x\n  lora_rank: 3", "lora_rank", 3),
+    ],
+)
+def test_what_can_be_meant_in_one_way_is_taken_so_and_reads_back(
+    tmp_path: Path, text: str, key: str, value: object
+) -> None:
+    config = load_config(written(tmp_path, text.replace("base: &x {}", "lora: &x {}")))
+    assert {name: plain for section in config.to_dict().values() for name, plain in section.items()}[key] == value
+    assert load_config(written(tmp_path, config.to_yaml())) == config
+
+
+@pytest.mark.parametrize(
+    ("flags", "key", "value"),
+    [
+        (["--lora_rank=4", "--lora_rank=8"], "lora_rank", 8),
+        (["--lora-rank", "8"], "lora_rank", 8),
+        (["--learning_rate", "2e-4"], "learning_rate", 2e-4),
+        (["--max_steps", "-1"], "max_steps", -1),
+        (["--run_name=2024-01-01"], "run_name", "2024-01-01"),
+        (["--run_name=1:30"], "run_name", "1:30"),
+        (["--output_dir=runs/a #1"], "output_dir", "runs/a #1"),
+        (["--quantization_bit=8"], "quantization_bit", 8),
+        (["--quantization_bit=none"], "quantization_bit", None),
+        (["--quantization.load_in_4bit=True"], "quantization_bit", 4),
+        (["--eval_strategy", "no"], "eval_strategy", "no"),
+        (["--packing"], "packing", True),
+        (["--lora_target=[q_proj, v_proj]"], "lora_target", ["q_proj", "v_proj"]),
+    ],
+)
+def test_flags_are_taken_as_they_are_written(flags: list[str], key: str, value: object) -> None:
+    config = load_config(None, flags)
+    assert {name: plain for section in config.to_dict().values() for name, plain in section.items()}[key] == value
+
+
+@pytest.mark.parametrize(
+    ("flags", "error", "says"),
+    [
+        (["--dataset", "a.csv", "b.csv"], NoFlag, "'b.csv' belongs to no flag"),
+        (["lora_rank=4"], NoFlag, "--key=value"),
+        (["--lora_rank", "--packing"], ValueRefused, "it is a number"),
+        (["--output_dir="], ValueRefused, "write a path"),
+        (["--lora_rank=4", "--lora.r=8"], KeyTwice, "keep one"),
+        (["--data.lora_rank=4"], UnknownKey, "'adapter.lora_rank'"),
+    ],
+)
+def test_flags_that_cannot_be_meant_are_refused(flags: list[str], error: type[Exception], says: str) -> None:
+    with pytest.raises(error, match=says):
+        load_config(None, flags)
+
+
+def test_keys_that_the_adapter_does_not_read_are_named(tmp_path: Path) -> None:
+    told = load_config(written(tmp_path, "finetuning_type: ia3\nlora_rank: 16\nnum_experts: 4")).notes
+    assert told == ("lora_rank: not read where finetuning_type is ia3",), "what says nothing new is not named"
+    old = load_config(written(tmp_path, "adapter_name_or_path: runs/old\nlora_rank: 16"))
+    assert old.notes == ("lora_rank: not read, the adapter 'runs/old' is trained on as it is",)
+
+
+def test_what_a_mixture_refuses_the_configuration_refuses_before_any_weights() -> None:
+    from model.adapters.moe_lora import MoeLoraConfig
+
+    for router, experts, top_k, mixing in product(("token", "modality"), (1, 2, 3, 4), (1, 2, 3), (0, 1, 2)):
+        options: dict[str, Any] = {"router": router, "num_experts": experts, "top_k": top_k, "token_mixing": mixing}
+        try:
+            MoeLoraConfig(**options)
+        except ValueError:
+            with pytest.raises(ValueRefused):
+                load_config(None, ["--finetuning_type=moe_lora", *(f"--{k}={v}" for k, v in options.items())])
+        else:
+            load_config(None, ["--finetuning_type=moe_lora", *(f"--{k}={v}" for k, v in options.items())])
+
+
+def test_schedulers_and_optimizers_are_transformers_own() -> None:
+    from transformers.trainer_utils import SchedulerType
+    from transformers.training_args import OptimizerNames
+
+    assert {*get_args(Scheduler)} <= {kind.value for kind in SchedulerType}
+    assert {*get_args(Optimizer)} <= {kind.value for kind in OptimizerNames}
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
@@ -169,21 +295,22 @@ def test_no_key_stands_in_two_sections_and_every_key_is_told_of() -> None:
                     assert told[place + 1], f"{node.name}.{ast.unparse(each.target)} has no line of text"
 
 
+def keys_read(source: str) -> set[tuple[str, str]]:
+    """Section and key of all that is taken out of a section: `config.data.packing`, `data.packing`."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Attribute | ast.Name):
+            found.add((node.value.attr if isinstance(node.value, ast.Attribute) else node.value.id, node.attr))
+    return found
+
+
 def test_every_key_is_read_somewhere() -> None:
     """A key that nothing reads would be taken in silence; whoever adds one must use it."""
-    read: set[str] = set()
-    for package in ("finetune", "cli"):
-        for file in (ROOT / package).rglob("*.py"):
-            if file.name not in ("config.py", "foreign_keys.py"):
-                tree = ast.parse(file.read_text("utf-8"))
-                read |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-                read |= {
-                    node.value
-                    for node in ast.walk(tree)
-                    if isinstance(node, ast.Constant) and "freeze_" in str(node.value)
-                }
-    unread = {f.name for cls in SECTIONS.values() for f in fields(cls)} - read
+    files = [file for package in ("finetune", "cli") for file in (ROOT / package).rglob("*.py")]
+    read = set().union(*(keys_read(file.read_text("utf-8")) for file in files if not file.name.startswith("config")))
+    unread = {(section, f.name) for section, cls in SECTIONS.items() for f in fields(cls)} - read
     assert not unread
+    assert ("data", "name") not in keys_read("config.data; path.name"), "names that all have do not count"
 
 
 def test_every_key_and_its_default_stand_in_the_documentation() -> None:
@@ -200,6 +327,12 @@ def test_every_key_and_its_default_stand_in_the_documentation() -> None:
 def test_every_preset_is_read_without_a_note(preset: Path) -> None:
     config = load_config(preset)
     assert config.data.dataset and not config.notes
+
+
+def test_nicknames_lead_to_keys() -> None:
+    keys = {f.name for cls in SECTIONS.values() for f in fields(cls)}
+    assert set(NICKNAMES.values()) <= keys and not keys & set(NICKNAMES)
+    assert set(READ_BY) <= {f.name for f in fields(AdapterConfig)}
 
 
 def test_foreign_keys_hide_no_own_key() -> None:

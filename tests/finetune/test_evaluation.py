@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import threading
 import warnings
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from PIL import Image
 
 from finetune.answering import Answering
 from finetune.cases import PredictionsUnusable, case_of, read_predictions
+from finetune.config_loading import load_config
 from finetune.data.dataset import read_dataset
 from finetune.data.sample import ImageFile, Message, Origin, Sample
 from finetune.data.scene_rows import write_scenes
@@ -24,6 +26,7 @@ from finetune.journal import Journal
 from finetune.judge import mark_all
 from finetune.metrics.choice import MetricFitsNothing
 from finetune.outcome import ALL, Outcome
+from finetune.run_data import read_data
 from model.adapters.attach import AdapterMismatch
 from model.errors import ModelError
 from model.load import load
@@ -219,6 +222,53 @@ def test_a_prompt_that_is_too_long_is_left_out(tmp_path: Path) -> None:
     assert re.search(r"its prompt has [\d,]+ tokens", left_out.reason)
 
 
+def test_rows_that_the_adapter_was_trained_on_are_warned_of_at_once_and_in_the_report(
+    rows: Path, tmp_path: Path
+) -> None:
+    adapter = make_adapter(tmp_path / "run", strong=False)
+    (adapter / "finetune.yaml").write_text(f"dataset: {rows}\nval_size: 2\n", "utf-8")
+    data = read_data(load_config(adapter / "finetune.yaml"))
+    copied = shutil.copytree(rows.parent / "images", tmp_path / "copies" / "images")
+    held_back = [replace(sample, id=f"held {n}") for n, sample in enumerate(data.held_back)]
+    again = [
+        replace(sample, messages=tuple(moved(message, copied) for message in sample.messages))
+        for sample in data.train[:3]
+    ]
+    other = replace(
+        again[0], messages=(Message("user", (*again[0].messages[0].parts[:-1], "What else?")), again[0].messages[1])
+    )
+    said: list[str] = []
+    answering = replace(SHORT, adapter=adapter, max_new_tokens=1)
+    found = evaluate([*held_back, *again, other], answering, Measuring(tmp_path / "out"), say=said.append)
+    assert list(found.warnings) == said and len(said) == 1
+    assert said[0].startswith("3 of 6 rows were trained on, and 1 more ask")
+    assert results(tmp_path / "out")["warnings"] == said
+    assert "<b>Warning:</b> 3 of 6" in (tmp_path / "out" / "report.html").read_text("utf-8")
+    clean = evaluate(held_back, answering, Measuring(tmp_path / "clean"), say=said.append)
+    assert not clean.warnings and len(said) == 1
+    rows_gone = (adapter / "finetune.yaml").read_text("utf-8").replace("scenes", "gone")
+    (adapter / "finetune.yaml").write_text(rows_gone, "utf-8")
+    unknown = evaluate(held_back, answering, Measuring(tmp_path / "clean"))
+    assert "is not known" in unknown.warnings[0]
+
+
+def test_the_documented_keys_of_the_results_are_those_that_are_written(samples: list[Sample], tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "evaluation.md").read_text("utf-8")
+    table = page.partition("### results.json")[2].partition("## ")[0]
+    evaluate(samples[:1], replace(SHORT, max_new_tokens=1), Measuring(tmp_path))
+    documented = re.findall(r"`(\w+)`", "".join(line.split("|")[1] for line in table.splitlines() if line[:3] == "| `"))
+    assert sorted(documented) == sorted(results(tmp_path))
+    (row,) = map(json.loads, (tmp_path / "predictions.jsonl").read_text("utf-8").splitlines())
+    listed = page.partition("| `predictions.jsonl` |")[2].partition("\n")[0]
+    assert re.findall(r"`(\w+)`", listed) == list(row)
+
+
+def moved(message: Message, folder: Path) -> Message:
+    """The same message about copies of its pictures."""
+    parts = (ImageFile(folder / part.path.name) if isinstance(part, ImageFile) else part for part in message.parts)
+    return Message(message.role, tuple(parts))
+
+
 def test_the_report_shows_the_worst_rows_and_is_one_harmless_file(tmp_path: Path) -> None:
     sample = coloured(tmp_path, "red", answer="<script>alert(1)</script> is not the color", category="<b>colors</b>")
     evaluate([sample, coloured(tmp_path, "blue")], SHORT, Measuring(tmp_path / "out"))
@@ -313,7 +363,7 @@ class Judge(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def judge(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModelSettings]:
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
     monkeypatch.setattr(Judge, "asked", [])
     with ThreadingHTTPServer(("127.0.0.1", 0), Judge) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -360,6 +410,9 @@ def test_what_a_judge_has_marked_is_not_asked_again(
     outcome = evaluate_predictions(predictions, measuring)
     assert len(Judge.asked) == 4  # blue alone; the second red is the first
     assert outcome.scores["answers"]["llm-match"] == [75.0, 75.0, 0.0, 75.0]
+    namesake = judge.model_copy(update={"model": judge.model.replace("127.0.0.1", "localhost")})
+    outcome = evaluate_predictions(predictions, replace(measuring, judge=namesake))
+    assert len(Judge.asked) == 7 and outcome.scores["answers"]["llm-match"] == [0.0] * 4
 
 
 def test_the_local_model_judges_in_the_form_that_is_asked_for(tmp_path: Path) -> None:

@@ -1,6 +1,9 @@
 """A merged model is a model for everybody, an approximated mixture says what it costs, and nothing is half written."""
 
 import json
+import os
+import subprocess
+import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,19 +13,15 @@ import pytest
 import torch
 from click.testing import CliRunner
 from PIL import Image
+from safetensors import SafetensorError
 from safetensors.torch import load_file
+from transformers import modeling_utils
 
 from cli.finetune_export import finetune_export
+from finetune.approximation import NoApproximation, SamplesMissing
 from finetune.data.sample import ImageFile, Message, Origin, Sample
-from finetune.export import (
-    BaseUnknown,
-    CannotMerge,
-    NoApproximation,
-    SamplesMissing,
-    TargetExists,
-    export,
-    whole_or_nothing,
-)
+from finetune.export import BaseUnknown, CannotMerge, TargetExists, export
+from finetune.whole_folder import FolderNotWritten, whole_folder
 from model.hub import tiny_folder
 from model.load import Loaded, load
 from model.processor import encode
@@ -83,6 +82,7 @@ def test_a_merged_model_answers_as_the_base_with_the_adapter(tmp_path: Path, opt
     folder = adapter(tmp_path / "adapter", **options)
     done = export(folder, None, tmp_path / "model")
     assert (done.base, done.merged, done.folder) == ("tiny", True, tmp_path / "model")
+    assert (done.folder / "model.safetensors").stat().st_mode == (done.folder / "config.json").stat().st_mode
     expected = logits(load(ModelSettings(model="tiny", adapter=folder)))
     merged = load(ModelSettings(model=str(done.folder)), dtype=torch.float32)
     torch.testing.assert_close(logits(merged), expected, atol=2e-4, rtol=1e-4)
@@ -93,6 +93,20 @@ def test_a_merged_model_answers_as_the_base_with_the_adapter(tmp_path: Path, opt
     for name in ("tokenizer.json", "chat_template.jinja", "processor_config.json"):
         assert (done.folder / name).read_bytes() == (tiny_folder() / name).read_bytes()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["adapter", "model"]
+
+
+@pytest.mark.parametrize("worked_on", ["lm_head", "embed_tokens"])
+def test_where_head_and_embeddings_are_the_same_weights_only_the_one_that_was_trained_is_changed(
+    tmp_path: Path, worked_on: str
+) -> None:
+    folder = adapter(tmp_path / "adapter", target_modules=["q_proj", worked_on])
+    worn = load(ModelSettings(model="tiny", adapter=folder))
+    assert worn.model.config.tie_word_embeddings, "the case that goes wrong"
+    expected = logits(worn)
+    done = export(folder, None, tmp_path / "model")
+    merged = load(ModelSettings(model=str(done.folder)), dtype=torch.float32)
+    torch.testing.assert_close(logits(merged), expected, atol=2e-4, rtol=1e-4)
+    assert not json.loads((done.folder / "config.json").read_text())["tie_word_embeddings"]
 
 
 def test_an_approximated_mixture_is_a_lora_and_says_what_it_costs(tmp_path: Path) -> None:
@@ -155,11 +169,51 @@ def test_what_cannot_be_is_refused_before_anything_is_loaded_or_written(tmp_path
 
 def test_what_is_broken_off_leaves_nothing_behind(tmp_path: Path) -> None:
     out = tmp_path / "runs" / "model"
-    with pytest.raises(KeyboardInterrupt), whole_or_nothing(out) as folder:
+    with pytest.raises(KeyboardInterrupt), whole_folder(out) as folder:
         (folder / "half").write_text("x")
         assert folder.parent == out.parent, "the same disk, so that the last step is a rename"
         raise KeyboardInterrupt
     assert list(out.parent.iterdir()) == []
+
+
+def test_what_a_killed_export_left_is_removed_by_the_next_one(tmp_path: Path) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    left, going_on = tmp_path / f".model.{ended.pid}.abc123_x", tmp_path / f".model.{os.getpid()}.abc123_x"
+    others = [tmp_path / f".other.{ended.pid}.abc123_x", tmp_path / "model.old", going_on]
+    for path in (left, *others):
+        path.mkdir()
+    with whole_folder(tmp_path / "model") as folder:
+        (folder / "weights").write_text("x")
+    assert sorted(tmp_path.iterdir()) == sorted([tmp_path / "model", *others])
+
+
+def test_a_full_disk_is_said_in_one_sentence_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    folder, out = adapter(tmp_path / "adapter"), tmp_path / "to" / "model"
+    full_disk = pytest.raises(FolderNotWritten, match=r"model' could not be written: the disk is full; make room")
+    with full_disk, monkeypatch.context() as patch:
+        patch.setattr(modeling_utils, "safe_save_file", full)
+        export(folder, None, out)
+    assert list(out.parent.iterdir()) == []
+    no_room = pytest.raises(FolderNotWritten, match=r"it needs 1e\+09 GB, and .* GB are free")
+    with no_room, whole_folder(out, size=10**18):
+        pytest.fail("nothing is begun that cannot fit")
+
+
+def test_rows_that_cannot_be_used_for_an_approximation_are_listed(tmp_path: Path) -> None:
+    mixture, rows = adapter(tmp_path / "mixture", "moe_lora"), samples(tmp_path)
+    (tmp_path / "cut.png").write_bytes((tmp_path / "red.png").read_bytes()[:60])
+    asked = Message("user", (ImageFile(tmp_path / "cut.png"), "What?"))
+    damaged = Sample("x", (asked, rows[0].messages[1]), Origin(tmp_path / "rows.jsonl", 7))
+    done = export(mixture, None, tmp_path / "static", approximate_merge=True, samples=[*rows, damaged])
+    assert [str(broken.origin) for broken in done.broken] == ["rows.jsonl:7"]
+    with pytest.raises(SamplesMissing, match=r"none of these 1 can be used, the first: rows\.jsonl:7"):
+        export(mixture, None, tmp_path / "again", approximate_merge=True, samples=[damaged])
 
 
 def test_the_command_line_merges_and_reports_in_json(tmp_path: Path) -> None:

@@ -39,4 +39,4 @@ def test_what_is_wrong_is_one_line_on_stderr() -> None:
 def test_keys_that_a_tuner_cannot_be_made_with_are_told_without_a_traceback(discs: Path) -> None:
     words = f"finetune train --dataset {discs} --finetuning_type moe_lora --router modality --num_experts 3 --dry-run"
     run = CliRunner().invoke(app, words.split())
-    assert run.exit_code == 1 and run.stderr.startswith("Error: The adapter (moe_lora) cannot be made: num_experts")
+    assert run.exit_code == 1 and run.stderr.startswith("Error: The key 'num_experts' cannot be 3: router")

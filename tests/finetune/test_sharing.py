@@ -1,11 +1,14 @@
 """Rows about one picture in one sequence: the model says of each what it says of it alone."""
 
+import copy
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from peft import get_peft_model
 
 from finetune.batching import Items
 from finetune.callbacks import read_log
@@ -18,6 +21,7 @@ from finetune.rows import Encoder, Row
 from finetune.sharing import share_pictures
 from finetune.train import train
 from finetune.tuners import SharingRefused
+from model.adapters.moe_lora import MoeLoraConfig, expert_usage
 from model.load import Loaded, load
 from model.settings import ModelSettings
 
@@ -82,6 +86,22 @@ def test_a_joined_row_is_no_longer_than_allowed(rows: tuple[list[Row], Path]) ->
     whole = len(share_pictures(each, 512)[0])
     assert [len(row) <= whole - 1 for row in share_pictures(each, whole - 1)] == [True, True]
     assert share_pictures(each, 1) == each and Items(each, share_to=None).lengths == [len(row) for row in each]
+
+
+@pytest.mark.parametrize("packing", [False, True])
+def test_padding_is_no_work_of_the_experts(loaded: Loaded, rows: tuple[list[Row], Path], packing: bool) -> None:
+    each, features = rows
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # peft uses a name that transformers has renamed
+        model = get_peft_model(copy.deepcopy(loaded.model), MoeLoraConfig(target_modules=["v_proj"])).train()
+    collator = Collator(0, packing=packing, features=features, attention_mask=True)
+    items = [tuple(each[:2]), (each[4],)] if packing else [(row,) for row in share_pictures(each, 512)]
+    batch = model_inputs(collator(items))
+    assert ("attention_mask" in batch) is not packing
+    model(**batch)
+    real = sum(len(row) for item in items for row in item)
+    assert real < batch["input_ids"].numel()
+    assert {usage.tokens for usage in expert_usage(model).values()} == {real}
 
 
 def asked(folder: Path, discs: Path) -> Path:

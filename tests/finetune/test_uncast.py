@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from finetune.config import load_config
+from finetune.config_loading import load_config
 from finetune.tuners import uncast, wear
 from model.adapters.moe_lora import aux_loss
 from model.adapters.moe_lora.router import router_logits

@@ -1,0 +1,223 @@
+"""Reads the configuration: finds the key that each name means, checks its value, and what goes together.
+
+Where names come from is `finetune.config_source`'s, and what they mean in other programs `finetune.foreign_keys`'.
+"""
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields, replace
+from datetime import date
+from functools import cache
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
+
+from finetune.config import SECTIONS, AdapterConfig, FinetuneConfig, ValueRefused
+from finetune.config_source import parse_overrides, read_pairs
+from finetune.errors import FinetuneError
+from finetune.foreign_keys import FOREIGN_SECTIONS, NICKNAMES, Refused, translate
+
+MIXTURE = ("moe_lora",)
+READ_BY = {
+    "use_dora": ("lora",),
+    "use_rslora": ("lora", "alora"),
+    "alora_invocation": ("alora",),
+    **dict.fromkeys(("lora_rank", "lora_alpha", "lora_dropout"), ("lora", "moe_lora", "alora")),
+    **dict.fromkeys(("num_experts", "top_k", "router", "router_aux_loss_coef"), MIXTURE),
+    **dict.fromkeys(("router_dropout", "token_mixing"), MIXTURE),
+}
+"""Which adapters read a key, for those that not all do."""
+
+
+class UnknownKey(FinetuneError):
+    """A key that nothing reads; `suggestions` are the nearest ones that exist."""
+
+    def __init__(self, key: str, suggestions: Sequence[str]) -> None:
+        self.key, self.suggestions = key, tuple(suggestions)
+        nearest = " or ".join(repr(name) for name in suggestions)
+        advice = f"did you mean {nearest}?" if nearest else "remove it; docs/finetuning.md lists all keys."
+        super().__init__(f"There is no key {key!r}; {advice}")
+
+
+class KeyRefused(FinetuneError):
+    """A key of another program that has no meaning here; `instead` says what to write."""
+
+    def __init__(self, key: str, instead: str) -> None:
+        self.key, self.instead = key, instead
+        super().__init__(f"The key {key!r} is not taken: {instead}.")
+
+
+class KeyTwice(FinetuneError):
+    """Two spellings of one key with different values."""
+
+    def __init__(self, key: str, first: str, second: str) -> None:
+        self.key, self.first, self.second = key, first, second
+        super().__init__(f"{first!r} and {second!r} both set {key!r}, to different values; keep one of them.")
+
+
+def load_config(path: Path | None, overrides: Sequence[str] = ()) -> FinetuneConfig:
+    """Read a YAML file, flat or in sections, and lay the command line over it.
+
+    Args:
+        path: The file; None for the defaults.
+        overrides: `--section.key=value`, `--key=value`, `--key value`, or `--key` for true.
+
+    Raises:
+        ConfigUnreadable, NoFlag, UnknownKey, KeyRefused, KeyTwice, ValueRefused: In words for the user.
+    """
+    notes: list[str] = []
+    sections = {*SECTIONS, *FOREIGN_SECTIONS}
+    values = _resolve(list(read_pairs(path, sections)) if path is not None else [], notes)
+    values |= _resolve(list(parse_overrides(overrides)), notes)
+    return _build(values, tuple(dict.fromkeys(notes)))
+
+
+def _resolve(pairs: Sequence[tuple[str, Any]], notes: list[str]) -> dict[str, Any]:
+    """Return value by own key; what others call differently is translated, and told in `notes`."""
+    values: dict[str, Any] = {}
+    source: dict[str, str] = {}
+    given = dict(pairs)
+    for name, value in pairs:
+        if (own := _own(name)) is not None:
+            found = {own: value}
+        else:
+            try:
+                translated = translate(name, value, given)
+            except Refused as refused:
+                raise KeyRefused(name, str(refused)) from None
+            if translated is None:
+                raise UnknownKey(name, _nearest(name))
+            found = translated.values
+            if translated.note:
+                notes.append(f"{name}: {translated.note}")
+        for key, new in found.items():
+            if key in values and values[key] != new and source[key] != name:  # the same flag again wins
+                raise KeyTwice(key, source[key], name)
+            values[key], source[key] = new, name
+    return values
+
+
+@cache
+def _homes() -> dict[str, str]:
+    """Return the section of every key."""
+    return {f.name: section for section, cls in SECTIONS.items() for f in fields(cls)}
+
+
+def _own(name: str) -> str | None:
+    """Return the key that `name` means as it is: bare, or in its own section."""
+    section, dot, key = name.rpartition(".")
+    home = _homes().get(key)
+    return key if home is not None and (not dot or section == home) else None
+
+
+def _nearest(name: str) -> list[str]:
+    key = name.rpartition(".")[2]
+    homes = _homes()
+    if key in homes:  # the right key in a wrong section
+        return [f"{homes[key]}.{key}"]
+    if key in NICKNAMES:
+        return [NICKNAMES[key]]
+    near = difflib.get_close_matches(key, homes, n=2, cutoff=0.6)
+    return near or [home for home in homes if key in home.split("_")][:2]
+
+
+@cache
+def _hints() -> dict[str, Any]:
+    """Return the type of every key."""
+    found: dict[str, Any] = {}
+    for cls in SECTIONS.values():
+        hints = get_type_hints(cls, include_extras=True)
+        found |= {f.name: hints[f.name] for f in fields(cls)}
+    return found
+
+
+@cache
+def _adapter(key: str) -> "TypeAdapter[Any]":
+    return TypeAdapter(_hints()[key])
+
+
+def _kinds(hint: Any) -> set[Any]:
+    """Return the plain types that a hint is made of."""
+    origin, args = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        return _kinds(args[0])
+    if origin is Literal:
+        return {type(value) for value in args}
+    return set().union(*map(_kinds, args)) if origin in (Union, UnionType) else {hint}
+
+
+def _check(key: str, value: Any) -> Any:
+    """Return the value as its key holds it.
+
+    Raises:
+        ValueRefused: It cannot.
+    """
+    kinds = _kinds(_hints()[key])
+    if isinstance(value, bool) and bool not in kinds and kinds & {int, float}:
+        raise ValueRefused(key, value, "it is a number")  # to pydantic true is 1, and --lora_rank alone is true
+    if isinstance(value, str) and value.strip().lower() in ("", "none", "null") and NoneType in kinds:
+        value = None
+    if isinstance(value, int | float | date) and not isinstance(value, bool) and kinds <= {str, Path, NoneType}:
+        value = str(value)
+    try:
+        return _adapter(key).validate_python(value)
+    except ValidationError as error:
+        told = [e["msg"].removeprefix("Value error, ") for e in error.errors()]
+        reasons = dict.fromkeys(reason[0].lower() + reason[1:] for reason in told)
+        raise ValueRefused(key, value, " or ".join(reasons)) from None
+
+
+def _build(values: Mapping[str, Any], notes: tuple[str, ...]) -> FinetuneConfig:
+    checked: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
+    for key, value in values.items():
+        checked[_homes()[key]][key] = _check(key, value)
+    sections = {section: cls(**checked[section]) for section, cls in SECTIONS.items()}
+    config = FinetuneConfig(**sections)
+    _check_together(config)
+    return replace(config, notes=(*notes, *_unread(config, values)))
+
+
+def _unread(config: FinetuneConfig, given: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is to be said of keys that this adapter has no use for, where they say something else than nothing."""
+    kind, old = config.adapter.finetuning_type, config.model.adapter_name_or_path
+    for key in given:
+        if _homes()[key] != "adapter" or getattr(config.adapter, key) == getattr(AdapterConfig(), key):
+            continue
+        if old is not None:
+            yield f"{key}: not read, the adapter {str(old)!r} is trained on as it is"
+        elif kind not in READ_BY.get(key, (kind,)):
+            yield f"{key}: not read where finetuning_type is {kind}"
+
+
+def _check_together(config: FinetuneConfig) -> None:
+    model, adapter = config.model, config.adapter
+    if model.bf16 and model.fp16:
+        raise ValueRefused("fp16", True, "bf16 is set, too, and only one of them can be")
+    if model.freeze_language_model and model.freeze_vision_tower and model.freeze_multi_modal_projector:
+        raise ValueRefused("freeze_language_model", True, "tower and projector are frozen, too, and nothing is left")
+    if adapter.finetuning_type == "moe_lora" and model.adapter_name_or_path is None:
+        _check_mixture(adapter)
+    for key in ("use_dora", "use_rslora"):
+        if getattr(adapter, key) and adapter.finetuning_type not in READ_BY[key]:
+            only = " and ".join(READ_BY[key])
+            raise ValueRefused(
+                key, True, f"finetuning_type is {adapter.finetuning_type!r}, and only {only} can have it"
+            )
+    if config.training.max_steps == 0:
+        raise ValueRefused("max_steps", 0, "it is the number of steps, or -1 for as many as num_train_epochs makes")
+    if config.evaluation.eval_dataset and config.evaluation.val_size:
+        raise ValueRefused("val_size", config.evaluation.val_size, "eval_dataset is what is held back; write one")
+
+
+def _check_mixture(adapter: AdapterConfig) -> None:
+    experts, among = adapter.num_experts, "(num_experts)"
+    if adapter.router == "modality":
+        if experts % 2:
+            raise ValueRefused("num_experts", experts, "router: modality gives pictures and text a half each")
+        experts, among = experts // 2, "for each modality (half of num_experts)"
+    if adapter.top_k > experts:
+        raise ValueRefused("top_k", adapter.top_k, f"there are only {experts} experts {among}")
+    if adapter.token_mixing == 1:
+        raise ValueRefused("token_mixing", 1, "it counts the token itself; 0 is no mixing, 2 looks one token back")
