@@ -196,6 +196,8 @@ def row(name: str, runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
     shown["all new"] = interval([[hit for d in DOMAINS for hit in run["right"][d]] for run in runs])
     entropies = [run["entropy"] for run in runs if run["entropy"] is not None]
     shown["expert entropy"] = round(mean(entropies), 3) if entropies else None
+    largest = [max(shares) for run in runs for shares in run["usage"].values()]
+    shown["busiest expert %"] = round(100 * mean(largest), 1) if largest else None
     return shown
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import warnings
@@ -14,7 +15,7 @@ import torch
 from click.testing import CliRunner
 from PIL import Image
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from transformers import modeling_utils
 
 from cli.finetune_export import finetune_export
@@ -27,6 +28,7 @@ from model.load import Loaded, load
 from model.processor import encode
 from model.settings import ModelSettings
 
+SAFE = "model.safetensors"
 TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj"]
 
 
@@ -93,6 +95,20 @@ def test_a_merged_model_answers_as_the_base_with_the_adapter(tmp_path: Path, opt
     for name in ("tokenizer.json", "chat_template.jinja", "processor_config.json"):
         assert (done.folder / name).read_bytes() == (tiny_folder() / name).read_bytes()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["adapter", "model"]
+
+
+def test_a_base_of_bfloat16_stays_one_and_is_rounded_once(tmp_path: Path) -> None:
+    """As every base from the hub is."""
+    base = tmp_path / "base"
+    shutil.copytree(tiny_folder(), base)
+    save_file({name: t.bfloat16() for name, t in load_file(base / SAFE).items()}, base / SAFE, {"format": "pt"})
+    folder = adapter(tmp_path / "adapter")
+    done = export(folder, str(base), tmp_path / "model")
+    assert {tensor.dtype for tensor in load_file(done.folder / SAFE).values()} == {torch.bfloat16}
+    assert json.loads((done.folder / "config.json").read_text())["dtype"] == "bfloat16"
+    bare, worn = (logits(load(ModelSettings(model=str(base), adapter=a), dtype=torch.bfloat16)) for a in (None, folder))
+    merged = logits(load(ModelSettings(model=str(done.folder)), dtype=torch.bfloat16))
+    assert (merged - worn).abs().mean() < 0.05 * (worn - bare).abs().mean()
 
 
 @pytest.mark.parametrize("worked_on", ["lm_head", "embed_tokens"])
