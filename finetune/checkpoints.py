@@ -13,6 +13,7 @@ from typing import Any
 from zipfile import is_zipfile
 
 from finetune.config import RESOLVED, FinetuneConfig
+from finetune.data.files import disk_full
 from finetune.errors import FinetuneError
 from model.adapters.attach import WEIGHTS
 from model.checkpoint import ModelFolderError, read_json, read_tensors
@@ -187,12 +188,11 @@ def told(folder: Path) -> Iterator[None]:
 
 def why_unwritten(folder: Path, error: Exception) -> str:
     """Return in words why nothing could be written into the folder."""
-    text = " ".join(str(error).split())
-    if "os error 28" in text or "No space left" in text or "Disk quota" in text:
+    if disk_full(error):
         return "the disk is full"
     if shutil.disk_usage(folder if folder.exists() else Path()).free < FULL_BELOW:
         return "the disk is full"
-    return text.partition(". ")[0].rstrip(".")[:200]
+    return " ".join(str(error).split()).partition(". ")[0].rstrip(".")[:200]
 
 
 def _check_same(checkpoint: Path, config: FinetuneConfig) -> None:

@@ -4,7 +4,6 @@ A file is named for the tower's weights and the patches that went in, so that no
 folder is bounded: what was used longest ago goes first, and a run whose pictures do not fit trains without it.
 """
 
-import errno
 import hashlib
 import os
 import shutil
@@ -14,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from finetune.data.files import disk_full
 from finetune.rows import Vision
 from model.checkpoint import ModelFolderError, read_tensors
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 SUFFIX, PART = ".safetensors", ".part"
 FORGOTTEN_S = 3600.0  # age of a part of a file that nobody writes any more
-FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}  # Windows' errno has no quota
 GIB = 2**30
 LEAVE_FREE = GIB  # on the disk, whatever the bound says
 
@@ -156,7 +155,7 @@ def look(model: Any, vision: Vision) -> "torch.Tensor":
 
 
 def _unwritable(folder: Path, error: OSError) -> CacheFull:
-    if error.errno in FULL:
+    if disk_full(error):
         return CacheFull("the disk is full")
     return CacheFull(f"{str(folder)!r} cannot be written ({error.strerror})")
 

@@ -4,20 +4,15 @@ What it was trained on is read from the configuration beside it. Pictures are th
 the file is called. It runs no model.
 """
 
-import hashlib
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from functools import cache
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from finetune.config import RESOLVED
 from finetune.config_loading import load_config
 from finetune.data.sample import Sample
+from finetune.data.split import same_content
 from finetune.errors import FinetuneError
 from finetune.run_data import read_data
-
-Picture = tuple[int, str]
-"""Size of the file, and its digest, or its place where no other file has that size."""
 
 
 def warn_of_trained(adapter: Path, samples: Sequence[Sample]) -> str | None:
@@ -33,19 +28,13 @@ def warn_of_trained(adapter: Path, samples: Sequence[Sample]) -> str | None:
         return f"whether the adapter was trained on these rows is not known: {error}"
     if not learned:
         return None
-    measured = Counter(_size(path) for path in _paths(samples))
-    read = {size for size in map(_size, _paths(learned)) if size in measured}
-
-    @cache
-    def picture(path: Path) -> Picture:
-        size = _size(path)
-        return size, _digest(path) if size in read else str(path)
-
-    known = {(_pictures(sample, picture), asked) for sample in learned for asked in _questions(sample)}
-    seen = {each for sample in learned for each in _pictures(sample, picture)}
-    same = [(_pictures(sample, picture), _questions(sample)[-1]) in known for sample in samples]
+    measured = _paths(samples)
+    contents = same_content([*_paths(learned), *measured], among=measured)
+    known = {(_pictures(sample, contents), asked) for sample in learned for asked in _questions(sample)}
+    seen = {each for sample in learned for each in _pictures(sample, contents)}
+    same = [(_pictures(sample, contents), _questions(sample)[-1]) in known for sample in samples]
     shown = sum(
-        not known and bool(_pictures(sample, picture) & seen) for sample, known in zip(samples, same, strict=True)
+        not known and bool(_pictures(sample, contents) & seen) for sample, known in zip(samples, same, strict=True)
     )
     if not any(same) and not shown:
         return None
@@ -70,27 +59,9 @@ def _questions(sample: Sample) -> list[str]:
     return asked or [""]
 
 
-def _paths(samples: Iterable[Sample]) -> Iterable[Path]:
-    return dict.fromkeys(path for sample in samples for path in sample.pictures)
+def _paths(samples: Iterable[Sample]) -> list[Path]:
+    return list(dict.fromkeys(path for sample in samples for path in sample.pictures))
 
 
-def _pictures(sample: Sample, picture: Callable[[Path], Picture]) -> frozenset[Picture]:
-    return frozenset(map(picture, sample.pictures))
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return -1
-
-
-def _digest(path: Path) -> str:
-    digest = hashlib.blake2b(digest_size=16)
-    try:
-        with path.open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-    except OSError:
-        return str(path)
-    return digest.hexdigest()
+def _pictures(sample: Sample, contents: Mapping[Path, str]) -> frozenset[str]:
+    return frozenset(contents[path] for path in sample.pictures)

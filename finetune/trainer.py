@@ -15,10 +15,10 @@ from finetune.batching import Order
 from finetune.checkpoints import ASIDE, aside, checkpoints, commit, drop_old, told
 from finetune.collate import model_inputs
 from finetune.config import RESOLVED, FinetuneConfig
+from finetune.data.files import usual_rights
 from finetune.errors import FinetuneError
 from finetune.fsdp import shard_on_cpus
 from finetune.tuners import drop_stale_hooks
-from finetune.whole_folder import usual_rights
 from model.adapters.moe_lora import aux_loss, expert_usage, has_moe_lora
 
 
@@ -228,7 +228,8 @@ def save_adapter(model: Any, folder: Path, state_dict: Any = None) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     # the default would ask the hub, over the network, for the base's vocabulary
     model.save_pretrained(str(folder), state_dict=state_dict, save_embedding_layers=False)
-    usual_rights(folder)
+    for file in folder.glob("*.safetensors"):
+        usual_rights(file)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

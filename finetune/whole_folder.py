@@ -7,12 +7,12 @@ in it.
 import os
 import re
 import shutil
-import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from finetune.data.files import disk_full, usual_rights
 from finetune.errors import FinetuneError
 
 GB = 1e9
@@ -52,7 +52,8 @@ def whole_folder(out: Path, *, size: int = 0) -> Iterator[Path]:
         unfinished = Path(tempfile.mkdtemp(prefix=f".{out.name}.{os.getpid()}.", dir=out.parent))
         yield unfinished
         unfinished.chmod(0o755)  # mkdtemp makes it the user's alone
-        usual_rights(unfinished)
+        for path in unfinished.glob("*.safetensors"):
+            usual_rights(path)
         for path in unfinished.iterdir():
             with path.open("rb") as file:
                 os.fsync(file.fileno())
@@ -67,12 +68,6 @@ def whole_folder(out: Path, *, size: int = 0) -> Iterator[Path]:
             shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def usual_rights(folder: Path) -> None:
-    """Give weights the rights of the JSON files beside them; safetensors makes its files the user's alone."""
-    for path in folder.glob("*.safetensors"):
-        path.chmod(stat.S_IMODE(next(folder.glob("*.json")).stat().st_mode))
-
-
 def _remove_left(out: Path) -> None:
     """Remove what processes left that wrote to the same place and live no more."""
     import psutil
@@ -85,7 +80,7 @@ def _remove_left(out: Path) -> None:
 
 
 def _why(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    if "os error 28" in text or "No space left" in text or "Disk quota" in text:
+    if disk_full(error):
         return "the disk is full"
+    text = " ".join(str(error).split())
     return (getattr(error, "strerror", None) or text.rpartition("I/O error: ")[2]).rstrip(".")[:200]

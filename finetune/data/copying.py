@@ -3,7 +3,6 @@
 A copy's name is the start of the file's SHA-256, so equal pictures are one file. It changes no sample's words.
 """
 
-import hashlib
 import io
 import math
 from collections.abc import Callable, Sequence
@@ -11,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from finetune.data.dataset import Broken
-from finetune.data.files import whole_file
+from finetune.data.files import keep_once
 from finetune.data.sample import Frames, ImageFile, Part, Sample
 from model.errors import ImageError
 from model.images import open_picture
@@ -68,11 +67,7 @@ def _copied(path: Path, folder: Path, max_pixels: int | None) -> Path | ImageErr
         buffer, png = io.BytesIO(), suffix == ".png"
         picture.image.resize(size).save(buffer, "PNG" if png else "JPEG", quality=JPEG_QUALITY)
         data, suffix = buffer.getvalue(), ".png" if png else ".jpg"
-    copy = folder / f"{hashlib.sha256(data).hexdigest()[:20]}{suffix}"
-    if not copy.exists():
-        with whole_file(copy) as part:
-            part.write_bytes(data)
-    return copy
+    return keep_once(data, suffix, folder)
 
 
 def _moved(sample: Sample, copies: dict[Path, Path]) -> Sample:

@@ -5,12 +5,10 @@ Hugging Face's data sets in Parquet hold `{bytes, path}`; some have a column of 
 
 import base64
 import binascii
-import hashlib
 import os
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
-from finetune.data.files import whole_file
 from finetune.data.unusable import Unusable
 
 FOLDER = "pictures"
@@ -38,20 +36,6 @@ def folder_for(file: Path) -> Path:
     from platformdirs import user_cache_path
 
     return user_cache_path("lorgnette") / FOLDER
-
-
-def keep(data: bytes, suffix: str, folder: Path) -> Path:
-    """Write the picture under a name made of its SHA-256, once, and return its path.
-
-    Raises:
-        OutputRefused: The folder cannot be written into.
-        OSError: The disk is full.
-    """
-    path = folder / f"{hashlib.sha256(data).hexdigest()[:20]}{suffix}"
-    if not (path.is_file() and path.stat().st_size == len(data)):
-        with whole_file(path) as part:
-            part.write_bytes(data)
-    return path
 
 
 def _of_data_url(url: str) -> bytes:

@@ -1,5 +1,7 @@
 """Writes files whole or not at all, several at once too: under another name first, then renamed. It knows no format."""
 
+import errno
+import hashlib
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -8,6 +10,7 @@ from pathlib import Path
 
 from finetune.errors import FinetuneError
 
+FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}  # Windows' errno has no quota
 _MASK = os.umask(0)
 os.umask(_MASK)
 
@@ -73,12 +76,39 @@ def whole_file(path: Path) -> Iterator[Path]:
         yield part
 
 
+def usual_rights(file: Path) -> None:
+    """Give a file the rights that any new one has; mkstemp and safetensors make theirs the user's alone."""
+    file.chmod(0o666 & ~_MASK)
+
+
+def keep_once(data: bytes, suffix: str, folder: Path) -> Path:
+    """Write the bytes under a name made of their SHA-256, where they are not there yet, and return its path.
+
+    Raises:
+        OutputRefused: The folder cannot be written into.
+        OSError: The disk is full.
+    """
+    path = folder / f"{hashlib.sha256(data).hexdigest()[:20]}{suffix}"
+    if not (path.is_file() and path.stat().st_size == len(data)):
+        with whole_file(path) as part:
+            part.write_bytes(data)
+    return path
+
+
+def disk_full(error: Exception) -> bool:
+    """Return whether nothing could be written for want of room; libraries say so in words alone."""
+    text = str(error)
+    return (isinstance(error, OSError) and error.errno in FULL) or any(
+        words in text for words in ("os error 28", "No space left", "Disk quota")
+    )
+
+
 def _beside(path: Path) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=f".part{path.suffix}")
         os.close(descriptor)
-        os.chmod(name, 0o666 & ~_MASK)  # mkstemp lets nobody else read it
+        usual_rights(Path(name))
     except OSError as error:
         raise OutputRefused(path, error.strerror or "unknown reason") from None
     return Path(name)

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import unquote, urlparse
 
-from finetune.data.embedded import embedded, keep
+from finetune.data.embedded import embedded
+from finetune.data.files import keep_once
 from finetune.data.sample import Frames, ImageFile
 from finetune.data.unusable import Unusable
 from model.errors import ImageError
@@ -103,7 +104,7 @@ class Pictures:
         if len(data) > DEFAULT_LIMITS.bytes:
             raise Unusable(f"{INSIDE} has more than {DEFAULT_LIMITS.bytes:,} bytes")
         _, format = _header(io.BytesIO(data), INSIDE)
-        path = keep(data, FORMATS[format], self.kept_in)
+        path = keep_once(data, FORMATS[format], self.kept_in)
         self.kept.add(path)
         return path
 

@@ -7,7 +7,7 @@ pictures that ask the same.
 import hashlib
 import os
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -93,7 +93,7 @@ def _groups(samples: Sequence[Sample]) -> list[list[int]]:
         return number
 
     files = dict.fromkeys(path for sample in samples for path in sample.pictures)
-    same = _same_content(list(files))
+    same = same_content(list(files))
     first: dict[Hashable, int] = {}
     for number, sample in enumerate(samples):
         asked = tuple(message.text for message in sample.messages if message.role == "user")
@@ -106,8 +106,13 @@ def _groups(samples: Sequence[Sample]) -> list[list[int]]:
     return list(groups.values())
 
 
-def _same_content(files: Sequence[Path]) -> dict[Path, str]:
-    """Return a key of each file, equal for links to one file and for copies of it; files that are not there count."""
+def same_content(files: Sequence[Path], among: Collection[Path] | None = None) -> dict[Path, str]:
+    """Return a key of each file, equal for links to one file and for copies of it; files that are not there count.
+
+    Args:
+        files: Those of the size of another one are read.
+        among: Files of which alone copies are looked for; none for all. What is of no size of theirs is not read.
+    """
     real = {path: os.path.realpath(path) for path in files}
     sizes: dict[int, set[str]] = defaultdict(set)
     for name in set(real.values()):
@@ -115,8 +120,9 @@ def _same_content(files: Sequence[Path]) -> dict[Path, str]:
             sizes[os.stat(name).st_size].add(name)
         except OSError:
             continue
+    wanted = set(real.values()) if among is None else {real[path] for path in among}
     digests: dict[str, str] = {}
     for names in sizes.values():
-        if len(names) > 1:  # only files of one size can be copies
+        if len(names) > 1 and names & wanted:  # only files of one size can be copies
             digests |= {name: hashlib.sha256(Path(name).read_bytes()).hexdigest() for name in names}
     return {path: digests.get(name, name) for path, name in real.items()}
