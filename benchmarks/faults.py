@@ -1,9 +1,10 @@
 """Whether anything is lost, stale or corrupt when processes that share a knowledge base are killed.
 
 `python -m benchmarks.faults [--rounds 20] [--seed 0]`: in each round four processes write, edit and delete files, sync
-and search, all through `retrieval.base`. Two of them are killed (SIGKILL) at random moments, one after the other; the
-rest must go on, and then are killed too. After each round a fresh process looks at everything that was acknowledged,
-by `sync` having returned: the owner of the indexes was among the dead. Vectors come from an endpoint in this process.
+and search, all through `retrieval.knowledge_base`. Two of them are killed (SIGKILL) at random moments, one after the
+other; the rest must go on, and then are killed too. After each round a fresh process looks at everything that was
+acknowledged, by `sync` having returned: the owner of the indexes was among the dead. Vectors come from an endpoint in
+this process.
 """
 
 import argparse
@@ -27,8 +28,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from benchmarks.report import publish
-from retrieval.base import KnowledgeBase
 from retrieval.errors import RetrievalError
+from retrieval.knowledge_base import KnowledgeBase
 from retrieval.settings import RetrievalSettings
 
 ROOT = Path(__file__).parents[1]

@@ -16,11 +16,12 @@ from typing import TypeVar
 
 from benchmarks.report import publish
 from benchmarks.retrieval_quality import read
-from retrieval.chunks import split
-from retrieval.documents import read_document
-from retrieval.embed import Embedder, open_embedder
-from retrieval.fill import text_to_embed
+from retrieval.embedders.embedder import Embedder
+from retrieval.embedders.open import open_embedder
+from retrieval.reading.chunks import split
+from retrieval.reading.documents import read_document
 from retrieval.records import Chunk, Document
+from retrieval.sync.missing_vectors import text_to_embed
 
 LINES = 48
 COLUMNS = 85

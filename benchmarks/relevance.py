@@ -6,7 +6,7 @@ and neither can its own once their answers are taken out; these are the hard one
 passages, since most knowledge bases are small and know little of which words are rare.
 
 Three rules are compared: the constants set by hand that the product began with, those fitted on the other collections
-alone, and those that `retrieval.relevance` ships, which are fitted on all; `--fit` prints them.
+alone, and those that `retrieval.search.relevance` ships, which are fitted on all; `--fit` prints them.
 """
 
 import argparse
@@ -21,11 +21,12 @@ from numpy.typing import NDArray
 
 from benchmarks.report import publish
 from benchmarks.retrieval_quality import Collection, cached, read, slug
-from retrieval.dense import ExactIndex
-from retrieval.embed import Embedder, open_embedder
-from retrieval.fusion import fuse, lexical_weight
-from retrieval.lexical import TantivyIndex, worths
-from retrieval.relevance import BOTH, THRESHOLD, WORDS, coverage, likeness, unrelated_cosine, word_worths
+from retrieval.embedders.embedder import Embedder
+from retrieval.embedders.open import open_embedder
+from retrieval.index.dense import ExactIndex
+from retrieval.index.lexical import TantivyIndex, worths
+from retrieval.search.fusion import fuse, lexical_weight
+from retrieval.search.relevance import BOTH, THRESHOLD, WORDS, coverage, likeness, unrelated_cosine, word_worths
 from retrieval.tokens import document_tokens, query_tokens
 from retrieval.vectors import Vectors
 
@@ -74,7 +75,7 @@ def main() -> None:
     parser.add_argument("--embedder", default="minilm", help="as in the settings")
     parser.add_argument("--passages", type=int, default=2000, help="of each collection at most")
     parser.add_argument("--questions", type=int, default=400, help="of each collection at most")
-    parser.add_argument("--fit", action="store_true", help="print the constants for retrieval/relevance.py")
+    parser.add_argument("--fit", action="store_true", help="print the constants for retrieval/search/relevance.py")
     arguments = parser.parse_args()
     embedder = open_embedder(arguments.embedder)
     collections = {
@@ -211,7 +212,7 @@ class Bench:
         answers: set[int],
         allowed: set[int] | None,
     ) -> tuple[Passage, ...]:
-        """Search as `retrieval.search` does, up to its judgement."""
+        """Search as `retrieval.search.search` does, up to its judgement."""
         frequencies, tokens = lexical.frequencies(document_tokens(text)), query_tokens(text)
         by_vector = [] if vector is None else exact.search(vector, CANDIDATES, allowed)
         weight = lexical_weight(text, frequencies, lexical.count)

@@ -18,10 +18,11 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.report import publish
-from retrieval.dense import ExactIndex
-from retrieval.embed import Embedder, open_embedder
-from retrieval.fusion import Ranking, fuse, lexical_weight
-from retrieval.lexical import TantivyIndex
+from retrieval.embedders.embedder import Embedder
+from retrieval.embedders.open import open_embedder
+from retrieval.index.dense import ExactIndex
+from retrieval.index.lexical import TantivyIndex
+from retrieval.search.fusion import Ranking, fuse, lexical_weight
 from retrieval.tokens import document_tokens, query_tokens
 from retrieval.vectors import Vectors
 

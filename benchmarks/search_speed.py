@@ -45,7 +45,7 @@ class Made:
     fingerprint = "looked up"
 
     def __init__(self, data: Path) -> None:
-        from retrieval.embed import open_embedder
+        from retrieval.embedders.open import open_embedder
 
         embedder = open_embedder("minilm")
         collections = [read(data / name, data / name) for name in ENGLISH]
@@ -145,10 +145,10 @@ def run_step(name: str, place: Path, data: Path, queries: int) -> dict[str, Any]
 
 def sync_once(place: Path, data: Path) -> tuple[float, Any]:
     """Bring the catalogue to where the files are; seconds of it alone, and its report."""
-    from retrieval.catalogue import Catalogue
-    from retrieval.recipe import open_recipe
+    from retrieval.catalogue.catalogue import Catalogue
+    from retrieval.reading.recipe import open_recipe
     from retrieval.settings import RetrievalSettings
-    from retrieval.sync import sync
+    from retrieval.sync.sync import sync
 
     made = Made(data)
     began = time.perf_counter()
@@ -201,9 +201,9 @@ class Opened:
     """The product's searcher over the catalogue, brought up to date."""
 
     def __init__(self, place: Path, made: Made) -> None:
-        from retrieval.catalogue import Catalogue
-        from retrieval.projections import Projections
-        from retrieval.search import Searcher
+        from retrieval.catalogue.catalogue import Catalogue
+        from retrieval.index.projections import Projections
+        from retrieval.search.search import Searcher
         from retrieval.settings import RetrievalSettings
 
         self._catalogue = Catalogue(place / "catalogue.sqlite")
@@ -309,7 +309,7 @@ def passages_of(place: Path) -> tuple[list[int], list[str]]:
 
 def minilm(data: Path) -> float:
     """Return the median ms that MiniLM takes for a question."""
-    from retrieval.embed import open_embedder
+    from retrieval.embedders.open import open_embedder
 
     embedder = open_embedder("minilm")
     questions = read(data / ENGLISH[0], data / ENGLISH[0]).questions[:50]

@@ -31,8 +31,8 @@ def add(run: Run, /, address: str, folder: str, network: bool | None, **options:
 
     from mcp_server.results import escaped
     from mcp_server.settings import load_settings
-    from retrieval.adding import add_address
-    from retrieval.addresses import INTERNET
+    from retrieval.web.add import add_address
+    from retrieval.web.fetch import INTERNET
 
     options["network"] = network
     settings = load_settings(**{key: options.get(key) for key in (*KB_SETTINGS, "network")})

@@ -9,10 +9,10 @@ import click
 from cli.knowledge import KB_SETTINGS
 
 if TYPE_CHECKING:
-    from retrieval.base import KnowledgeBase
-    from retrieval.captions import Captioner
-    from retrieval.fill import Progress
-    from retrieval.sync import SyncReport
+    from retrieval.knowledge_base import KnowledgeBase
+    from retrieval.sync.captions import Captioner
+    from retrieval.sync.missing_vectors import Progress
+    from retrieval.sync.sync import SyncReport
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -20,7 +20,7 @@ from retrieval.errors import RetrievalError
 
 if TYPE_CHECKING:
     from mcp_server.loading import OpenAgent
-    from retrieval.addresses import Internet
+    from retrieval.web.fetch import Internet
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -36,7 +36,7 @@ class Run:
     open_agent: "OpenAgent | None" = None
     """Loads the agent; `graph.session.open_agent` where there is none."""
     internet: "Internet | None" = None
-    """How the network is reached; `retrieval.addresses.INTERNET` where there is none."""
+    """How the network is reached; `retrieval.web.fetch.INTERNET` where there is none."""
 
 
 class Edge(click.Group):

@@ -13,7 +13,7 @@ from cli.kb import stoppable
 from cli.knowledge import kb_options, open_base
 
 if TYPE_CHECKING:
-    from retrieval.export import ExportReport
+    from retrieval.index.export import ExportReport
     from retrieval.store import Store
 
 
@@ -51,7 +51,7 @@ def export(folder: Path | None, target: "Store", as_json: bool, **options: Any) 
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-    from retrieval.export import export as write
+    from retrieval.index.export import export as write
 
     console = Console(stderr=True)
     cancel = threading.Event()

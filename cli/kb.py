@@ -13,7 +13,7 @@ from cli.edge import FAILED, verbose_option
 from cli.knowledge import kb_options, open_base
 
 if TYPE_CHECKING:
-    from retrieval.sync import SyncReport
+    from retrieval.sync.sync import SyncReport
 
 
 @click.group(short_help="Index, list and repair your documents.")
@@ -51,7 +51,7 @@ def sync(
     """  # fmt: skip
     if folder is not None:
         options["kb"] = folder
-    from retrieval.ray_ingestion import RayWorkers
+    from retrieval.sync.ray_ingestion import RayWorkers
 
     on_ray = RayWorkers(ray_workers, ray_address) if engine == "ray" else None
     from rich.console import Console
@@ -162,7 +162,7 @@ def list_files(skipped: bool, as_json: bool, **options: Any) -> None:
 @verbose_option
 def remove(source: str, **options: Any) -> None:
     """Forget SOURCE, a file or folder of the knowledge base; the next sync brings back what is still there."""
-    from retrieval.sources import source_matches
+    from retrieval.source_filter import source_matches
 
     with open_base(options) as base:
         gone = [row for row in base.catalogue.known() if source_matches(source, row)]

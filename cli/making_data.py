@@ -16,7 +16,7 @@ from model.errors import LorgnetteError
 if TYPE_CHECKING:
     from finetune.data.from_kb import Excerpt, Harvest, Writer
     from finetune.data.sample import Sample
-    from retrieval.base import KnowledgeBase
+    from retrieval.knowledge_base import KnowledgeBase
 
 WORLDS = ("shapes", "new", "chinese", "bars", "letters")  # as finetune.data.domains, which takes long to import
 
@@ -173,7 +173,7 @@ def _made_before(out: Path) -> "list[Sample]":
 def _documents(base: "KnowledgeBase", source: str | None) -> "dict[str, list[Excerpt]]":
     from finetune.data.from_kb import Excerpt
     from graph.state import Passage
-    from retrieval.sources import source_matches
+    from retrieval.source_filter import source_matches
 
     found: dict[str, list[Excerpt]] = {}
     for row in base.catalogue.files():

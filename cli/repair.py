@@ -10,8 +10,8 @@ from cli.kb import stoppable
 from cli.knowledge import KB_SETTINGS, kb_options, open_base
 
 if TYPE_CHECKING:
-    from retrieval.base import KnowledgeBase
-    from retrieval.salvage import Salvaged
+    from retrieval.catalogue.repair import Salvaged
+    from retrieval.knowledge_base import KnowledgeBase
 
 
 @click.command("doctor", short_help="Compare the indexes with the catalogue, and repair both.")
@@ -56,7 +56,7 @@ def doctor(check: bool, anew: bool, **options: Any) -> None:
 
 
 def _problems(options: dict[str, Any]) -> list[str]:
-    from retrieval.catalogue import CatalogueDamaged
+    from retrieval.catalogue.catalogue import CatalogueDamaged
 
     try:
         with open_base(options) as base:
@@ -66,15 +66,15 @@ def _problems(options: dict[str, Any]) -> list[str]:
 
 
 def _checked(base: "KnowledgeBase") -> list[str]:
-    from retrieval.salvage import check_contents
+    from retrieval.catalogue.repair import check_contents
 
     return base.catalogue.check() or check_contents(base.catalogue)
 
 
 def _salvage(options: dict[str, Any], problems: list[str], anew: bool) -> "Salvaged":
     from mcp_server.settings import data_home, load_settings
-    from retrieval.base import catalogue_path
-    from retrieval.salvage import salvage
+    from retrieval.catalogue.repair import salvage
+    from retrieval.knowledge_base import catalogue_path
 
     for problem in problems:
         click.echo(f"The catalogue is damaged: {problem}", err=True)

@@ -1,4 +1,4 @@
-"""Captions of the documents' pictures, by the chat model. It keeps none: `retrieval.captions` does."""
+"""Captions of the documents' pictures, by the chat model. It keeps none: `retrieval.sync.captions` does."""
 
 import threading
 import time
@@ -11,7 +11,7 @@ from graph.settings import AgentSettings
 from model.errors import LorgnetteError
 from model.images import Picture
 from model.open import is_remote
-from retrieval.captions import Caption, CaptionerUnavailable, CaptionFailed
+from retrieval.sync.captions import Caption, CaptionerUnavailable, CaptionFailed
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -45,7 +45,7 @@ class ChatCaptioner:
         self._opened: tuple[BaseChatModel, ModelIdentity] | None = None
 
     def caption(self, picture: "Image.Image", sha256: str, cancel: threading.Event) -> Caption:
-        """Describe a picture; as `retrieval.captions.Captioner`."""
+        """Describe a picture; as `retrieval.sync.captions.Captioner`."""
         from langchain_core.messages import HumanMessage, SystemMessage
         from langsmith import tracing_context
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from model.errors import ModelError
-from retrieval.rerank import BudgetedReranker, Reranked, RerankerMissing
+from retrieval.search.rerank import BudgetedReranker, Reranked, RerankerMissing
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -52,7 +52,7 @@ class Judge(BudgetedReranker):
     """Leaves the order as it is where the model fails: what was found is worth more than its order."""
 
     def rerank(self, query: str, passages: Sequence[str], budget_s: float) -> Reranked:
-        """Return the passages' order; as `retrieval.rerank.Reranker`."""
+        """Return the passages' order; as `retrieval.search.rerank.Reranker`."""
         try:
             return super().rerank(query, passages, budget_s)
         except ModelError as error:

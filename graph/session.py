@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from graph.context import Context
     from graph.sessions import Sessions
     from model.open import ModelIdentity
-    from retrieval.captions import Captioner
     from retrieval.records import Filter, Found
-    from retrieval.rerank import Reranker
+    from retrieval.search.rerank import Reranker
+    from retrieval.sync.captions import Captioner
 
 EMBEDDER_S = 10.0  # to wait for, in the first search of a process
 MAX_PICTURES = 8  # of earlier turns that are seen again
@@ -39,7 +39,7 @@ TINY_LIMITS = (
 
 
 class Knowledge(Protocol):
-    """What the agent needs of a knowledge base (`retrieval.base.KnowledgeBase`)."""
+    """What the agent needs of a knowledge base (`retrieval.knowledge_base.KnowledgeBase`)."""
 
     @property
     def is_empty(self) -> bool:

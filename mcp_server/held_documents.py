@@ -16,8 +16,8 @@ from mcp_server.untrusted import QUOTED, cleaned, one_line, quoted
 from model.errors import LorgnetteError
 
 if TYPE_CHECKING:
-    from retrieval.base import KnowledgeBase
-    from retrieval.rows import FileRow
+    from retrieval.catalogue.rows import FileRow
+    from retrieval.knowledge_base import KnowledgeBase
 
 ROOM = 20_000  # bytes for what stands around a list or a text
 NO_FOLDER = "there is no knowledge base: the folder {!r} is missing; name the folder of your documents with --kb DIR"

@@ -10,8 +10,8 @@ from mcp_server.settings import Settings
 from retrieval.errors import RetrievalError
 
 if TYPE_CHECKING:
-    from retrieval.captions import Captioner
-    from retrieval.sync import SyncReport
+    from retrieval.sync.captions import Captioner
+    from retrieval.sync.sync import SyncReport
 
 logger = logging.getLogger(__name__)
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from graph.session import Archive
     from model.open import ModelIdentity
-    from retrieval.base import KnowledgeBase
+    from retrieval.knowledge_base import KnowledgeBase
 
 logger = logging.getLogger(__name__)
 
@@ -115,7 +115,7 @@ def open_real_agent(settings: Settings, progress: Callable[[str, float], None]) 
 
 def use_named_reranker(knowledge: "KnowledgeBase", settings: Settings) -> None:
     """Load the language model that the setting `reranker` names, where it names one, to read what is found."""
-    from retrieval.rerank import is_generative
+    from retrieval.search.rerank import is_generative
 
     if not is_generative(settings.reranker):
         return
@@ -163,7 +163,7 @@ def open_knowledge(settings: Settings) -> "KnowledgeBase | None":
     """Open the knowledge base that the settings name, once in a process; none where there is no such folder."""
     if not settings.kb.is_dir():
         return None
-    from retrieval.base import KnowledgeBase
+    from retrieval.knowledge_base import KnowledgeBase
 
     with _opening:
         if settings not in _opened:

@@ -35,7 +35,7 @@ from mcp_server.shared import App
 from retrieval.errors import RetrievalError
 
 if TYPE_CHECKING:
-    from retrieval.rows import FileRow
+    from retrieval.catalogue.rows import FileRow
 
 logger = logging.getLogger(__name__)
 

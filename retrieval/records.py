@@ -27,7 +27,7 @@ class Document:
 
     text: str
     """The decoded original; for PDF the pages' texts, for a picture what can be read in it, its file's name and its
-    caption (`retrieval.described`)."""
+    caption (`retrieval.reading.picture_passages`)."""
     media_type: MediaType
     pages: tuple[Page, ...] = ()
     """None where the format has no pages."""

@@ -8,13 +8,13 @@ import threading
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING
 
-from retrieval.captions import Captioned, Captioner
 from retrieval.errors import RetrievalError
-from retrieval.fill import Progress
-from retrieval.sync import SyncReport
+from retrieval.sync.captions import Captioned, Captioner
+from retrieval.sync.missing_vectors import Progress
+from retrieval.sync.sync import SyncReport
 
 if TYPE_CHECKING:
-    from retrieval.base import KnowledgeBase
+    from retrieval.knowledge_base import KnowledgeBase
 
 logger = logging.getLogger(__name__)
 

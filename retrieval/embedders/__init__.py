@@ -1,1 +1,1 @@
-"""The embedders behind `retrieval.embed`, one a module; each imports its engine when it is opened."""
+"""The embedders behind `retrieval.embedders.open`, one a module; each imports its engine when it is opened."""

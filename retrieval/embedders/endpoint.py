@@ -9,7 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
-from retrieval.embed import EmbedderMissing, EmbeddingFailed
+from retrieval.embedders.embedder import EmbedderMissing, EmbeddingFailed
 from retrieval.vectors import Vectors, unit_rows
 
 _BATCH = 64

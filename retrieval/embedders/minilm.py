@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from retrieval.embed import EmbedderMissing, WeightsChanged, mostly_in
+from retrieval.embedders.embedder import EmbedderMissing, WeightsChanged, mostly_in
 from retrieval.tokens import Script
 from retrieval.vectors import Vectors, unit_rows
 

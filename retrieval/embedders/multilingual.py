@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from retrieval.embed import EmbedderMissing, WeightsChanged
+from retrieval.embedders.embedder import EmbedderMissing, WeightsChanged
 from retrieval.vectors import Vectors, unit_rows
 
 _WEIGHTS = "e5-small-q4.bin"

@@ -8,8 +8,8 @@ import pytest
 
 from mcp_server.loading import close_knowledge, open_knowledge
 from mcp_server.settings import load_settings
-from retrieval.engines.engine import engine_name
-from retrieval.engines.opening import open_engine
+from retrieval.index.engines.engine import engine_name
+from retrieval.index.engines.open import open_engine
 from retrieval.store import parse_store
 
 pytestmark = pytest.mark.filterwarnings(
@@ -108,7 +108,7 @@ def test_a_server_that_goes_away_is_left_out_and_used_again_when_it_is_back(
 ) -> None:
     import psycopg
 
-    monkeypatch.setattr("retrieval.projections.RETRY_S", 0.0)
+    monkeypatch.setattr("retrieval.index.projections.RETRY_S", 0.0)
     before, sockets = postgres_url.split("?host=")
     door = tmp_path / "door"
     base = open_knowledge(load_settings(store=f"{before}?host={door}"))

@@ -144,7 +144,7 @@ def little_room(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No file grows over 256 KiB; a full disk has another number, so that is said too."""
     resource = pytest.importorskip("resource")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    monkeypatch.setattr("retrieval.database._is_full", lambda path: True)
+    monkeypatch.setattr("retrieval.catalogue.database._is_full", lambda path: True)
     resource.setrlimit(resource.RLIMIT_FSIZE, (256 * 1024, limits[1]))
     yield
     resource.setrlimit(resource.RLIMIT_FSIZE, limits)

@@ -43,7 +43,7 @@ class Counting:
 @pytest.fixture(autouse=True)
 def embedder(monkeypatch: pytest.MonkeyPatch) -> type[Counting]:
     monkeypatch.setenv("LORGNETTE_RERANKER", "none")
-    monkeypatch.setattr("retrieval.base.open_embedder", lambda *_, **__: Counting())
+    monkeypatch.setattr("retrieval.knowledge_base.open_embedder", lambda *_, **__: Counting())
     monkeypatch.setattr(Counting, "asked", [])
     return Counting
 
@@ -236,7 +236,7 @@ def test_a_full_disk_in_the_middle_of_a_repair_leaves_everything_as_it_was(
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (catalogue.stat().st_size // 2, limits[1]))
     # A real full disk has another number.
-    monkeypatch.setattr("retrieval.database._is_full", lambda path: True)
+    monkeypatch.setattr("retrieval.catalogue.database._is_full", lambda path: True)
     try:
         line = lorgnette("kb", "doctor").stderr.splitlines()[-1]
     finally:
@@ -252,7 +252,7 @@ def test_a_process_that_has_the_catalogue_open_goes_on_with_the_new_one(
     lorgnette: Any, catalogue: Path, folder: Path
 ) -> None:
     from mcp_server.settings import data_home, load_settings
-    from retrieval.base import KnowledgeBase
+    from retrieval.knowledge_base import KnowledgeBase
 
     base = KnowledgeBase(load_settings(), data_home())
     assert base.search("code05").hits
@@ -316,5 +316,5 @@ def test_the_disk_is_full_by_any_of_its_names(lorgnette: Any, catalogue: Path, m
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     middle(catalogue)
-    monkeypatch.setattr("retrieval.salvage.os.fsync", full)
+    monkeypatch.setattr("retrieval.catalogue.repair.os.fsync", full)
     assert "There is no room" in lorgnette("kb", "doctor").stderr.splitlines()[-1]

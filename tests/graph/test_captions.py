@@ -18,7 +18,7 @@ from graph.settings import AgentSettings
 from model.call import Cancelled
 from model.errors import LorgnetteError
 from model.open import ModelIdentity
-from retrieval.captions import Caption, CaptionerUnavailable, CaptionFailed
+from retrieval.sync.captions import Caption, CaptionerUnavailable, CaptionFailed
 
 IDENTITY = ModelIdentity("eyes-1", None, "none")
 

@@ -11,8 +11,8 @@ from model.chat import ChatQwen3VL
 from model.open import open_chat
 from model.settings import ModelSettings
 from model.worker import ModelBusy
-from retrieval.base import KnowledgeBase
-from retrieval.rerank import BudgetedReranker, RerankerMissing, is_generative
+from retrieval.knowledge_base import KnowledgeBase
+from retrieval.search.rerank import BudgetedReranker, RerankerMissing, is_generative
 from retrieval.settings import RetrievalSettings
 
 

@@ -23,7 +23,7 @@ from mcp_server.loading import AgentLoader, open_real_agent
 from mcp_server.settings import Settings, data_home
 from model.images import open_picture
 from model.open import ModelIdentity, Weighs, open_chat
-from retrieval.base import KnowledgeBase
+from retrieval.knowledge_base import KnowledgeBase
 
 WAIT_S = 120
 Serve = Callable[..., Any]

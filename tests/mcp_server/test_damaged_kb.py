@@ -9,7 +9,7 @@ from mcp import Client
 
 from mcp_server.app import build_server
 from mcp_server.settings import Settings, data_home
-from retrieval.base import catalogue_path
+from retrieval.knowledge_base import catalogue_path
 
 pytestmark = pytest.mark.anyio
 

@@ -9,7 +9,7 @@ from PIL import Image
 from mcp_server.keeping import Keeper
 from mcp_server.loading import close_knowledge, open_knowledge
 from mcp_server.settings import load_settings
-from retrieval.captions import Caption
+from retrieval.sync.captions import Caption
 
 WAIT_S = 60.0
 

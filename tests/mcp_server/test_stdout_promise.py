@@ -15,7 +15,7 @@ from PIL import Image
 
 from mcp_server.settings import Settings, data_home
 from model.hub import tiny_folder
-from retrieval.base import catalogue_path
+from retrieval.knowledge_base import catalogue_path
 
 TIMEOUT_S = 120
 PARSE_ERROR, INVALID_REQUEST, INVALID_PARAMS = -32700, -32600, -32602

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 import trustme
 
-from retrieval import hosts
-from retrieval.addresses import INTERNET, Internet
-from retrieval.recipe import Recipe
+from retrieval.catalogue.rows import Matrix
+from retrieval.reading.recipe import Recipe
+from retrieval.reading.unreadable import Broken
 from retrieval.records import Chunk, Document
-from retrieval.rows import Matrix
-from retrieval.unreadable import Broken
+from retrieval.web import public_hosts as hosts
+from retrieval.web.fetch import INTERNET, Internet
 
 
 def _read(path: Path, data: bytes) -> Document:

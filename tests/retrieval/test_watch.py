@@ -5,9 +5,9 @@ import threading
 import pytest
 from PIL import Image
 
-from retrieval.base import KnowledgeBase
-from retrieval.captions import Caption, CaptionFailed
+from retrieval.knowledge_base import KnowledgeBase
 from retrieval.settings import RetrievalSettings
+from retrieval.sync.captions import Caption, CaptionFailed
 from retrieval.watch import watch
 
 WAIT_S = 60.0

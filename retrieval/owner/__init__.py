@@ -1,0 +1,1 @@
+"""One process owns the indexes; the others ask it over a socket."""

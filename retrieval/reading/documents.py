@@ -1,0 +1,229 @@
+"""Reads a file of the knowledge base as text: one safe read of its bytes, then by what they really are.
+
+A file that cannot be read is an error with the reason, never an empty document. It splits and stores nothing.
+Text, Markdown and CSV stay character for character as decoded. HTML and Word become text in which headings, lists,
+table rows and preformatted parts are marked as in Markdown (`retrieval.reading.headings`).
+"""
+
+import os
+import re
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from retrieval.reading.decode import decode
+from retrieval.reading.headings import find_title
+from retrieval.reading.unreadable import (
+    Broken,
+    CannotOpen,
+    ChangedWhileRead,
+    Empty,
+    Encrypted,
+    Misnamed,
+    NotAFile,
+    NotText,
+    TooLarge,
+    UnknownType,
+    Unreadable,
+)
+from retrieval.records import Document, MediaType
+
+__all__ = [
+    "MEDIA_TYPES",
+    "Broken",
+    "CannotOpen",
+    "ChangedWhileRead",
+    "Empty",
+    "Encrypted",
+    "Misnamed",
+    "NotAFile",
+    "NotText",
+    "ReadLimits",
+    "TooLarge",
+    "UnknownType",
+    "Unreadable",
+    "read_bytes",
+    "read_document",
+]
+
+MEDIA_TYPES: dict[str, MediaType] = {
+    ".txt": "text",
+    ".log": "log",
+    ".md": "markdown",
+    ".mdx": "markdown",
+    ".csv": "csv",
+    ".html": "html",
+    ".htm": "html",
+    ".pdf": "pdf",
+    ".docx": "docx",
+    ".png": "image",
+    ".jpg": "image",
+    ".jpeg": "image",
+    ".webp": "image",
+    ".bmp": "image",
+}
+"""By the name's ending, in lower case."""
+
+_READ_BYTES = 1 << 20
+# The standard lets a PDF begin anywhere in here; only a file named .pdf is given the benefit.
+_PDF_HEAD = 1_024
+_ZIP = b"PK\x03\x04"
+_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+# An encrypted .docx is an OLE file that holds a stream of this name.
+_OLE_ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
+# O_NONBLOCK: opening a pipe nobody writes to must not wait. O_BINARY exists on Windows only, the others not there.
+_OPEN_FLAGS = os.O_RDONLY
+for _flag in ("O_NONBLOCK", "O_CLOEXEC", "O_NOCTTY", "O_BINARY"):
+    _OPEN_FLAGS |= getattr(os, _flag, 0)
+
+
+@dataclass(frozen=True)
+class ReadLimits:
+    """What one file may cost."""
+
+    bytes: int = 64 * 1024 * 1024
+    """Largest file."""
+    unpacked_bytes: int = 256 * 1024 * 1024
+    """What a Word document may unpack to."""
+    max_pages: int = 5_000
+    """Pages of a PDF after this one are a note."""
+    max_ocr_pages: int = 300
+    """Scanned pages of a PDF after this many are a note: each takes seconds."""
+    max_pixels: int = 50_000_000
+    """Largest picture, known from its header before anything is decoded."""
+
+
+_DEFAULT_LIMITS = ReadLimits()
+
+
+def read_bytes(path: Path, *, limits: ReadLimits = _DEFAULT_LIMITS) -> bytes:
+    """Read a regular file once, whole, through one descriptor.
+
+    Raises:
+        CannotOpen: It is gone or may not be read.
+        NotAFile: It is a pipe, a device, a socket or a folder.
+        TooLarge: It has more than `limits.bytes`.
+        ChangedWhileRead: It was written meanwhile.
+    """
+    try:
+        descriptor = os.open(path, _OPEN_FLAGS)
+    except (OSError, ValueError) as error:
+        raise CannotOpen(getattr(error, "strerror", None) or str(error)) from None
+    try:
+        before = os.fstat(descriptor)
+        if not stat.S_ISREG(before.st_mode):
+            raise NotAFile
+        if before.st_size > limits.bytes:
+            raise TooLarge("its size in bytes", before.st_size, limits.bytes)
+        data = bytearray()
+        # One byte more than expected shows a file that grows; a file that keeps growing must not keep us.
+        while len(data) <= before.st_size and (block := os.read(descriptor, _READ_BYTES)):
+            data += block
+        after = os.fstat(descriptor)
+    except OSError as error:
+        raise CannotOpen(error.strerror or str(error)) from None
+    finally:
+        os.close(descriptor)
+    if len(data) != before.st_size or (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        raise ChangedWhileRead
+    return bytes(data)
+
+
+def read_document(path: Path, data: bytes | None = None, *, limits: ReadLimits = _DEFAULT_LIMITS) -> Document:
+    """Read a file as text.
+
+    Args:
+        path: Its ending says what it should be; the content may say otherwise, which becomes a note.
+        data: Its bytes, if the caller has read them; the file is not opened then.
+        limits: What it may cost.
+
+    Returns:
+        A document with words; only a picture may have none, with a note, for its name and caption can be found.
+
+    Raises:
+        Unreadable: One child of it for each reason.
+    """
+    suffix = path.suffix.lower()
+    named = MEDIA_TYPES.get(suffix)
+    if named is None:
+        raise UnknownType(suffix or path.name, ", ".join(MEDIA_TYPES))
+    if data is None:
+        data = read_bytes(path, limits=limits)
+    if not data:
+        raise Empty("the file has no bytes")
+    if len(data) > limits.bytes:
+        raise TooLarge("its size in bytes", len(data), limits.bytes)
+    actual = _media_type(data, suffix, named)
+    document = _read(data, actual, limits)
+    if actual == named:
+        return document
+    return Document(
+        document.text,
+        document.media_type,
+        document.pages,
+        document.codec,
+        document.confidence,
+        document.title,
+        (*document.notes, f"named {suffix!r} but read as {actual}, which it is"),
+    )
+
+
+def _media_type(data: bytes, suffix: str, named: MediaType) -> MediaType:
+    """Return what the content is, by the marks that binary formats begin with."""
+    if data.startswith(b"%PDF-") or (named == "pdf" and b"%PDF-" in data[:_PDF_HEAD]):
+        return "pdf"
+    if _is_picture(data):
+        return "image"
+    if data.startswith(_ZIP):
+        from retrieval.reading.docx import is_docx
+
+        # A damaged archive under the right name is damaged, not misnamed.
+        if named == "docx" or is_docx(data):
+            return "docx"
+        raise Misnamed(suffix, "a zip archive")
+    if data.startswith(_OLE):
+        if _OLE_ENCRYPTED in data:
+            raise Encrypted
+        raise Misnamed(suffix, "an Office file of before 2007")
+    return named
+
+
+def _is_picture(data: bytes) -> bool:
+    # "BM" alone also begins texts; a bitmap has four zeros after its size.
+    return (
+        data.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"))
+        or (data[:4] == b"RIFF" and data[8:12] == b"WEBP")
+        or (data[:2] == b"BM" and data[6:10] == b"\0\0\0\0")
+    )
+
+
+def _read(data: bytes, media_type: MediaType, limits: ReadLimits) -> Document:
+    if media_type == "pdf":
+        from retrieval.reading.pdf import read_pdf
+
+        return read_pdf(
+            data, max_pages=limits.max_pages, max_ocr_pages=limits.max_ocr_pages, max_pixels=limits.max_pixels
+        )
+    if media_type == "docx":
+        from retrieval.reading.docx import read_docx
+
+        return read_docx(data, max_unpacked_bytes=limits.unpacked_bytes)
+    if media_type == "html":
+        from retrieval.reading.html import read_html
+
+        return read_html(data)
+    if media_type == "image":
+        return _read_picture(data, limits)
+    decoded = decode(data)
+    if not re.search(r"\w", decoded.text):
+        raise Empty("it holds only blanks and signs")
+    title = find_title(decoded.text) if media_type == "markdown" else ""
+    return Document(decoded.text, media_type, codec=decoded.codec, confidence=decoded.confidence, title=title)
+
+
+def _read_picture(data: bytes, limits: ReadLimits) -> Document:
+    from retrieval.reading.ocr import lines_to_text, read_picture
+    from retrieval.reading.pictures import open_picture
+
+    text = lines_to_text(read_picture(open_picture(data, max_pixels=limits.max_pixels)))
+    return Document(text, "image", notes=() if text else ("no words could be read in the picture",))

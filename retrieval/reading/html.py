@@ -1,0 +1,165 @@
+"""Turns an HTML page into its visible text in reading order, with headings as `headings.find_headings` finds them.
+
+Scripts, styles and hidden parts are left out; nothing is fetched and nothing is run.
+"""
+
+import re
+from typing import Any
+
+from retrieval.reading.decode import Decoded, decode
+from retrieval.reading.headings import escape, fenced, heading_line
+from retrieval.reading.unreadable import Broken, Empty
+from retrieval.records import Document
+
+_HEADINGS = {f"h{level}": level for level in range(1, 7)}
+_is_block = re.compile(
+    "address|article|aside|blockquote|body|caption|center|dd|details|dialog|div|dl|dt|fieldset|figcaption|figure|"
+    "footer|form|header|hgroup|hr|legend|main|menu|nav|ol|p|section|summary|table|tbody|tfoot|thead|ul"
+).fullmatch
+_LINES = frozenset(("br", "li", "option", "tr"))
+_CELLS = frozenset(("td", "th"))
+# A cell that holds one of these is the layout of a page, not data.
+_LAYOUT = ("table", "ul", "ol", "pre", *_HEADINGS)
+_is_unseen = re.compile(
+    "applet|area|audio|base|canvas|embed|head|iframe|link|map|meta|noscript|object|script|select|style|svg|template|"
+    "textarea|video"
+).fullmatch
+_HIDDEN_STYLE = re.compile(r"(?:display\s*:\s*none|visibility\s*:\s*hidden)", re.IGNORECASE)
+_CHARSET = re.compile(rb"""<(?:meta|\?xml)[^>]{0,200}?(?:charset|encoding)\s*=\s*["']?\s*([\w.:-]{2,40})""", re.I)
+_HEAD_BYTES = 4_096
+
+
+def read_html(data: bytes) -> Document:
+    """Read a page.
+
+    Raises:
+        Broken: It is nested deeper than any page that a person wrote.
+        Empty: Nothing in it is visible text.
+        NotText: It is binary.
+    """
+    declared = _CHARSET.search(data[:_HEAD_BYTES])
+    decoded = decode(data, declared[1].decode("ascii", "ignore") if declared else None)
+    root = _parse(decoded)
+    text = "" if root is None else _visible_text(root)
+    if root is None or not re.search(r"\w", text):
+        raise Empty("nothing on the page is visible text")
+    title = " ".join((root.findtext(".//title") or root.findtext(".//h1") or "").split())
+    return Document(text, "html", codec=decoded.codec, confidence=decoded.confidence, title=title)
+
+
+def _parse(decoded: Decoded) -> Any:
+    from lxml import etree
+
+    # As UTF-8, so that what the page says of its encoding, already settled, is not asked again.
+    parser = etree.HTMLParser(encoding="utf-8", no_network=True, huge_tree=False, remove_comments=True, remove_pis=True)
+    try:
+        root = etree.fromstring(decoded.text.encode("utf-8"), parser)
+    except etree.XMLSyntaxError as error:
+        raise Broken("HTML page", str(error)) from None
+    # The parser stops at its limits without an error, and what follows would be lost in silence.
+    if any(entry.type_name == "ERR_RESOURCE_LIMIT" for entry in parser.error_log):
+        raise Broken("HTML page", "nested more than 256 deep, or one run of text over 10 MB")
+    return root
+
+
+def _visible_text(root: Any) -> str:
+    from lxml import etree
+
+    page = _Page()
+    # Events instead of recursion: nesting costs no stack.
+    walk = etree.iterwalk(root, events=("start", "end"))
+    hidden = None
+    for event, element in walk:
+        if event == "start":
+            if hidden is None and _is_hidden(element):
+                hidden = element
+                walk.skip_subtree()
+            elif hidden is None:
+                page.open(element)
+                page.write(element.text)
+            continue
+        if hidden is element:
+            hidden = None
+        elif hidden is None:
+            page.close(element)
+        if hidden is None:
+            page.write(element.tail)
+    return page.text()
+
+
+def _is_hidden(element: Any) -> bool:
+    return (
+        bool(_is_unseen(element.tag))
+        or element.get("hidden") is not None
+        or bool(_HIDDEN_STYLE.search(element.get("style") or ""))
+    )
+
+
+class _Page:
+    """Text under construction: finished parts, and the line that is being written."""
+
+    def __init__(self) -> None:
+        self._parts: list[str] = []
+        self._line: list[str] = []
+        self._pre = 0
+        self._cells = 0
+
+    def open(self, element: Any) -> None:
+        tag = element.tag
+        if tag == "pre":
+            self._end_line("\n\n")
+            self._pre += 1
+        elif tag in _CELLS:
+            if any(piece.strip() for piece in self._line):
+                self._line.append(" | ")
+            if self._is_data(element):
+                self._cells += 1
+        elif _is_block(tag) or tag in _HEADINGS:
+            self._end_line("\n\n")
+        elif tag in _LINES:
+            self._end_line("\n")
+            if tag == "li":
+                self._line.append("- ")
+        elif tag == "img":
+            self._line.append(f" {element.get('alt') or ''} ")
+
+    def close(self, element: Any) -> None:
+        tag = element.tag
+        if tag == "pre":
+            self._pre -= 1
+            if not self._pre:
+                raw = "".join(self._line).strip("\r\n")
+                self._line.clear()
+                if raw.strip():
+                    self._parts.append(fenced(raw) + "\n\n")
+        elif tag in _HEADINGS:
+            self._end_line("\n\n", level=_HEADINGS[tag])
+        elif tag in _CELLS:
+            if self._is_data(element):
+                self._cells -= 1
+        elif _is_block(tag):
+            self._end_line("\n\n")
+        elif tag in _LINES:
+            self._end_line("\n")
+
+    def write(self, text: str | None) -> None:
+        if text:
+            self._line.append(text)
+
+    def text(self) -> str:
+        self._end_line("\n\n")
+        return "".join(self._parts).strip()
+
+    def _is_data(self, cell: Any) -> bool:
+        return next(cell.iter(*_LAYOUT), None) is None
+
+    def _end_line(self, end: str, level: int = 0) -> None:
+        if self._pre or self._cells:
+            self._line.append("\n" if self._pre else " ")
+            return
+        line = " ".join("".join(self._line).split())
+        self._line.clear()
+        if line and line != "-":
+            self._parts.append((heading_line(level, line) if level else escape(line)) + end)
+        elif self._parts and end == "\n\n" and not self._parts[-1].endswith(end):
+            self._parts[-1] += "\n"

@@ -1,0 +1,50 @@
+"""Opens a picture from bytes that a stranger wrote: limited by its header before anything is decoded, upright, RGB.
+
+It reads no words and touches no file. Only the first frame of an animation is opened.
+"""
+
+import io
+import struct
+import threading
+import warnings
+from typing import TYPE_CHECKING
+
+from retrieval.reading.unreadable import Broken, TooLarge
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+_FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
+
+# `warnings.catch_warnings` is not safe between threads; one decode at a time also bounds memory.
+_opening = threading.Lock()
+
+
+def open_picture(data: bytes, *, max_pixels: int) -> "Image.Image":
+    """Open a picture as a camera or a screen showed it, on white where it is transparent.
+
+    Raises:
+        Broken: It is damaged, or none of PNG, JPEG, WebP, BMP.
+        TooLarge: Its header promises more than `max_pixels`.
+    """
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    with _opening, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of large and of odd files; the limit and the decoder decide
+        try:
+            with Image.open(io.BytesIO(data), formats=_FORMATS) as picture:
+                if picture.width * picture.height > max_pixels:
+                    raise TooLarge("its number of pixels", picture.width * picture.height, max_pixels)
+                picture.load()
+                upright = ImageOps.exif_transpose(picture)
+                if upright.has_transparency_data:
+                    page = Image.new("RGBA", upright.size, "white")
+                    upright = Image.alpha_composite(page, upright.convert("RGBA"))
+                return upright.convert("RGB")
+        except UnidentifiedImageError:
+            raise Broken("picture", "it is none of PNG, JPEG, WebP and BMP") from None
+        except Image.DecompressionBombError:
+            raise Broken("picture", "its header promises far more pixels than are allowed") from None
+        # Pillow's decoders raise these, and no base of them, for damaged bytes.
+        except (OSError, SyntaxError, ValueError, EOFError, struct.error, IndexError, KeyError, TypeError) as error:
+            raise Broken("picture", f"{type(error).__name__}: {error}") from None

@@ -1,0 +1,91 @@
+"""Says how likely a passage helps with a question, so that "nothing relevant" can be an answer. It orders nothing.
+
+Scores of a fusion compare passages of one search only. This rests on two measures that compare between searches: the
+share of the question's words that the passage holds, weighted by how rare they are, and the likeness of the vectors.
+Constants and threshold are fitted, and judged on collections that they were not fitted on, by benchmarks/relevance.py.
+"""
+
+import math
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from retrieval.index.lexical import worths
+
+if TYPE_CHECKING:
+    from retrieval.embedders.embedder import Embedder
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A logistic curve, so placed that at `THRESHOLD` no collection lost more than 3 % of its answers."""
+
+    bias: float
+    coverage: float
+    likeness: float = 0.0
+
+
+BOTH = Curve(-11.01, 14.42, 17.36)
+"""Where the passage's vector can be compared."""
+WORDS = Curve(-8.07, 21.53)
+"""Where only its words can."""
+THRESHOLD = 0.5
+"""Below it a passage counts as irrelevant."""
+UNSEEN = 1000
+"""Passages that are taken for there when a word's rarity is reckoned: a dozen real ones cannot tell what is rare."""
+
+# Each answers the one beside it and none of the others.
+_PROBES = {
+    "How long does bread have to stay in the oven?": "Bake the loaf for forty minutes, until the crust is dark.",
+    "Who painted the ceiling of the chapel?": "Michelangelo painted it from 1508 to 1512, high up on a scaffold.",
+    "What does error 17 of the pump mean?": "Error 17 appears when the pump draws air; open the valve and start again.",
+    "How many days of leave are left over?": "Up to five days of unused leave may be taken in the following year.",
+    "Which river flows through the old town?": "The Vltava crosses the town and passes beneath sixteen bridges.",
+    "When was the contract with the supplier signed?": "The agreement was signed on 3 May and runs for two years.",
+}
+
+
+def word_worths(tokens: Iterable[str], frequencies: Mapping[str, int], count: int) -> dict[str, float]:
+    """Return what each of a question's tokens counts for in its coverage; arguments as of `lexical.worths`."""
+    return worths(tokens, frequencies, count + UNSEEN)
+
+
+def coverage(worth: Mapping[str, float], held: Collection[str]) -> float:
+    """Return the share of the question's `word_worths` that is among the tokens a passage holds, 0 to 1."""
+    whole = sum(worth.values())
+    return sum(value for token, value in worth.items() if token in held) / whole if whole > 0 else 0.0
+
+
+def unrelated_cosine(embedder: "Embedder") -> float:
+    """Return the mean cosine of questions and passages that have nothing to do with each other.
+
+    It is about 0.07 for MiniLM and 0.75 for multilingual-e5: a cosine means nothing without it.
+    """
+    questions = [embedder.embed_query(question) for question in _PROBES]
+    passages = embedder.embed_documents(list(_PROBES.values()))
+    cosines = [
+        float(passage @ question)
+        for i, question in enumerate(questions)
+        for j, passage in enumerate(passages)
+        if i != j
+    ]  # fmt: skip
+    return sum(cosines) / len(cosines)
+
+
+def likeness(cosine: float, unrelated: float) -> float:
+    """Return the cosine on a scale where 0 is `unrelated_cosine` or less and 1 the same text, whatever the embedder.
+
+    That a vector points away says nothing against a passage that holds all the words, such as a code.
+    """
+    return max(0.0, (cosine - unrelated) / max(1 - unrelated, 1e-6))
+
+
+def relevance(covered: float, like: float | None) -> float:
+    """Return how likely the passage helps, 0 to 1, from its coverage and its likeness if it has one."""
+    if like is None:
+        return _sigmoid(WORDS.bias + WORDS.coverage * covered)
+    return _sigmoid(BOTH.bias + BOTH.coverage * covered + BOTH.likeness * like)
+
+
+def _sigmoid(x: float) -> float:
+    return 1 / (1 + math.exp(-x))

@@ -1,0 +1,196 @@
+"""From a question to hits: both projections, fusion, reranking, and what the user must know about them.
+
+It opens nothing and loads nothing; what is not ready yet is left out, and the result says so.
+"""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from retrieval.catalogue.catalogue import Catalogue
+from retrieval.catalogue.queries import nanoseconds
+from retrieval.catalogue.rows import Occurrence, StoredChunk
+from retrieval.embedders.embedder import Embedder
+from retrieval.index.engines.engine import EngineUnavailable
+from retrieval.index.projections import Projections
+from retrieval.records import Filter, Found, Hit
+from retrieval.search.fusion import Fused, fuse, lexical_weight
+from retrieval.search.relevance import THRESHOLD, coverage, likeness, relevance, unrelated_cosine, word_worths
+from retrieval.search.rerank import Reranker
+from retrieval.search.verify import is_stale
+from retrieval.settings import RetrievalSettings
+from retrieval.source_filter import source_matches
+from retrieval.sync.missing_vectors import text_to_embed
+from retrieval.tokens import document_tokens, query_tokens
+from retrieval.web.origins import address_in
+
+CANDIDATES = 100  # of each side
+RERANKED = 30  # of the fused ones
+
+_ANYTHING = Filter()
+
+
+class Searcher:
+    """Searches one knowledge base. Embedder and reranker may come later, from another thread."""
+
+    def __init__(
+        self, catalogue: Catalogue, projections: Projections, folder: Path, settings: RetrievalSettings
+    ) -> None:
+        self._catalogue, self._projections, self._folder, self._settings = catalogue, projections, folder, settings
+        self.embedder: Embedder | None = None
+        self.embedder_state = "its embedder is still loading"
+        """Why there is none, in words for the user."""
+        self.reranker: Reranker | None = None
+        self.reranker_state: str | None = None
+        """Likewise; none where nobody needs to hear of it."""
+        self._unrelated = 0.0
+
+    def use_embedder(self, embedder: Embedder) -> None:
+        """Search by vectors, too, from now on; it embeds a few sentences to learn what its cosines mean.
+
+        Raises:
+            EmbeddingFailed: The embedder's endpoint does not answer.
+        """
+        self._unrelated = unrelated_cosine(embedder)
+        self.embedder = embedder
+
+    def search(self, query: str, top_k: int = 5, wanted: Filter = _ANYTHING) -> Found:
+        """Return the passages that help with the question, best first; none where nothing does.
+
+        Raises:
+            CatalogueError: The catalogue cannot be read.
+            ProjectionDamaged: An index is damaged, and could not be made anew.
+            EmbeddingFailed: The embedder's endpoint does not answer.
+        """
+        seconds: dict[str, float] = {}
+        degraded: list[str] = []
+        with _timed(seconds, "catch up"):
+            self._projections.catch_up()
+        allowed = None if wanted == _ANYTHING else set(map(int, self._catalogue.numbers_matching(wanted)))
+        lexical = self._projections.lexical
+        frequencies = lexical.frequencies(document_tokens(query))
+        with _timed(seconds, "lexical"):
+            tokens = query_tokens(query)
+            by_words = lexical.search(tokens, CANDIDATES, allowed)
+            seen = lexical_weight(query, frequencies, lexical.count)
+        by_vector = self._nearest(query, allowed, degraded, seconds)
+        with _timed(seconds, "fusion"):
+            weights = {"dense_weight": float(bool(by_vector)), "lexical_weight": seen}
+            fused = fuse(by_vector, by_words, method=self._settings.fusion, **weights)
+        modes = ["dense"] * bool(by_vector) + ["lexical"] * bool(seen and by_words)
+        with _timed(seconds, "read"):
+            last = by_vector[-1][1] if by_vector else None
+            ranked = self._relevant(word_worths(tokens, frequencies, lexical.count), fused, last, top_k)
+        rerank_scores: Sequence[float | None] = [None] * len(ranked)
+        if self.reranker is not None and ranked:
+            with _timed(seconds, "rerank"):
+                reranked = self.reranker.rerank(
+                    query, [text_to_embed(c.headings, c.text) for _, c, _ in ranked], self._settings.rerank_budget_s
+                )
+            rerank_scores = [reranked.scores[i] for i in reranked.order]
+            ranked = [ranked[i] for i in reranked.order]
+            if any(score is not None for score in rerank_scores):
+                modes.append("rerank")
+            if reranked.skipped:
+                degraded.append(reranked.skipped)
+        elif self.reranker_state:
+            degraded.append(self.reranker_state)
+        hits = [
+            self._hit(found, chunk, helps, score, wanted)
+            for (found, chunk, helps), score in zip(ranked[:top_k], rerank_scores, strict=False)
+        ]
+        return Found(tuple(hit for hit in hits if hit), "+".join(modes) or "none", tuple(degraded), THRESHOLD, seconds)
+
+    def _nearest(
+        self, query: str, allowed: set[int] | None, degraded: list[str], seconds: dict[str, float]
+    ) -> list[tuple[int, float]]:
+        dense, embedder = self._projections.dense, self.embedder
+        if embedder is not None and self._projections.dense_problem:
+            degraded.append(f"dense: only words were searched, {self._projections.dense_problem}")
+            return []
+        if embedder is None or dense is None:
+            degraded.append(f"dense: only words were searched, {self.embedder_state}")
+            return []
+        if without := self._projections.without_vector:
+            degraded.append(f"dense: {without} passages have no vector yet; run `lorgnette kb sync`")
+        if not embedder.knows(query):
+            degraded.append("dense: only words were searched, the embedder does not know this script")
+            return []
+        with _timed(seconds, "embed"):
+            vector = embedder.embed_query(query)
+        try:
+            with _timed(seconds, "dense"):
+                return dense.search(vector, CANDIDATES, allowed)
+        except EngineUnavailable as error:
+            self._projections.dense_failed(error)
+            degraded.append(f"dense: only words were searched, {error}")
+            return []
+
+    def _relevant(
+        self, worth: Mapping[str, float], fused: Sequence[Fused], last: float | None, top_k: int
+    ) -> list[tuple[Fused, StoredChunk, float]]:
+        """Read the best candidates, with how likely they help, and leave out those that do not.
+
+        Of a passage that only its words found it is known that its cosine is at most the `last` of the dense side.
+        """
+        best = fused[: max(top_k, RERANKED if self.reranker else 0)]
+        chunks = {chunk.number: chunk for chunk in self._catalogue.chunks([found.number for found in best])}
+        kept = []
+        for found in best:
+            chunk = chunks.get(found.number)  # gone since the projections caught up
+            if chunk is not None:
+                covered = coverage(worth, frozenset(document_tokens(text_to_embed(chunk.headings, chunk.text))))
+                cosine = last if found.dense_score is None else found.dense_score
+                helps = relevance(covered, None if cosine is None else likeness(cosine, self._unrelated))
+                if helps >= THRESHOLD:
+                    kept.append((found, chunk, helps))
+        return kept
+
+    def _hit(
+        self, found: Fused, chunk: StoredChunk, helps: float, rerank_score: float | None, wanted: Filter
+    ) -> Hit | None:
+        places = [place for place in chunk.occurrences if _allows(wanted, place)]
+        if not places:
+            return None
+        place = places[0]
+        row = self._catalogue.file(place.source)
+        return Hit(
+            id=chunk.id,
+            source=place.source,
+            page=place.page,
+            start=place.start,
+            end=place.end,
+            text=place.text,
+            headings=chunk.headings,
+            sha256=place.sha256,
+            indexed_at=place.indexed_at,
+            stale=is_stale(self._folder, place),
+            score=found.score if rerank_score is None else rerank_score,
+            relevance=helps,
+            dense_rank=found.dense_rank,
+            dense_score=found.dense_score,
+            lexical_rank=found.lexical_rank,
+            lexical_score=found.lexical_score,
+            rerank_score=rerank_score,
+            also_in=tuple(dict.fromkeys(other.source for other in places[1:])),
+            address=address_in(row.notes) if row else None,
+        )
+
+
+def _allows(wanted: Filter, place: Occurrence) -> bool:
+    """Say of one place what `Catalogue.numbers_matching` says of chunks: the same words elsewhere may not count."""
+    after, before = nanoseconds(wanted.after), nanoseconds(wanted.before)
+    return (
+        (wanted.source is None or source_matches(wanted.source, place.source))
+        and wanted.media_type in (None, place.media_type)
+        and (after is None or place.mtime_ns >= after)
+        and (before is None or place.mtime_ns < before)
+    )
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
+    began = time.perf_counter()
+    yield
+    seconds[stage] = round(time.perf_counter() - began, 5)

@@ -1,0 +1,1 @@
+"""Brings a folder into the catalogue."""

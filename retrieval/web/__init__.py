@@ -1,0 +1,1 @@
+"""Documents from addresses, fetched safely and fetched again."""

@@ -1,0 +1,153 @@
+"""Whether "nothing relevant" is told apart from an answer, on rules and vectors that can be computed by hand."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from retrieval.catalogue.catalogue import Catalogue
+from retrieval.catalogue.rows import Matrix
+from retrieval.index.projections import Projections
+from retrieval.knowledge_base import KnowledgeBase
+from retrieval.reading.recipe import Recipe
+from retrieval.search.relevance import THRESHOLD, coverage, likeness, relevance, unrelated_cosine, word_worths
+from retrieval.search.search import Searcher
+from retrieval.settings import RetrievalSettings
+from retrieval.sync.sync import sync
+
+LEAVE = (
+    "Up to five days of unused annual leave may be carried over to the next year, if your manager agrees in writing."
+)
+LAMP = "The lamp raises ERR_42 when its fan stands still; clean the fan and switch the lamp off and on again."
+
+
+class SubjectEmbedder:
+    """Leave, lamps and all the rest point three ways, but from a far corner: no cosine is below one half, except to
+    what is grey. The higher a stone's number, the farther it is from that corner.
+    """
+
+    dimension = 4
+    fingerprint = "subjects"
+
+    def knows(self, text: str) -> bool:
+        return True
+
+    def embed_documents(self, texts: Sequence[str]) -> Matrix:
+        rows = np.zeros((len(texts), 4), np.float32)
+        for row, text in zip(rows, texts, strict=True):
+            lower = text.lower()
+            row[0] = "grey" not in lower
+            digits = "".join(filter(str.isdigit, lower)) if "stone" in lower else ""
+            row[1 if "leave" in lower or "holiday" in lower else 2 if "lamp" in lower else 3] = (
+                1 + int(digits or 0) / 99
+            )
+        return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
+
+    def embed_query(self, text: str) -> Matrix:
+        return np.asarray(self.embed_documents([text])[0])
+
+
+def test_coverage_is_the_share_of_the_worth_that_is_held() -> None:
+    worth = {"lamp": 3.0, "fan": 1.0}
+    assert [coverage(worth, held) for held in ({"lamp"}, {"fan"}, {"lamp", "fan", "off"}, set())] == [0.75, 0.25, 1, 0]
+    assert coverage({}, {"lamp"}) == 0
+
+
+def test_a_dozen_passages_do_not_make_an_unknown_word_count_much_more_than_a_known_one() -> None:
+    worth = word_worths(["known", "unknown"], {"known": 1}, 12)
+    assert 1 < worth["unknown"] / worth["known"] < 1.25
+    many = word_worths(["rare", "common"], {"rare": 1, "common": 50_000}, 100_000)
+    assert many["rare"] > 10 * many["common"]
+
+
+def test_likeness_is_none_for_the_unrelated_and_one_for_the_same_whatever_the_embedder() -> None:
+    assert likeness(0.75, 0.75) == 0 and likeness(0.0, 0.0) == 0
+    assert likeness(0.5, 0.75) == 0, "pointing away is no worse"
+    assert likeness(1.0, 0.75) == pytest.approx(1) and likeness(1.0, 0.0) == pytest.approx(1)
+    # Of the six probes one speaks of leave, on both sides; the other five are alike to this embedder.
+    assert unrelated_cosine(SubjectEmbedder()) == pytest.approx((20 * 1.0 + 10 * 0.5) / 30)
+
+
+def test_more_of_the_words_and_nearer_vectors_are_never_less_relevant() -> None:
+    steps = [i / 10 for i in range(11)]
+    for rule in (
+        [relevance(c, None) for c in steps],
+        [relevance(c, 0.2) for c in steps],
+        [relevance(0.3, x) for x in steps],
+    ):
+        assert rule == sorted(rule) and rule[0] < THRESHOLD <= rule[-1]
+    assert relevance(0.0, 0.0) < 0.01, "neither a word nor the direction"
+    assert relevance(1.0, 0.0) > THRESHOLD, "all words, as of a code that no embedder knows"
+    assert relevance(0.0, 0.8) > THRESHOLD, "other words for the same"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "documents"
+    folder.mkdir()
+    (folder / "leave.txt").write_text(LEAVE, "utf-8")
+    (folder / "lamp.txt").write_text(LAMP, "utf-8")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("How many days of annual leave can be carried over?", ["leave.txt"]),
+        ("What does ERR_42 mean?", ["lamp.txt"]),
+        ("Which wine goes with cheese?", []),
+        ("Who won the football match last year?", []),
+        ("奶酪配什么酒", []),
+    ],
+)
+def test_words_alone_find_the_answer_and_nothing_for_other_subjects(
+    folder: Path, tmp_path: Path, question: str, answer: list[str]
+) -> None:
+    base = KnowledgeBase(RetrievalSettings(kb=folder, embedder="no-such-model", reranker="none"), tmp_path / "home")
+    base.sync()
+    found = base.search(question)
+    assert [hit.source for hit in found.hits] == answer
+    assert found.threshold == THRESHOLD and all(hit.relevance >= found.threshold for hit in found.hits)
+    base.close()
+
+
+def test_an_embedder_whose_cosines_are_all_high_does_not_make_everything_relevant(
+    folder: Path, tmp_path: Path, paragraphs: Recipe
+) -> None:
+    catalogue = Catalogue(tmp_path / "catalogue.sqlite")
+    embedder = SubjectEmbedder()
+    sync(catalogue, folder, embedder, paragraphs)
+    projections = Projections(catalogue, tmp_path / "projections")
+    projections.use_embedder(embedder.fingerprint, embedder.dimension)
+    searcher = Searcher(catalogue, projections, folder, RetrievalSettings(kb=folder, reranker="none"))
+    searcher.use_embedder(embedder)
+    (hit,) = searcher.search("How many days of holiday remain?").hits
+    assert hit.source == "leave.txt" and hit.dense_score == pytest.approx(1)
+    found = searcher.search("Which wine goes with cheese?")
+    assert found.hits == () and found.mode == "dense"
+    projections.close()
+    catalogue.close()
+
+
+def test_a_passage_that_words_alone_found_is_held_to_the_last_cosine_of_the_others(
+    tmp_path: Path, paragraphs: Recipe
+) -> None:
+    folder = tmp_path / "many"
+    folder.mkdir()
+    texts = [f"stone number{i}" for i in range(110)] + ["grey pebble"]
+    (folder / "stones.txt").write_text("\n\n".join(texts), "utf-8")
+    catalogue, embedder = Catalogue(tmp_path / "catalogue.sqlite"), SubjectEmbedder()
+    sync(catalogue, folder, embedder, paragraphs)
+    projections = Projections(catalogue, tmp_path / "projections")
+    searcher = Searcher(catalogue, projections, folder, RetrievalSettings(kb=folder, reranker="none"))
+    (hit,) = searcher.search("lamp pebble stone").hits
+    assert hit.text == "grey pebble", "two fifths of the words by worth, and nothing else is known"
+    projections.use_embedder(embedder.fingerprint, embedder.dimension)
+    searcher.use_embedder(embedder)
+    found = searcher.search("lamp pebble stone")
+    assert found.mode == "dense+lexical" and found.hits == (), "it is farther away than a hundred stones"
+    (hit,) = searcher.search("grey pebble").hits
+    assert hit.text == "grey pebble"
+    projections.close()
+    catalogue.close()
