@@ -42,7 +42,7 @@ ADAPTERS: dict[str, tuple[str, dict[str, Any]]] = {
 
 def main() -> None:
     """Count, print, write."""
-    from model.shapes import SHAPES
+    from model.qwen3_vl.shapes import SHAPES
 
     rows = [
         {
@@ -60,7 +60,7 @@ def count(name: str, size: str) -> int:
     from peft import IA3Config, LoraConfig, get_peft_model
 
     from model.adapters.moe_lora import MoeLoraConfig
-    from model.shapes import SHAPES, build_config, build_on_meta
+    from model.qwen3_vl.shapes import SHAPES, build_config, build_on_meta
 
     kind, options = ADAPTERS[name]
     config = {LORA: LoraConfig, EXPERTS: MoeLoraConfig, "ia3": IA3Config}[kind](**options)

@@ -151,7 +151,7 @@ def ask(test_file: Path, work: Path, adapter: Path | None) -> dict[str, Any]:
     from finetune.preparation import prepare
     from finetune.rows import Encoder
     from model.adapters.moe_lora import counted, expert_usage, has_moe_lora
-    from model.load import load
+    from model.qwen3_vl.load import load
     from model.settings import ModelSettings
 
     loaded = load(ModelSettings(model="tiny", adapter=adapter))

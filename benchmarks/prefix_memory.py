@@ -28,9 +28,9 @@ def measure(pictures: int, limit: int) -> list[dict[str, Any]]:
     from langchain_core.messages import HumanMessage, SystemMessage
 
     from graph.prompts import SYSTEM
-    from model.chat import ChatQwen3VL
-    from model.images import Picture
-    from model.load import load
+    from model.pictures.open import Picture
+    from model.qwen3_vl.chat import ChatQwen3VL
+    from model.qwen3_vl.load import load
     from model.settings import ModelSettings
 
     chat = ChatQwen3VL(loaded=load(ModelSettings(model="tiny")), max_new_tokens=8, prefix_cache_mib=limit)

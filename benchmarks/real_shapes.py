@@ -38,7 +38,7 @@ def main() -> None:
         form, folder = options.measure
         sys.stdout.write(json.dumps(measure(form, Path(folder), options.runs, options.tokens)))
         return
-    from model.shapes import SHAPES, write_random
+    from model.qwen3_vl.shapes import SHAPES, write_random
 
     with tempfile.TemporaryDirectory() as temporary:
         write_random(SHAPES[options.size], Path(temporary), layers=options.layers)
@@ -74,7 +74,7 @@ def measure(form: str, folder: Path, runs: int, tokens: int) -> dict[str, Any]:
     import torch
     import transformers  # noqa: F401 - so that the import is not in the time to load
 
-    from model.processor import encode, load_processor
+    from model.qwen3_vl.processor import encode, load_processor
 
     before = time.perf_counter()
     model, note = load_form(form, folder)
@@ -110,7 +110,7 @@ def load_form(form: str, folder: Path) -> tuple[Any, str]:
 
         model = Qwen3VLForConditionalGeneration.from_pretrained(folder)
         return model, f"transformers' defaults: {str(model.dtype).removeprefix('torch.')}, Conv3d"
-    from model.load import load
+    from model.qwen3_vl.load import load
     from model.settings import ModelSettings
 
     quantization = form if form in ("int8", "nf4") else "none"

@@ -27,7 +27,7 @@ from finetune.data.turns import Conversation, Turn
 from finetune.metrics import iou
 from graph.prompts import ENGLISH, SYSTEM
 from graph.state import Grade, Plan, Query, Review
-from model.images import Picture
+from model.pictures.open import Picture
 
 SEED = "unseen"
 PICTURE_SIZES = ((320, 240), (300, 300), (480, 320), (240, 320), (640, 480), (200, 200), (400, 250), (150, 130))

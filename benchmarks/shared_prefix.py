@@ -45,9 +45,9 @@ def load_named(name: str, folder: Path) -> Any:
     """Return the model, in fp32."""
     import torch
 
-    from model.load import load
+    from model.qwen3_vl.load import load
+    from model.qwen3_vl.shapes import SHAPES, write_random
     from model.settings import ModelSettings
-    from model.shapes import SHAPES, write_random
 
     if name == "tiny":
         return load(ModelSettings(model="tiny"))
@@ -65,7 +65,7 @@ def write_small(folder: Path) -> None:
 
     from finetune.tiny.build import build_config
     from model.hub import tiny_folder
-    from model.processor import ImageTextProcessor, build_processor
+    from model.qwen3_vl.processor import ImageTextProcessor, build_processor
 
     tokenizer = ImageTextProcessor.from_pretrained(tiny_folder()).tokenizer
     config = build_config(tokenizer)
@@ -127,7 +127,7 @@ def once(speak: Speak, size: tuple[int, int], seed: int) -> list[Said]:
     from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 
     from graph.prompts import ENGLISH, SYSTEM
-    from model.images import Picture
+    from model.pictures.open import Picture
 
     image = {"type": "image", "image": Picture("noise", None, noise(size, seed), "")}
 
@@ -144,7 +144,7 @@ def speaker(way: str, loaded: Any) -> Speak:
     """Return what answers a conversation in this way, remembering nothing of before."""
     if way == "plain":
         return lambda messages: generate_plainly(loaded, messages)
-    from model.chat import ChatQwen3VL
+    from model.qwen3_vl.chat import ChatQwen3VL
 
     chat = ChatQwen3VL(loaded=loaded, max_new_tokens=NEW_TOKENS, prefix_cache_mib=1024 if way == "prefix" else 0)
 
@@ -161,7 +161,7 @@ def speaker(way: str, loaded: Any) -> Speak:
 def generate_plainly(loaded: Any, messages: Sequence[Any]) -> Said:
     """Answer with transformers' own `generate`, as every node of a plain graph does."""
     from model.messages import for_processor, parse_messages
-    from model.processor import encode
+    from model.qwen3_vl.processor import encode
 
     began = time.perf_counter()
     inputs = encode(loaded.processor, [for_processor(turn) for turn in parse_messages(messages)])

@@ -167,7 +167,7 @@ def train_trl(job: Job, turns: Any) -> None:
     from peft import load_peft_weights, set_peft_model_state_dict
     from trl import SFTConfig, SFTTrainer
 
-    from model.processor import ImageTextProcessor
+    from model.qwen3_vl.processor import ImageTextProcessor
 
     rows = [
         {
@@ -201,7 +201,7 @@ def train_plainly(job: Job, turns: Any) -> None:
 
     from finetune.rows import messages_of
     from model.adapters import register_tuners
-    from model.processor import ImageTextProcessor
+    from model.qwen3_vl.processor import ImageTextProcessor
 
     register_tuners()
     processor = ImageTextProcessor.from_pretrained(job.base)

@@ -196,7 +196,7 @@ def write_base(shape: str, folder: Path) -> Path:
     """Return a folder of the shape, random weights but for the bundled checkpoint."""
     from benchmarks.shared_prefix import write_small
     from model.hub import tiny_folder
-    from model.shapes import SHAPES, write_random
+    from model.qwen3_vl.shapes import SHAPES, write_random
 
     if shape == "tiny":
         return tiny_folder()
@@ -214,7 +214,7 @@ def order_of(base: Path, data: Path, setting: Setting, epochs: int) -> tuple[int
     from finetune.batching import Items, Order
     from finetune.data.dataset import read_dataset
     from finetune.rows import Encoder
-    from model.processor import ImageTextProcessor
+    from model.qwen3_vl.processor import ImageTextProcessor
 
     encoder = Encoder(ImageTextProcessor.from_pretrained(base), cutoff_len=2048, max_pixels=None, mask_history=False)
     samples = read_dataset(data).samples

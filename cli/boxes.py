@@ -13,7 +13,7 @@ from model.errors import LorgnetteError
 
 if TYPE_CHECKING:
     from graph.state import Answer
-    from model.images import Picture
+    from model.pictures.open import Picture
 
 
 class BoxesOverPicture(LorgnetteError):

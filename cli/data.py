@@ -123,7 +123,7 @@ def check(
     if model is not None:
         from finetune.data.token_counts import TokenCounter
         from model.hub import find_local
-        from model.processor import load_processor
+        from model.qwen3_vl.processor import load_processor
 
         processor = load_processor(find_local(model))
         counter = TokenCounter(processor, max_pixels=max_pixels, sizes=dataset.sizes)

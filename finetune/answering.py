@@ -85,7 +85,7 @@ def answers_to(samples: Sequence[Sample], answering: Answering, out: Path, watch
     fingerprint = None
     if answering.adapter is not None:
         from model.adapters.attach import read_adapter
-        from model.adapters.wear import fingerprint as digest
+        from model.adapters.traits import fingerprint as digest
 
         read_adapter(answering.adapter.expanduser())
         fingerprint = digest(answering.adapter.expanduser())
@@ -127,7 +127,7 @@ def _generate(
     import torch
 
     from finetune.generation import Said, answer_all
-    from model.load import load
+    from model.qwen3_vl.load import load
 
     settings = ModelSettings(model=answering.model, adapter=answering.adapter, quantization=answering.quantization)
     dtype = None if answering.bf16 is None else (torch.bfloat16 if answering.bf16 else torch.float32)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from peft import PeftConfig
 
     from model.adapters.moe_lora import MoeLoraConfig
-    from model.load import Loaded
+    from model.qwen3_vl.load import Loaded
 
 CUTOFF_LEN = 8192
 
@@ -89,7 +89,7 @@ def approximate(
         FolderNotWritten: The disk.
     """
     from model.adapters.moe_lora import counted, expert_usage
-    from model.load import load
+    from model.qwen3_vl.load import load
 
     settings = ModelSettings(model=base, adapter=adapter, quantization="none")
     loaded = load(settings, dtype=dtype)

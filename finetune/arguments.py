@@ -12,7 +12,7 @@ from finetune.errors import FinetuneError
 if TYPE_CHECKING:
     import torch
 
-    from model.load import Loaded
+    from model.qwen3_vl.load import Loaded
 
 
 class HalfPrecisionRefused(FinetuneError):
@@ -102,9 +102,9 @@ def load_base(config: FinetuneConfig, dtype: "torch.dtype") -> "Loaded":
     """Load the base model and its processor.
 
     Raises:
-        ModelError: As `model.load.load`.
+        ModelError: As `model.qwen3_vl.load.load`.
     """
-    from model.load import load
+    from model.qwen3_vl.load import load
     from model.settings import ModelSettings
 
     quantization = {None: "none", 4: "nf4", 8: "int8"}[config.model.quantization_bit]

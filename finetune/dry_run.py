@@ -28,7 +28,7 @@ def look_ahead(config: FinetuneConfig) -> Ahead:
         FinetuneError, ModelError: What the run itself would end with.
     """
     from model.hub import find_local
-    from model.processor import load_processor
+    from model.qwen3_vl.processor import load_processor
 
     trackers(config)
     if not config.data.dataset:

@@ -17,7 +17,7 @@ from finetune.run_data import Data
 if TYPE_CHECKING:
     from finetune.preparation import Prepared
     from finetune.tuners import Parameters
-    from model.load import Loaded
+    from model.qwen3_vl.load import Loaded
 
 Say = Callable[[str], None]
 """Told in words what is done; the command line writes it to stderr."""
@@ -75,7 +75,7 @@ def tell(
     """
     from finetune.report import Told, write_report
     from finetune.show import answer_samples
-    from model.generation import OutOfMemory
+    from model.qwen3_vl.generation import OutOfMemory
 
     output = Path(trainer.args.output_dir)
     shown, degraded = [], list(prepared.degraded)

@@ -133,7 +133,7 @@ def base_of(adapter: Path, config: "PeftConfig") -> str:
 
 
 def _merge(adapter: Path, base: str, out: Path) -> None:
-    from model.load import load
+    from model.qwen3_vl.load import load
 
     loaded = load(ModelSettings(model=base, adapter=adapter, quantization="none"), dtype=_dtype(base))
     _part_tied(loaded.model)

@@ -18,11 +18,11 @@ from finetune.data.token_counts import TokenCounter
 from finetune.data.unusable import Unusable
 from finetune.rows import messages_of
 from model.errors import ImageError
-from model.generation import OutOfMemory
-from model.processor import encode
+from model.qwen3_vl.generation import OutOfMemory
+from model.qwen3_vl.processor import encode
 
 if TYPE_CHECKING:
-    from model.load import Loaded
+    from model.qwen3_vl.load import Loaded
 
 MOST_ROWS = 64
 _VISUAL = ("pixel_values", "image_grid_thw", "pixel_values_videos", "video_grid_thw")

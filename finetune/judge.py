@@ -80,8 +80,8 @@ def mark_all(
     Raises:
         ModelError: The judge cannot be reached or has no room; what is marked stays marked.
     """
-    from model.call import InvalidOutput
-    from model.generation import PromptTooLong
+    from model.call_options import InvalidOutput
+    from model.qwen3_vl.generation import PromptTooLong
 
     judge = chat.with_structured_output(Mark)
     marks = []

@@ -86,7 +86,7 @@ def png(file: Path) -> str:
 
 
 def _thumbnail(path: Path) -> str:
-    from model.images import open_picture
+    from model.pictures.open import open_picture
 
     whole = path.expanduser().absolute()
     try:

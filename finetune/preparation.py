@@ -100,7 +100,7 @@ def prepare(
                     cache = None
                     degraded.append(not_kept(full))
                 except (RuntimeError, MemoryError) as error:
-                    from finetune.trainer import is_out_of_memory
+                    from model.device import is_out_of_memory
 
                     if is_out_of_memory(error):
                         raise PicturesTooLarge(row.sample.origin, encoder.max_pixels) from error

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finetune.data.sample import Frames, ImageFile, Sample
-from model.images import open_picture
-from model.processor import encode
+from model.pictures.open import open_picture
+from model.qwen3_vl.processor import encode
 
 if TYPE_CHECKING:
     import torch
@@ -136,7 +136,7 @@ class Encoder:
 
 
 def messages_of(sample: Sample) -> list[dict[str, Any]]:
-    """Return the sample's messages as `model.processor.encode` takes them, its pictures opened.
+    """Return the sample's messages as `model.qwen3_vl.processor.encode` takes them, its pictures opened.
 
     Raises:
         ImageError: A picture.

@@ -15,7 +15,7 @@ from finetune.generation import Said, answer_all
 from finetune.tuners import drop_stale_hooks
 
 if TYPE_CHECKING:
-    from model.load import Loaded
+    from model.qwen3_vl.load import Loaded
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from finetune.preparation import Prepared
     from finetune.rows import Encoder
     from finetune.tuners import Parameters
-    from model.load import Loaded
+    from model.qwen3_vl.load import Loaded
 
 
 @dataclass(frozen=True)

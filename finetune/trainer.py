@@ -20,6 +20,7 @@ from finetune.errors import FinetuneError
 from finetune.fsdp import shard_on_cpus
 from finetune.tuners import drop_stale_hooks
 from model.adapters.moe_lora import aux_loss, expert_usage, has_moe_lora
+from model.device import is_out_of_memory
 
 
 class LossNotFinite(FinetuneError):
@@ -230,8 +231,3 @@ def save_adapter(model: Any, folder: Path, state_dict: Any = None) -> None:
     model.save_pretrained(str(folder), state_dict=state_dict, save_embedding_layers=False)
     for file in folder.glob("*.safetensors"):
         usual_rights(file)
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether torch, on whatever device, wanted memory that is not there."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "allocate memory" in str(error)

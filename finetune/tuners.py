@@ -369,7 +369,7 @@ def count_on_meta(config: FinetuneConfig) -> Parameters:
     from transformers import AutoTokenizer, Qwen3VLConfig
 
     from model.hub import find_local
-    from model.shapes import build_on_meta
+    from model.qwen3_vl.shapes import build_on_meta
 
     folder = find_local(config.model.model_name_or_path)
     base = build_on_meta(Qwen3VLConfig.from_pretrained(folder))

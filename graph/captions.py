@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 from graph.prompts import ENGLISH, SYSTEM
 from graph.settings import AgentSettings
 from model.errors import LorgnetteError
-from model.images import Picture
 from model.open import is_remote
+from model.pictures.open import Picture
 from retrieval.sync.captions import Caption, CaptionerUnavailable, CaptionFailed
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from graph.conversation import History
 from graph.errors import GraphError
 from graph.prompts import SYSTEM, Prompts
 from graph.state import Answer, Decision, Event, ModelResult, Seen, Usage
-from model.images import Picture
+from model.pictures.open import Picture
 from retrieval.records import Found
 
 D = TypeVar("D", bound=Decision)

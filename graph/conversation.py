@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
 from graph.state import Turn
-from model.images import Picture
+from model.pictures.open import Picture
 
 STEP = 4
 """Old turns go by this many at once: what stays then begins with the same tokens for a while, and is not read anew."""

@@ -10,9 +10,9 @@ from graph.agent_state import AgentState, noted
 from graph.context import Context
 from graph.evidence import cite
 from graph.state import Answer, Box, Turn
-from model.call import Cancelled
-from model.grounding import parse_boxes
-from model.images import Picture
+from model.call_options import Cancelled
+from model.pictures.boxes import parse_boxes
+from model.pictures.open import Picture
 
 
 def finisher(state: AgentState, runtime: Runtime[Context]) -> AgentState:

@@ -7,7 +7,7 @@ from graph.agent_state import AgentState, noted
 from graph.context import Context
 from graph.prompts import SYSTEM
 from graph.state import Plan
-from model.call import DeadlineExceeded
+from model.call_options import DeadlineExceeded
 
 
 def planner(state: AgentState, runtime: Runtime[Context]) -> AgentState:

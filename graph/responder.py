@@ -10,7 +10,7 @@ from graph.agent_state import AgentState, noted
 from graph.context import Context
 from graph.evidence import numbered, quoted
 from graph.state import Event, Extraction, Moderation
-from model.call import DeadlineExceeded
+from model.call_options import DeadlineExceeded
 
 DRAFTS = 3  # of effort thorough
 SPREAD = 0.8  # temperature of all drafts but the first

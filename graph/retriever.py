@@ -6,7 +6,7 @@ from graph.agent_state import AgentState, noted
 from graph.context import Context
 from graph.evidence import numbered
 from graph.state import Grade, Passage, Query
-from model.call import DeadlineExceeded
+from model.call_options import DeadlineExceeded
 from retrieval.errors import RetrievalError
 
 PASSAGES = 5

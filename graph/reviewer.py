@@ -6,7 +6,7 @@ from langgraph.runtime import Runtime
 from graph.agent_state import AgentState, noted
 from graph.context import Context
 from graph.state import Choice, Review, ReviewResult
-from model.call import DeadlineExceeded
+from model.call_options import DeadlineExceeded
 
 
 def reviewer(state: AgentState, runtime: Runtime[Context]) -> AgentState:

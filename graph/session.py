@@ -16,8 +16,8 @@ from graph.report import render, write
 from graph.settings import AgentSettings, Effort
 from graph.state import Answer, Event, ModelResult, Seen, Summary, Turn
 from model.errors import ImageError
-from model.images import Picture, open_picture
 from model.open import Borrowed
+from model.pictures.open import Picture, open_picture
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel

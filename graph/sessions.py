@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from graph.errors import GraphError, SessionBusy, SessionIdInvalid, SessionMissing, SessionStoreFailed
 from graph.state import Turn
-from model.call import Cancelled
+from model.call_options import Cancelled
 from retrieval.locks import POLL_S, FileLock
 from retrieval.store import without_password
 

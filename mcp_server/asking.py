@@ -18,7 +18,7 @@ from mcp_server.progress import Watch, heartbeat, in_thread
 from mcp_server.results import AskResult, JobAskResult, fit, render, structured
 from mcp_server.shared import App
 from model.errors import LorgnetteError
-from model.images import Picture
+from model.pictures.open import Picture
 from model.worker import asking
 
 GRACE_S = 3.0  # an answer ends itself at its deadline; what has not by then is left behind before clients give up

@@ -43,7 +43,7 @@ def attach(settings: Settings, progress: Progress | None = None) -> "tuple[BaseC
     identity = _wait_until_loaded(holder, progress or (lambda phase, share: None))
     if identity is None:
         return None
-    from model.attached import attached_chat
+    from model.remote.attached import attached_chat
 
     logger.info("using the model of process %d at %s", holder.pid, holder.address)
     chat = attached_chat(

@@ -20,7 +20,7 @@ from mcp.types import ResourceLink
 from graph.state import Answer
 from mcp_server.drawing import boxes_png
 from mcp_server.results import Drawn
-from model.images import Picture
+from model.pictures.open import Picture
 
 logger = logging.getLogger(__name__)
 

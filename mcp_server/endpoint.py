@@ -23,10 +23,10 @@ from mcp_server.loading import AgentLoader, Follows, HoldsModel, StillLoading
 from mcp_server.openai_wire import Asked, ChatRequest, Reply, RequestInvalid, SharesRequest, parse
 from mcp_server.progress import in_thread
 from mcp_server.settings import Settings
-from model.call import Cancelled, DeadlineExceeded
+from model.call_options import Cancelled, DeadlineExceeded
 from model.errors import LorgnetteError
-from model.images import ImageLimits
 from model.open import Weighs
+from model.pictures.open import ImageLimits
 from model.worker import ModelBusy, WorkerClosed, asking
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from graph.settings import Effort
 from graph.state import Answer, Event
 from mcp_server.settings import Settings, data_home
 from model.errors import LorgnetteError
-from model.images import Picture
+from model.pictures.open import Picture
 from retrieval.errors import RetrievalError
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from model.errors import LorgnetteError
-from model.images import ImageLimits, open_picture
+from model.pictures.open import ImageLimits, open_picture
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from graph.session import Agent
 from mcp_server.settings import data_home
-from model.call import POLL_S, Cancelled
+from model.call_options import POLL_S, Cancelled
 from model.errors import ModelError
 from model.open import Wears
 from model.worker import ModelBusy

@@ -35,3 +35,8 @@ def describe(device: torch.device) -> str:
         free, whole = torch.cuda.mem_get_info(device)
         return f"{torch.cuda.get_device_name(device)}, {free / GIB:.1f} of {whole / GIB:.1f} GiB free"
     return "Apple GPU (mps)" if device.type == "mps" else f"CPU, {torch.get_num_threads()} threads"
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether torch, on whatever device, wanted memory that is not there."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "allocate memory" in str(error)

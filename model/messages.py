@@ -10,7 +10,7 @@ from typing import Any, Literal
 from langchain_core.messages import AIMessage, BaseMessage, ChatMessage, HumanMessage, SystemMessage
 
 from model.errors import ModelError
-from model.images import Picture, open_picture
+from model.pictures.open import Picture, open_picture
 
 Role = Literal["system", "user", "assistant"]
 
@@ -63,7 +63,7 @@ def parse_messages(messages: Sequence[BaseMessage]) -> list[Turn]:
 
 
 def for_processor(turn: Turn) -> dict[str, Any]:
-    """Return the turn as `model.processor.encode` wants it."""
+    """Return the turn as `model.qwen3_vl.processor.encode` wants it."""
     content: list[dict[str, Any]] = []
     for block in turn.blocks:
         if isinstance(block, Text):

@@ -74,12 +74,12 @@ def open_chat(
         ModelError: The model cannot be had; a child names what to do.
     """
     if is_remote(settings.model):
-        from model.remote import remote_chat
+        from model.remote.chat import remote_chat
 
         remote = remote_chat(settings)
         return remote, ModelIdentity(remote.model_name, None, "remote")
-    from model.chat import ChatQwen3VL
-    from model.load import load
+    from model.qwen3_vl.chat import ChatQwen3VL
+    from model.qwen3_vl.load import load
 
     loaded = load(settings, progress)
     chat = ChatQwen3VL(

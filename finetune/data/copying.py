@@ -13,7 +13,7 @@ from finetune.data.dataset import Broken
 from finetune.data.files import keep_once
 from finetune.data.sample import Frames, ImageFile, Part, Sample
 from model.errors import ImageError
-from model.images import open_picture
+from model.pictures.open import open_picture
 
 JPEG_QUALITY = 92
 

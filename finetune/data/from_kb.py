@@ -144,7 +144,7 @@ def _written(
 ) -> Exchange | str | None:
     """Return the row that was written and passed, or why there is none; None where it was cancelled."""
     from graph.errors import GraphError
-    from model.call import Cancelled, DeadlineExceeded
+    from model.call_options import Cancelled, DeadlineExceeded
 
     context = _context(writer, excerpt.passage.text, cancel)
     try:

@@ -18,7 +18,7 @@ from finetune.data.files import keep_once
 from finetune.data.sample import Frames, ImageFile
 from finetune.data.unusable import Unusable
 from model.errors import ImageError
-from model.images import DEFAULT_LIMITS, open_picture
+from model.pictures.open import DEFAULT_LIMITS, open_picture
 
 FORMATS = {"PNG": ".png", "JPEG": ".jpg", "GIF": ".gif", "BMP": ".bmp", "WEBP": ".webp"}
 INSIDE = "the picture in the row"

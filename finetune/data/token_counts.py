@@ -1,4 +1,4 @@
-"""Counts the tokens of samples as `model.processor.encode` would make them, from the sizes of pictures alone.
+"""Counts the tokens of samples as `model.qwen3_vl.processor.encode` would make them, from the sizes of pictures alone.
 
 It decodes no picture and builds no patches.
 """
@@ -49,7 +49,7 @@ class TokenCounter:
         """Keep what is needed.
 
         Args:
-            processor: What `model.processor.load_processor` returned.
+            processor: What `model.qwen3_vl.processor.load_processor` returned.
             max_pixels: Budget of a picture and of a frame, as `encode` takes it.
             sizes: (width, height) of pictures that are known already; others are looked up in their files.
         """
@@ -128,7 +128,7 @@ class TokenCounter:
 
     def _of_video(self, video: Frames) -> int:
         """Return the tokens of a video: each pair of frames has its time stamp, an opening and a closing token."""
-        from model.frames import FRAMES_PER_SECOND, fit, frame_times
+        from model.qwen3_vl.video_frames import FRAMES_PER_SECOND, fit, frame_times
 
         frames = max(2, len(video.paths))  # one frame stands still
         width, height = self._size(video.paths[0])

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from model.grounding import SCALE, GroundedBox, parse_boxes
+from model.pictures.boxes import SCALE, GroundedBox, parse_boxes
 
 if TYPE_CHECKING:
     from finetune.metrics.metric import Answered

@@ -91,7 +91,7 @@ def save_untrained(folder: Path, seed: int = 0) -> None:
     import torch
     from transformers import GenerationConfig, Qwen3VLForConditionalGeneration
 
-    from model.processor import build_processor
+    from model.qwen3_vl.processor import build_processor
 
     tokenizer = build_tokenizer()
     config = build_config(tokenizer)

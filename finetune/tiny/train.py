@@ -148,7 +148,7 @@ def exact_by_kind(model: "Qwen3VLForConditionalGeneration", batches: list[Batch]
 
 def save_model(model: "Qwen3VLForConditionalGeneration", processor_from: Path, folder: Path) -> None:
     """Write the trained weights as fp16 with tokenizer and processor beside them, ready to be loaded."""
-    from model.processor import ImageTextProcessor
+    from model.qwen3_vl.processor import ImageTextProcessor
 
     model.to(torch.float16).save_pretrained(folder)
     ImageTextProcessor.from_pretrained(processor_from).save_pretrained(folder)

@@ -15,6 +15,6 @@ def quiet_bitsandbytes() -> None:
 def register_tuners() -> None:
     """Make PEFT know every tuner type of this package; safe to call again."""
     quiet_bitsandbytes()
-    from model.adapters.moe_lora.peft_type import register
+    from model.adapters.moe_lora.register import register
 
     register()

@@ -9,7 +9,7 @@ from click.testing import Result
 from PIL import Image
 
 from graph.state import Answer, Box
-from model.images import open_picture
+from model.pictures.open import open_picture
 
 Lorgnette = Callable[..., Result]
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 from finetune.config_loading import load_config
 from finetune.run_data import read_data
-from model.load import load
+from model.qwen3_vl.load import load
 from model.settings import ModelSettings
 
 COLORS = ("red", "green", "blue", "yellow", "purple", "orange")

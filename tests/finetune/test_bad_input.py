@@ -19,7 +19,7 @@ from finetune import preparation, report, show
 from finetune.callbacks import Lines
 from finetune.checkpoints import CheckpointNotSaved
 from finetune.config import FinetuneConfig
-from model.generation import OutOfMemory
+from model.qwen3_vl.generation import OutOfMemory
 
 Quick = Callable[..., FinetuneConfig]
 Typed = Callable[..., Result]

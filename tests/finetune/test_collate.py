@@ -14,7 +14,7 @@ from finetune.data.sample import Frames, ImageFile, Message, Origin, Sample
 from finetune.features import GIB, CacheFull, FeatureCache, look, tower_key
 from finetune.preparation import Prepared, Reopen, prepare
 from finetune.rows import IGNORE_INDEX, Encoder, Row, RowRefused
-from model.load import Loaded, load
+from model.qwen3_vl.load import Loaded, load
 from model.settings import ModelSettings
 
 NOBODY = Origin(Path("rows.jsonl"), 1)

@@ -15,7 +15,7 @@ from finetune.data.from_kb import Excerpt, Writer, harvest
 from finetune.data.sample import Sample
 from graph.prompts import CHINESE, ENGLISH, SYSTEM
 from graph.state import Passage
-from model.call import Cancelled
+from model.call_options import Cancelled
 from model.open import ModelIdentity
 
 TEXTS = {

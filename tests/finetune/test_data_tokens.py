@@ -14,7 +14,7 @@ from finetune.data.sample import Frames, ImageFile, Message, Origin, Part, Sampl
 from finetune.data.token_counts import TokenCounter
 from finetune.rows import Encoder, RowRefused
 from model.hub import tiny_folder
-from model.processor import encode, load_processor
+from model.qwen3_vl.processor import encode, load_processor
 
 
 @pytest.fixture(scope="module")

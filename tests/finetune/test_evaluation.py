@@ -29,7 +29,7 @@ from finetune.outcome import ALL, Outcome
 from finetune.run_data import read_data
 from model.adapters.attach import AdapterMismatch
 from model.errors import ModelError
-from model.load import load
+from model.qwen3_vl.load import load
 from model.settings import ModelSettings
 
 PICTURES, QUESTIONS = 6, 1

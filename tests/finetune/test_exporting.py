@@ -24,8 +24,8 @@ from finetune.data.sample import ImageFile, Message, Origin, Sample
 from finetune.export import BaseUnknown, CannotMerge, TargetExists, export
 from finetune.whole_folder import FolderNotWritten, whole_folder
 from model.hub import tiny_folder
-from model.load import Loaded, load
-from model.processor import encode
+from model.qwen3_vl.load import Loaded, load
+from model.qwen3_vl.processor import encode
 from model.settings import ModelSettings
 
 SAFE = "model.safetensors"

@@ -17,7 +17,7 @@ from finetune.train import train
 from finetune.trainer import AdapterTrainer, GradientNotFinite, LossNotFinite
 from model import device
 from model.adapters import register_tuners
-from model.load import load
+from model.qwen3_vl.load import load
 from model.settings import ModelSettings
 
 Quick = Callable[..., FinetuneConfig]

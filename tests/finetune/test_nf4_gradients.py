@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from finetune.tuners import keep_gradients_exact
-from model.load import load
+from model.qwen3_vl.load import load
 from model.settings import ModelSettings
 
 

@@ -22,7 +22,7 @@ from finetune.sharing import share_pictures
 from finetune.train import train
 from finetune.tuners import SharingRefused
 from model.adapters.moe_lora import MoeLoraConfig, expert_usage
-from model.load import Loaded, load
+from model.qwen3_vl.load import Loaded, load
 from model.settings import ModelSettings
 
 Quick = Callable[..., FinetuneConfig]

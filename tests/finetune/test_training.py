@@ -30,10 +30,11 @@ from finetune.data.scene_rows import write_scenes
 from finetune.fsdp import OldSharding, QuantizedSharding
 from finetune.run_data import NothingToLearn, read_data
 from finetune.train import train
-from finetune.trainer import AdapterTrainer, GradientNotFinite, LossNotFinite, OutOfMemory, is_out_of_memory
+from finetune.trainer import AdapterTrainer, GradientNotFinite, LossNotFinite, OutOfMemory
 from model.adapters.attach import AdapterMismatch
+from model.device import is_out_of_memory
 from model.hub import MissingExtra
-from model.load import load
+from model.qwen3_vl.load import load
 from model.settings import ModelSettings
 
 Quick = Callable[..., FinetuneConfig]

@@ -12,7 +12,7 @@ from finetune.config_loading import load_config
 from finetune.tuners import uncast, wear
 from model.adapters.moe_lora import aux_loss
 from model.adapters.moe_lora.router import router_logits
-from model.load import load
+from model.qwen3_vl.load import load
 from model.settings import ModelSettings
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from graph.errors import PictureMissing, QuestionEmpty
 from graph.state import Event
-from model.call import Cancelled, DeadlineExceeded
+from model.call_options import Cancelled, DeadlineExceeded
 from model.errors import ImageNotFound
 
 PLAN = '{"task":"answer","steps":["count"],"needs_knowledge":false,"queries":[]}'

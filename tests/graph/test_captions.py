@@ -15,7 +15,7 @@ from graph import prompts
 from graph.captions import ChatCaptioner, wants_captions
 from graph.session import Agent
 from graph.settings import AgentSettings
-from model.call import Cancelled
+from model.call_options import Cancelled
 from model.errors import LorgnetteError
 from model.open import ModelIdentity
 from retrieval.sync.captions import Caption, CaptionerUnavailable, CaptionFailed

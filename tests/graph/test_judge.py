@@ -7,8 +7,8 @@ import pytest
 from langchain_core.messages import HumanMessage
 
 from graph.judge import PAIR, judge_of
-from model.chat import ChatQwen3VL
 from model.open import open_chat
+from model.qwen3_vl.chat import ChatQwen3VL
 from model.settings import ModelSettings
 from model.worker import ModelBusy
 from retrieval.knowledge_base import KnowledgeBase

@@ -15,7 +15,7 @@ from graph.errors import SessionBusy, SessionIdInvalid, SessionMissing
 from graph.session import Archive
 from graph.sessions import Sessions
 from graph.state import Turn
-from model.call import Cancelled
+from model.call_options import Cancelled
 
 PLAN = '{"task":"answer","steps":["count"],"needs_knowledge":false,"queries":[]}'
 PASS = '{"feedback":"3","verdict":"PASS"}'

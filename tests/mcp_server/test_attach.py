@@ -21,8 +21,8 @@ from mcp_server.attach import attach, open_model
 from mcp_server.holders import FOLDER, announced, find_holder, shape_of
 from mcp_server.loading import AgentLoader, open_real_agent
 from mcp_server.settings import Settings, data_home
-from model.images import open_picture
 from model.open import ModelIdentity, Weighs, open_chat
+from model.pictures.open import open_picture
 from retrieval.knowledge_base import KnowledgeBase
 
 WAIT_S = 120
@@ -281,7 +281,7 @@ def test_adapters_of_single_nodes_are_worn_at_the_other_end(
 ) -> None:
     from peft import LoraConfig, get_peft_model
 
-    from model.load import load
+    from model.qwen3_vl.load import load
 
     loaded = load(settings)
     tokens = loaded.processor.tokenizer("<|im_start|>assistant\n", add_special_tokens=False)["input_ids"]
@@ -324,7 +324,7 @@ class Process:
 async def test_a_killed_server_costs_a_clear_error_and_not_the_next_answer(
     settings: Settings, pictures: list[str]
 ) -> None:
-    from model.attached import HolderGone
+    from model.remote.attached import HolderGone
 
     served = Process(data_home())
     loader = AgentLoader(settings, open_real_agent)

@@ -9,7 +9,7 @@ from PIL import Image, ImageColor
 
 from graph.state import Box
 from mcp_server.drawing import COLOURS, boxes_png, draw_boxes
-from model.images import open_picture
+from model.pictures.open import open_picture
 
 GREY = (128, 128, 128)
 

@@ -17,7 +17,7 @@ from mcp_server.app import build_server
 from mcp_server.drawn_pictures import DrawnPictures
 from mcp_server.results import AskResult
 from mcp_server.settings import Settings
-from model.images import open_picture
+from model.pictures.open import open_picture
 
 pytestmark = pytest.mark.anyio
 

@@ -17,7 +17,7 @@ from pydantic import Field
 
 from graph.state import Answer
 from mcp_server.settings import Settings
-from model.call import metadata, usage
+from model.call_options import metadata, usage
 from model.errors import LorgnetteError
 from model.open import ModelIdentity
 from model.worker import ModelBusy, asking

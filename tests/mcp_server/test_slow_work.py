@@ -21,7 +21,7 @@ from graph.state import Answer, Event
 from mcp_server import asking
 from mcp_server.app import build_server
 from mcp_server.settings import Settings
-from model.call import Cancelled
+from model.call_options import Cancelled
 
 pytestmark = pytest.mark.anyio
 

@@ -33,7 +33,7 @@ def adapter(folder: Path, seed: int, experts: bool) -> Path:
     from peft import LoraConfig, get_peft_model
 
     from model.adapters.moe_lora import MoeLoraConfig
-    from model.load import load
+    from model.qwen3_vl.load import load
 
     torch.manual_seed(seed)
     options: dict[str, Any] = {"r": 8, "lora_alpha": 200, "target_modules": TARGETS, "task_type": "CAUSAL_LM"}
@@ -151,7 +151,7 @@ def test_the_adapter_is_changed_between_questions_and_never_within_one(
 
 
 def test_who_waits_for_a_change_can_be_cancelled(agent: FollowingAgent, adapters: dict[str, Path]) -> None:
-    from model.call import Cancelled
+    from model.call_options import Cancelled
 
     inside, go_on, cancel = threading.Event(), threading.Event(), threading.Event()
 

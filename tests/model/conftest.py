@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from PIL import Image, ImageDraw
 
-from model.chat import ChatQwen3VL
-from model.images import Picture, open_picture
-from model.load import Loaded, load
 from model.open import open_chat
+from model.pictures.open import Picture, open_picture
+from model.qwen3_vl.chat import ChatQwen3VL
+from model.qwen3_vl.load import Loaded, load
 from model.settings import ModelSettings
 
 

@@ -87,7 +87,7 @@ def test_without_a_cache_the_list_is_tiny_alone(tmp_path: Path) -> None:
 def test_a_downloaded_id_is_found_by_load_without_a_network(tmp_path: Path) -> None:
     config = json.loads((tiny_folder() / "config.json").read_text())
     cached(tmp_path, "Qwen/Qwen3-VL-2B-Instruct", config)
-    script = "from model.load import load; from model.settings import ModelSettings\n" \
+    script = "from model.qwen3_vl.load import load; from model.settings import ModelSettings\n" \
         "print(load(ModelSettings(model='Qwen/Qwen3-VL-2B-Instruct')).name)"  # fmt: skip
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True,

@@ -7,9 +7,9 @@ from PIL import Image
 
 from graph.session import Agent
 from graph.settings import AgentSettings
-from model.chat import ChatQwen3VL
-from model.images import open_picture
 from model.open import ModelIdentity
+from model.pictures.open import open_picture
+from model.qwen3_vl.chat import ChatQwen3VL
 
 FOLDER = Path(__file__).parent.parent / "data" / "pictures"
 SIZES = {"clevr.png": (320, 240), "coins.png": (384, 303), "chelsea.png": (451, 300), "rocket.jpg": (640, 427)}

@@ -6,7 +6,7 @@ add one. Knows nothing of what the type does.
 
 from typing import Any
 
-from peft.utils import PeftType, register_peft_method
+from peft.utils import PeftType
 
 NAME = "moelora"
 
@@ -25,15 +25,3 @@ def peft_type() -> Any:
         PeftType._member_names_.append(label)
         PeftType._value2member_map_[label] = member
     return PeftType[label]
-
-
-def register() -> None:
-    """Register the type with PEFT; safe to call again."""
-    from peft.mapping import PEFT_TYPE_TO_TUNER_MAPPING
-
-    if peft_type() in PEFT_TYPE_TO_TUNER_MAPPING:
-        return
-    from model.adapters.moe_lora.config import MoeLoraConfig
-    from model.adapters.moe_lora.model import MoeLoraModel
-
-    register_peft_method(name=NAME, config_cls=MoeLoraConfig, model_cls=MoeLoraModel)

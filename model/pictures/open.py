@@ -1,0 +1,367 @@
+"""Opens a picture that a stranger named: one safe read inside the roots, one bounded decode to RGB.
+
+It fetches nothing, runs nothing, and does not know models: scaling down to a pixel budget is the processor's.
+"""
+
+import base64
+import hashlib
+import io
+import os
+import re
+import stat
+import struct
+import threading
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote_to_bytes
+
+from model.errors import (
+    ImageDamaged,
+    ImageDataUrlInvalid,
+    ImageDataUrlTooLong,
+    ImageDeviceName,
+    ImageError,
+    ImageFileEmpty,
+    ImageFileTooLarge,
+    ImageFileUrl,
+    ImageFormatRefused,
+    ImageMoved,
+    ImageNameHasNul,
+    ImageNetworkPath,
+    ImageNotAFile,
+    ImageNotFound,
+    ImageNotReadable,
+    ImageOutsideRoots,
+    ImageRootMissing,
+    ImageSourceEmpty,
+    ImageTooManyFrames,
+    ImageTooManyPixels,
+    ImageTooManyScans,
+    ImageWebAddress,
+)
+from model.pictures.structure import count_gif_frames, count_jpeg_scans
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+# MPO, which phones write as .jpg, comes with JPEG: Pillow has no opener of that name to allow.
+_FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP")
+_SUFFIXES = (".png", ".apng", ".jpg", ".jpeg", ".mpo", ".gif", ".bmp", ".webp")
+
+# `C:\a.png` is no address, and neither is a file called "at 12:30.png": hence the list after the first form.
+_ADDRESS = re.compile(r"\s*(?:([^/\\]+)://|(file|https?|ftp|blob|javascript):)", re.IGNORECASE)
+_DATA_HEADER = re.compile(r"data:(image/[a-z0-9.+-]{1,60})(?:;[^;,]{1,60}){0,8};base64", re.IGNORECASE)
+_DEVICE = re.compile(r"(CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|CLOCK\$|(COM|LPT)[0-9¹²³])\s*:?", re.IGNORECASE)
+
+# O_NONBLOCK: opening a pipe nobody writes to must not wait. O_BINARY exists on Windows only, the others not there.
+_FILE_FLAGS = os.O_RDONLY
+for _name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY"):
+    _FILE_FLAGS |= getattr(os, _name, 0)
+_FOLDER_FLAGS = getattr(os, "O_PATH", os.O_RDONLY) | getattr(os, "O_DIRECTORY", 0)
+for _name in ("O_NOFOLLOW", "O_CLOEXEC"):
+    _FOLDER_FLAGS |= getattr(os, _name, 0)
+
+_LOSSLESS_PIXELS = 1 << 20
+
+# One decode at a time: it bounds memory, and `warnings.catch_warnings` is not safe between threads.
+_decoding = threading.Lock()
+
+
+@dataclass(frozen=True)
+class ImageLimits:
+    """What one picture may cost."""
+
+    bytes: int = 32 * 1024 * 1024
+    """Largest file."""
+    pixels: int = 50_000_000
+    """Largest width times height, known from the header before anything is decoded."""
+    frames: int = 1_000
+    """Longest animation; only the first frame is ever decoded."""
+    scans: int = 100
+    """Most passes of a progressive JPEG; cameras and programs write about ten."""
+    url_chars: int = 4 * 1024 * 1024
+    """Longest data: URL."""
+
+
+DEFAULT_LIMITS = ImageLimits()
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture that was opened once, safely; two are equal when source, path and bytes are."""
+
+    source: str
+    """As the caller gave it; a data: URL is shortened to `data:image/png;sha256=...`."""
+    path: Path | None
+    """Where the file really is, links followed; None for a data: URL."""
+    image: "Image.Image" = field(compare=False, repr=False)
+    """RGB, upright by its EXIF, full size, fully decoded."""
+    sha256: str
+    """Of the file's bytes, in hexadecimal."""
+
+    @property
+    def width(self) -> int:
+        """Width in pixels after the EXIF rotation; boxes are in these pixels."""
+        return self.image.width
+
+    @property
+    def height(self) -> int:
+        """Height in pixels after the EXIF rotation; boxes are in these pixels."""
+        return self.image.height
+
+
+def open_picture(source: str, roots: Sequence[Path], *, limits: ImageLimits = DEFAULT_LIMITS) -> Picture:
+    """Open the picture that `source` names.
+
+    Args:
+        source: A path, absolute, with `~`, or relative to one of the roots; or a base64 data: URL.
+        roots: Folders that may be read, with all below them; a relative path is tried against each in order.
+        limits: What the picture may cost.
+
+    Raises:
+        ImageError: One child of it for each reason; nothing else is raised for any text or any bytes.
+    """
+    if source.lstrip()[:5].lower() == "data:":
+        mime, data = _read_data_url(source, limits)
+        sha256 = hashlib.sha256(data).hexdigest()
+        label = f"data:{mime};sha256={sha256}"
+        return Picture(label, None, _decode(label, data, limits), sha256)
+    _check_name(source)
+    path, data = _read_file(source, roots, limits.bytes)
+    return Picture(source, path, _decode(source, data, limits), hashlib.sha256(data).hexdigest())
+
+
+def to_data_url(picture: Picture, *, lossless: bool = False) -> str:
+    """Return the upright RGB picture as a data: URL: PNG up to a megapixel or where `lossless`, JPEG above."""
+    buffer = io.BytesIO()
+    small = picture.width * picture.height <= _LOSSLESS_PIXELS
+    if small or lossless:
+        mime = "image/png"
+        picture.image.save(buffer, "PNG", compress_level=6 if small else 1)  # large: time counts more than bytes
+    else:
+        mime = "image/jpeg"
+        # Without chroma subsampling, so that small coloured text in a screenshot stays legible.
+        picture.image.save(buffer, "JPEG", quality=92, subsampling=0)
+    return f"data:{mime};base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
+
+
+def to_rgb(image: "Image.Image") -> "Image.Image":
+    """Return `image` as RGB of 8 bits: transparency on white, deeper greys scaled to 0..255."""
+    from PIL import Image
+
+    if image.mode.startswith(("I", "F")):
+        return _to_8_bits(image).convert("RGB")
+    if image.has_transparency_data:
+        layer = image.convert("RGBA")
+        canvas = Image.new("RGBA", image.size, "white")
+        canvas.alpha_composite(layer)
+        return canvas.convert("RGB")
+    return image.convert("RGB")
+
+
+def _check_name(source: str) -> None:
+    """Refuse what cannot be the path of a local file, before the file system hears of it."""
+    if not source.strip():
+        raise ImageSourceEmpty
+    if "\0" in source:
+        raise ImageNameHasNul(source)
+    if address := _ADDRESS.match(source):
+        scheme = (address[1] or address[2]).lower()
+        raise ImageFileUrl(source) if scheme == "file" else ImageWebAddress(source, scheme)
+    if source.lstrip().replace("\\", "/").startswith("//"):
+        raise ImageNetworkPath(source)
+    name = re.split(r"[/\\]", source)[-1]
+    if _DEVICE.fullmatch(name.partition(".")[0].strip()):
+        raise ImageDeviceName(source)
+    try:
+        os.fsencode(source)
+    except UnicodeEncodeError:
+        raise ImageNotReadable(source, "the name has characters that no file name can hold") from None
+
+
+def _read_file(source: str, roots: Sequence[Path], max_bytes: int) -> tuple[Path, bytes]:
+    """Return where the file really is, and its bytes."""
+    # realpath rather than Path.resolve, which raises RuntimeError for a loop of links on some versions.
+    real_roots = [Path(os.path.realpath(root.expanduser())) for root in roots]
+    name = os.path.expanduser(source)
+    # root / name is name itself where that is absolute; dict.fromkeys keeps the order and drops its repeats.
+    candidates = dict.fromkeys(Path(os.path.realpath(root / name)) for root in real_roots)
+    inside = {path: root for path in candidates for root in real_roots if path.is_relative_to(root)}
+    if real_roots and not any(root.is_dir() for root in real_roots):
+        raise ImageRootMissing(source, real_roots[0])
+    if not inside:
+        # Said before anything outside was touched: the answer is the same whether or not the file exists.
+        raise ImageOutsideRoots(source, real_roots)
+    for path, root in inside.items():
+        try:
+            descriptor = _open_beneath(root, path)
+        except OSError as error:
+            if os.path.realpath(path) != os.fspath(path):
+                raise ImageMoved(source) from None
+            if not isinstance(error, (FileNotFoundError, NotADirectoryError)):
+                raise ImageNotReadable(source, error.strerror or "unknown reason") from None
+        else:
+            return path, _read_descriptor(source, descriptor, max_bytes)
+    raise ImageNotFound(source, _similar_names(path for path, root in inside.items() if path != root))
+
+
+def _open_beneath(root: Path, path: Path) -> int:
+    """Open an already resolved `path` folder by folder from `root`, following no link on the way.
+
+    A folder that is swapped for a link after the check therefore fails to open, whenever it happens.
+    Windows cannot open relative to a folder: there only the check itself protects, and making a link
+    needs a privilege.
+    """
+    if os.open not in os.supports_dir_fd:
+        return os.open(path, _FILE_FLAGS)
+    *folders, name = path.relative_to(root).parts or (".",)
+    folder = os.open(root, _FOLDER_FLAGS)
+    try:
+        for part in folders:
+            deeper = os.open(part, _FOLDER_FLAGS, dir_fd=folder)
+            os.close(folder)
+            folder = deeper
+        return os.open(name, _FILE_FLAGS, dir_fd=folder)
+    finally:
+        os.close(folder)
+
+
+def _read_descriptor(source: str, descriptor: int, max_bytes: int) -> bytes:
+    """Read a regular file of at most `max_bytes`, and close the descriptor in any case."""
+    try:
+        # fstat first: fdopen would raise its own error for a folder, and reading a pipe would wait.
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise ImageNotAFile(source, _kind(status.st_mode))
+        if status.st_size > max_bytes:
+            raise ImageFileTooLarge(source, max_bytes)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            data = file.read(max_bytes + 1)
+    except OSError as error:
+        raise ImageNotReadable(source, error.strerror or "unknown reason") from None
+    finally:
+        os.close(descriptor)
+    if len(data) > max_bytes:  # it grew since fstat
+        raise ImageFileTooLarge(source, max_bytes)
+    return data
+
+
+def _kind(mode: int) -> str:
+    if stat.S_ISDIR(mode):
+        return "folder"
+    return "pipe" if stat.S_ISFIFO(mode) else "device"
+
+
+def _similar_names(paths: Iterable[Path]) -> list[str]:
+    """Return up to three names of pictures that stand beside the missing `paths` and are spelled much like them."""
+    names: list[str] = []
+    for path in paths:
+        try:
+            with os.scandir(path.parent) as entries:
+                beside = {entry.name.casefold(): entry.name for entry in islice(entries, 5_000)}
+        except OSError:
+            continue
+        pictures = [name for name in beside if name.endswith(_SUFFIXES)]
+        names += [beside[name] for name in get_close_matches(path.name.casefold(), pictures)]
+    return names[:3]
+
+
+def _read_data_url(url: str, limits: ImageLimits) -> tuple[str, bytes]:
+    """Return the MIME type and the bytes of a base64 data: URL; blanks and percent escapes do no harm."""
+    if len(url) > limits.url_chars:
+        raise ImageDataUrlTooLong(len(url), limits.url_chars)
+    head, comma, payload = url.partition(",")
+    header = _DATA_HEADER.fullmatch("".join(head.split()))
+    if not comma or not header:
+        raise ImageDataUrlInvalid("is not an image/* type in base64")
+    try:
+        encoded = b"".join(unquote_to_bytes(payload.encode("ascii")).split()).rstrip(b"=")
+        data = base64.b64decode(encoded + b"=" * (-len(encoded) % 4), validate=True)
+    except ValueError:  # also binascii.Error and UnicodeEncodeError
+        raise ImageDataUrlInvalid("does not hold valid base64 after its comma") from None
+    mime = header[1].lower()
+    if len(data) > limits.bytes:
+        raise ImageFileTooLarge(f"data:{mime}", limits.bytes)
+    return mime, data
+
+
+def _decode(source: str, data: bytes, limits: ImageLimits) -> "Image.Image":
+    """Return the first frame of `data`, upright and in RGB, or refuse it by what its header says."""
+    from PIL import Image, UnidentifiedImageError
+
+    if not data:
+        raise ImageFileEmpty(source)
+    # `from None` throughout: Pillow's messages may quote the file's bytes.
+    with _decoding, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of large and of odd files; our own checks decide
+        try:
+            with Image.open(io.BytesIO(data), formats=_FORMATS) as opened:
+                _check_header(opened, source, data, limits)
+                opened.load()
+                image = _upright(to_rgb(opened), _orientation(opened))
+        except ImageError:
+            raise
+        except UnidentifiedImageError:
+            raise ImageFormatRefused(source) from None
+        except (Image.DecompressionBombError, MemoryError):
+            raise ImageTooManyPixels(source, limits.pixels) from None
+        # Pillow promises no closed set of exceptions for hostile bytes; its own fuzzers catch them all, too.
+        except Exception:
+            raise ImageDamaged(source) from None
+    # No comment, place or colour profile of another mode may reach a file or an address that it is saved to.
+    image.info.clear()
+    return image
+
+
+def _check_header(opened: "Image.Image", source: str, data: bytes, limits: ImageLimits) -> None:
+    """Refuse what would cost too much to decode."""
+    if opened.width * opened.height > limits.pixels:
+        raise ImageTooManyPixels(source, limits.pixels, opened.size)
+    # A GIF does not state how many frames it has, and Pillow's own count has no end where ours has.
+    gif = opened.format == "GIF"
+    frames = count_gif_frames(data, limits.frames) if gif else int(getattr(opened, "n_frames", 1))
+    if frames > limits.frames:
+        raise ImageTooManyFrames(source, limits.frames)
+    if opened.format in ("JPEG", "MPO") and count_jpeg_scans(data, limits.scans) > limits.scans:
+        raise ImageTooManyScans(source, limits.scans)
+
+
+def _orientation(opened: "Image.Image") -> int:
+    """Return EXIF's orientation, 1 to 8; 1, as stored, where there is none or it cannot be read."""
+    from PIL import ExifTags
+
+    try:
+        value = opened.getexif().get(ExifTags.Base.Orientation)
+    except (SyntaxError, ValueError, TypeError, LookupError, OSError, struct.error):
+        return 1
+    return value if isinstance(value, int) else 1
+
+
+def _upright(image: "Image.Image", orientation: int) -> "Image.Image":
+    from PIL.Image import Transpose
+
+    turns = {
+        2: Transpose.FLIP_LEFT_RIGHT,
+        3: Transpose.ROTATE_180,
+        4: Transpose.FLIP_TOP_BOTTOM,
+        5: Transpose.TRANSPOSE,
+        6: Transpose.ROTATE_270,
+        7: Transpose.TRANSVERSE,
+        8: Transpose.ROTATE_90,
+    }
+    return image.transpose(turns[orientation]) if orientation in turns else image
+
+
+def _to_8_bits(image: "Image.Image") -> "Image.Image":
+    """Return a grey picture of 16 or 32 bits, or of floats, as L; Pillow itself would clip it at 255."""
+    grey = image.convert("F")
+    # Only I;16 says what white is; for the others it is the least usual white that holds the brightest pixel.
+    brightest = max(float(value) for value in grey.getextrema() if isinstance(value, (int, float)))
+    usual = (65535,) if image.mode.startswith("I;16") else (1, 255, 65535) if image.mode == "F" else (255, 65535)
+    white = next((white for white in usual if brightest <= white), brightest)
+    return grey.point(lambda value: value * (255 / white) + 0.5).convert("L")  # F to L cuts, hence the half

@@ -1,0 +1,1 @@
+"""The local Qwen3-VL: loading, prefill and its cache, generation, grammar."""

@@ -1,0 +1,299 @@
+"""One answer of the local Qwen3-VL: prompt in, text out piece by piece, ended by whoever may end it.
+
+It runs in the caller's thread and must not run twice at a time on one model, whose `rope_deltas` are state.
+The loop is transformers' own `generate`; queueing and LangChain's classes are in `model/qwen3_vl/chat.py`.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
+
+from model.adapters.node_adapters import invoked_at, worn
+from model.call_options import Call, Cancellation, Cancelled, DeadlineExceeded, Generated, json_schema, schema_name
+from model.errors import ModelError
+from model.messages import Turn, for_processor
+from model.qwen3_vl.load import ALWAYS
+from model.qwen3_vl.prefill import UNSHARED
+from model.qwen3_vl.processor import encode
+from model.qwen3_vl.token_stream import TextFollower
+
+if TYPE_CHECKING:
+    from model.qwen3_vl.grammar import Grammars, JsonConstraint
+    from model.qwen3_vl.load import Loaded
+    from model.qwen3_vl.prefill import Reader
+
+
+class PromptTooLong(ModelError):
+    """Prompt and answer do not fit the model's window."""
+
+    def __init__(self, prompt_tokens: int, limit: int, max_new_tokens: int) -> None:
+        super().__init__(
+            f"The prompt has {prompt_tokens} tokens and at most {limit} fit beside an answer of {max_new_tokens}; "
+            "give fewer or smaller pictures, less text, a lower max_pixels or a lower max_new_tokens."
+        )
+        self.prompt_tokens = prompt_tokens
+        self.limit = limit
+
+
+class OutOfMemory(ModelError):
+    """The answer did not fit into memory."""
+
+    def __init__(self, device: str, max_pixels: int | None) -> None:
+        super().__init__(
+            f"The memory of {device!r} ran out while answering with max_pixels {max_pixels!r}; "
+            "set a lower max_pixels, quantization nf4 or a smaller model."
+        )
+        self.device = device
+        self.max_pixels = max_pixels
+
+
+def generate(
+    loaded: "Loaded",
+    turns: Sequence[Turn],
+    call: Call,
+    *,
+    reader: "Reader",
+    grammars: Callable[[], "Grammars"],
+    cancellation: Cancellation,
+    emit: Callable[[str], None],
+    max_pixels: int | None,
+) -> Generated:
+    """Answer the conversation.
+
+    Args:
+        loaded: The model.
+        turns: The conversation.
+        call: How to answer.
+        reader: Of this model; remembers what it reads.
+        grammars: Called where the call has a schema.
+        cancellation: Looked at after every token, and before every layer while the prompt is read.
+        emit: Gets the text as it is written; the pieces together are the answer.
+        max_pixels: Pixel budget of a picture.
+
+    Raises:
+        Cancelled: By `cancellation`.
+        DeadlineExceeded: The deadline passed before a structured answer was complete.
+        PromptTooLong: Before anything is computed.
+        OutOfMemory: While computing.
+    """
+    started = time.monotonic()
+    try:
+        return _generate(loaded, turns, call, reader, grammars, cancellation, emit, max_pixels, started)
+    except (MemoryError, RuntimeError) as error:  # torch.OutOfMemoryError is a RuntimeError; the CPU's is a bare one
+        if not _is_out_of_memory(error):
+            raise
+        if loaded.device.type == "cuda":
+            torch.cuda.empty_cache()
+        raise OutOfMemory(str(loaded.device), max_pixels) from error
+
+
+def _generate(
+    loaded: "Loaded",
+    turns: Sequence[Turn],
+    call: Call,
+    reader: "Reader",
+    grammars: Callable[[], "Grammars"],
+    cancellation: Cancellation,
+    emit: Callable[[str], None],
+    max_pixels: int | None,
+    started: float,
+) -> Generated:
+    base = loaded.model.get_base_model() if hasattr(loaded.model, "get_base_model") else loaded.model
+    eos = base.generation_config.eos_token_id
+    eos_token_ids = frozenset(eos if isinstance(eos, list) else [eos])
+    sampler = _Sampler(call, loaded.device) if call.temperature > 0 else None
+    constraint = None
+    if call.output_schema is not None:
+        constraint = grammars().constraint(
+            json_schema(call.output_schema), schema_name(call.output_schema), call.max_new_tokens,
+            sampler and sampler.noisy,
+        )  # fmt: skip
+    max_new_tokens = constraint.max_new_tokens if constraint else call.max_new_tokens
+    watch = _Watch(TextFollower(loaded.processor.tokenizer, call.stop), call, cancellation, emit, eos_token_ids,
+                   constraint, max_new_tokens)  # fmt: skip
+    if cancellation.is_set():
+        raise Cancelled
+    inputs = encode(loaded.processor, [for_processor(turn) for turn in turns], max_pixels=max_pixels).to(loaded.device)
+    prompt_tokens = inputs["input_ids"].shape[1]
+    limit = base.config.get_text_config().max_position_embeddings - max_new_tokens
+    if prompt_tokens > limit:
+        raise PromptTooLong(prompt_tokens, limit, max_new_tokens)
+    watch.seen = prompt_tokens
+    lens = call.lens or (ALWAYS if loaded.invocation else None)
+    until = _invocation(loaded, lens, inputs) if lens is not None else None
+    family = UNSHARED if loaded.mixes_tokens else loaded.family
+    last = constraint or sampler
+    read = None
+    try:
+        with _interruptible(base, watch):
+            with worn(loaded.model, None, loaded.invocations):
+                read = reader.read(inputs, family, until)
+            with worn(loaded.model, lens, loaded.invocations):
+                loaded.model.generate(
+                    input_ids=inputs["input_ids"],
+                    attention_mask=inputs["attention_mask"],
+                    past_key_values=read.cache,
+                    generation_config=_config(max_new_tokens, eos_token_ids, base.generation_config.pad_token_id),
+                    logits_processor=LogitsProcessorList([last] if last else []),
+                    stopping_criteria=StoppingCriteriaList([watch]),
+                )
+    except _Interrupted:
+        pass
+    if read is not None:
+        reader.keep(read, watch.tokens, family, until)
+    seconds = time.monotonic() - started
+    if watch.finish_reason == "cancelled":
+        raise Cancelled
+    if watch.finish_reason == "deadline" and constraint:
+        raise DeadlineExceeded(schema_name(call.output_schema), seconds)
+    watch.finish()
+    return Generated(
+        "".join(watch.pieces), watch.finish_reason, prompt_tokens, len(watch.tokens), seconds,
+        read.cached_tokens if read is not None else 0,
+    )  # fmt: skip
+
+
+class _Interrupted(Exception):
+    """Leaves `generate` from inside a layer; never leaves this module."""
+
+
+class _Watch(StoppingCriteria):
+    """Reads each token as it comes, gives its text out and decides whether it was the last."""
+
+    def __init__(
+        self,
+        text: TextFollower,
+        call: Call,
+        cancellation: Cancellation,
+        emit: Callable[[str], None],
+        eos_token_ids: frozenset[int],
+        constraint: "JsonConstraint | None",
+        max_new_tokens: int,
+    ) -> None:
+        self._text = text
+        self._call = call
+        self._cancellation = cancellation
+        self._emit = emit
+        self._eos_token_ids = eos_token_ids
+        self._constraint = constraint
+        self._max_new_tokens = max_new_tokens
+        self.seen = 0
+        self.tokens: list[int] = []
+        self.pieces: list[str] = []
+        self.finish_reason = ""
+
+    def __call__(self, input_ids: torch.Tensor, scores: object, **kwargs: object) -> torch.Tensor:
+        for token in input_ids[0, self.seen :].tolist():
+            if not self.finish_reason:  # on MPS the loop runs one token too far
+                self._take(token)
+        self.seen = input_ids.shape[1]
+        return torch.full((1,), bool(self.finish_reason), dtype=torch.bool, device=input_ids.device)
+
+    def interrupt(self) -> None:
+        """Stop the forward pass that is running, where the answer is no longer wanted."""
+        if self._cancellation.is_set():
+            self.finish_reason = "cancelled"
+        elif self._call.is_over():
+            self.finish_reason = "deadline"
+        else:
+            return
+        raise _Interrupted
+
+    def finish(self) -> None:
+        """Give out the text that waited for a stop string."""
+        if not self._text.stopped:
+            self._give(self._text.finish())
+
+    def _take(self, token: int) -> None:
+        self.tokens.append(token)
+        if self._constraint is not None:
+            self._constraint.consume(token)
+        if token in self._eos_token_ids:
+            self.finish_reason = "stop"
+            return
+        self._give(self._text.feed(token))
+        if self._text.stopped or (self._constraint is not None and self._constraint.is_complete):
+            self.finish_reason = "stop"
+        elif self._cancellation.is_set():
+            self.finish_reason = "cancelled"
+        elif len(self.tokens) >= self._max_new_tokens:
+            self.finish_reason = "length"
+        elif self._call.is_over():
+            self.finish_reason = "deadline"
+
+    def _give(self, piece: str) -> None:
+        if piece:
+            self.pieces.append(piece)
+            self._emit(piece)
+
+
+class _Sampler(LogitsProcessor):
+    """Samples by the Gumbel trick: the greatest of the scores plus this noise is a draw from their softmax.
+
+    `generate` then runs greedily, so that the draw comes from a generator of its own: its `do_sample` would
+    take torch's global one, which other threads use and which no seed of ours may touch.
+    """
+
+    def __init__(self, call: Call, device: torch.device) -> None:
+        self._temperature = call.temperature
+        self._top_p = call.top_p
+        self._generator = torch.Generator(device=device)
+        if call.seed is None:
+            self._generator.seed()
+        else:
+            self._generator.manual_seed(call.seed)
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        return self.noisy(scores)
+
+    def noisy(self, scores: torch.Tensor) -> torch.Tensor:
+        """Return scores (1, V) whose greatest is the sampled token."""
+        scores = scores.float() / self._temperature
+        if self._top_p < 1:
+            ordered, order = scores.sort(descending=True)
+            share = ordered.softmax(-1)
+            outside = share.cumsum(-1) - share >= self._top_p  # never the first
+            scores = scores.masked_fill(outside.scatter(-1, order, outside), -torch.inf)
+        noise = torch.empty_like(scores).exponential_(generator=self._generator)
+        return scores - noise.clamp_min(torch.finfo(noise.dtype).tiny).log()
+
+
+def _invocation(loaded: "Loaded", lens: str, inputs: Any) -> int:
+    """Return the token from which an adapter works: what stands before is the base model's to read."""
+    pictures = inputs["mm_token_type_ids"][0].nonzero()
+    behind = int(pictures[-1]) + 1 if len(pictures) else 0
+    return invoked_at(lens, loaded.invocations[lens], inputs["input_ids"][0].tolist(), behind)
+
+
+def _config(max_new_tokens: int, eos_token_ids: frozenset[int], pad_token_id: int | None) -> GenerationConfig:
+    # What is None here comes from the checkpoint's generation_config; its sampling values must not, because
+    # transformers warns about them where do_sample is False.
+    return GenerationConfig(
+        do_sample=False, temperature=1.0, top_p=1.0, top_k=50, max_new_tokens=max_new_tokens,
+        eos_token_id=sorted(eos_token_ids), pad_token_id=pad_token_id,
+    )  # fmt: skip
+
+
+@contextmanager
+def _interruptible(base: Any, watch: _Watch) -> Iterator[None]:
+    """Let the watch look before every layer: a long prompt takes seconds that nobody may want any more."""
+    layers = [*base.model.language_model.layers, *base.model.visual.blocks]
+    hooks = [layer.register_forward_pre_hook(lambda module, args: watch.interrupt()) for layer in layers]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    text = str(error).lower()
+    return (
+        isinstance(error, MemoryError | torch.OutOfMemoryError)
+        or "out of memory" in text
+        or "can't allocate memory" in text
+    )

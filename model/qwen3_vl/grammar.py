@@ -1,0 +1,191 @@
+"""A JSON schema as a rule for the next token, by llguidance: what is written always parses.
+
+It does not choose tokens where more than one may follow, and knows nothing of prompts. The mask is applied
+by hand: llguidance's own kernel goes through `torch.compile`, which wants a C++ compiler on the user's machine.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import llguidance
+import llguidance.hf
+import numpy as np
+import torch
+from transformers import LogitsProcessor, PreTrainedTokenizerBase
+
+from model.call_options import UnsupportedSchema
+from model.errors import ModelError
+from model.qwen3_vl.bounded_schema import bounded
+
+CLOSING_TOKENS = 16
+"""So many tokens before the shortest way to the end must be taken, strings and lists are closed already,
+so that the choices behind them (a verdict, a number) are still the model's."""
+
+_LONGEST_CLOSING = 8192
+_OPTIONS = {
+    "whitespace_flexible": False,  # compact, like model_dump_json, on whose output the checkpoint was trained
+    "json_allowed_escapes": '"\\bfnrt',  # no \u: half of a surrogate pair is a grammatical string that no parser takes
+}
+
+
+class GrammarFailed(ModelError):
+    """llguidance gave up."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"Writing {name!r} under its grammar failed: {reason}; use a simpler schema.")
+        self.name = name
+
+
+class Grammars:
+    """The grammars of one tokenizer, each compiled once."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, eos_token_ids: Sequence[int]) -> None:
+        self._tokens = llguidance.hf.from_tokenizer(tokenizer, eos_token=list(eos_token_ids))
+        self._matchers: dict[str, llguidance.LLMatcher] = {}
+        self._punctuation = tuple(self._tokens.greedy_tokenize(char)[0] for char in '"}],0')
+
+    def constraint(
+        self,
+        schema: Mapping[str, Any],
+        name: str,
+        max_new_tokens: int,
+        choose: Callable[[torch.Tensor], torch.Tensor] | None = None,
+    ) -> "JsonConstraint":
+        """Return a fresh constraint for one generation.
+
+        Args:
+            schema: JSON schema.
+            name: The schema's name, for messages.
+            max_new_tokens: Soft limit: what the shortest document needs is always granted.
+            choose: Turns scores (1, V) into scores whose greatest is the sampled token; none means greedy.
+
+        Raises:
+            UnsupportedSchema: The schema, or a part of it, has no grammar.
+        """
+        key = json.dumps(schema, sort_keys=False)
+        if key not in self._matchers:
+            source = llguidance.LLMatcher.grammar_from_json_schema(json.dumps(bounded(schema, name)), _OPTIONS)
+            # log_level 0: a refused schema is an exception here, not a line on somebody's terminal
+            matcher = llguidance.LLMatcher(self._tokens, source, log_level=0)
+            if matcher.is_error():
+                raise UnsupportedSchema(name, f"{matcher.get_error().splitlines()[0]}; use a simpler field")
+            self._matchers[key] = matcher
+        return JsonConstraint(
+            name, self._matchers[key].deep_copy(), self._tokens, self._punctuation, max_new_tokens, choose
+        )
+
+
+class JsonConstraint(LogitsProcessor):
+    """Allows the tokens that keep the text a beginning of the document, and ends it in time.
+
+    Invariant: from the present state, `_closing` finds a way to the end that fits the tokens left. A token
+    that the model chose is taken only if that stays true afterwards; else the way's next token is.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        matcher: llguidance.LLMatcher,
+        tokens: llguidance.LLTokenizer,
+        punctuation: tuple[int, ...],
+        max_new_tokens: int,
+        choose: Callable[[torch.Tensor], torch.Tensor] | None,
+    ) -> None:
+        self._name = name
+        self._matcher = matcher
+        self._tokens = tokens
+        self._quote, self._brace, self._bracket, self._comma, self._zero = punctuation
+        self._choose = choose
+        self._written = 0
+        self.max_new_tokens = max(max_new_tokens, len(self._closing(matcher)))
+        """Hard limit, which the document never exceeds."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the document has ended and nothing may follow."""
+        return bool(self._matcher.is_stopped())
+
+    def consume(self, token: int) -> None:
+        """Take the token that was chosen.
+
+        Raises:
+            GrammarFailed: It does not fit, which means that llguidance ran into one of its limits.
+        """
+        self._written += 1
+        if not self._matcher.is_stopped() and not self._matcher.consume_token(token):
+            raise GrammarFailed(self._name, self._matcher.get_error().splitlines()[0])
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """Return scores (1, V) under which only one grammatical token has a finite score.
+
+        V is the width of the model's head, which may be wider or narrower than the tokenizer's vocabulary.
+        """
+        bits = self._mask(self._matcher)
+        allowed = np.unpackbits(np.frombuffer(bits, dtype=np.uint8), bitorder="little").astype(bool)
+        width = min(len(allowed), scores.shape[-1])
+        mask = torch.zeros(scores.shape[-1], dtype=torch.bool)
+        mask[:width] = torch.from_numpy(allowed[:width])
+        scores = scores.masked_fill(~mask.to(scores.device), -torch.inf)
+        token = int((self._choose(scores) if self._choose else scores).argmax())
+        token = self._in_time(token, bits)
+        chosen = torch.full_like(scores, -torch.inf)
+        chosen[:, token] = 0.0
+        return chosen
+
+    def _in_time(self, token: int, bits: bytes) -> int:
+        """Return the token, or the next one on the way to the end where the token would make it too late."""
+        left = self.max_new_tokens - self._written
+        way = self._closing(self._matcher)
+        if left <= len(way) + CLOSING_TOKENS:
+            closer = self._closer(self._matcher, bits)
+            if closer is not None:
+                token = closer
+        after = self._matcher.deep_copy()
+        if after.consume_token(token) and len(self._closing(after)) < left:
+            return token
+        return way[0]
+
+    def _closing(self, matcher: llguidance.LLMatcher) -> list[int]:
+        """Return a short way from a state to the end of the document, as tokens."""
+        matcher = matcher.deep_copy()
+        way: list[int] = []
+        while not matcher.is_stopped():
+            if len(way) > _LONGEST_CLOSING:
+                raise UnsupportedSchema(self._name, "it is too long even when empty; ask for less at once")
+            forced = self._tokens.tokenize_bytes(matcher.compute_ff_bytes())
+            step = forced or [self._shortest(matcher)]
+            if not matcher.consume_tokens(step):
+                raise GrammarFailed(self._name, matcher.get_error().splitlines()[0])
+            way += step
+        return way
+
+    def _shortest(self, matcher: llguidance.LLMatcher) -> int:
+        bits = self._mask(matcher)
+        closer = self._closer(matcher, bits)
+        if closer is not None:
+            return closer
+        for token in (self._zero, self._quote, self._comma):
+            if _has(bits, token):
+                return token
+        # Byte-level vocabularies begin with the single bytes, so the first token is a short one.
+        return int(np.unpackbits(np.frombuffer(bits, dtype=np.uint8), bitorder="little").argmax())
+
+    def _closer(self, matcher: llguidance.LLMatcher, bits: bytes) -> int | None:
+        """Return the token that closes what is open, where one may follow now."""
+        if matcher.is_accepting():
+            return int(self._tokens.eos_token)
+        if _has(bits, self._brace) and _has(bits, self._bracket):  # both: these are a string's contents
+            return self._quote if _has(bits, self._quote) else None
+        return next((token for token in (self._brace, self._bracket) if _has(bits, token)), None)
+
+    def _mask(self, matcher: llguidance.LLMatcher) -> bytes:
+        """Return one bit for each token, the lowest first: whether it may follow."""
+        bits: bytes = matcher.compute_bitmask()
+        if matcher.is_error():
+            raise GrammarFailed(self._name, matcher.get_error().splitlines()[0])
+        return bits
+
+
+def _has(bits: bytes, token: int) -> bool:
+    return bool(bits[token >> 3] >> (token & 7) & 1)

@@ -1,0 +1,205 @@
+"""Adapters are changed while the model runs, and what does not fit changes nothing."""
+
+import shutil
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from langchain_core.messages import BaseMessage, HumanMessage
+from peft import LoraConfig, get_peft_model
+from safetensors.torch import load_file, save_file
+
+from model.adapters.attach import AdapterCorrupt, AdapterMismatch, AdapterNotFound
+from model.adapters.moe_lora import MoeLoraConfig
+from model.pictures.open import Picture
+from model.qwen3_vl.adapter_swap import NodesHaveAdapters, RestartNeeded
+from model.qwen3_vl.chat import ChatQwen3VL
+from model.qwen3_vl.load import load
+from model.settings import ModelSettings
+
+ATTENTION = r"model\.language_model\.layers\.\d+\.self_attn\.(q|k|v|o)_proj"
+TOWER = r"model\.visual\.blocks\.\d+\.attn\.qkv"
+STRONG: dict[str, Any] = {"r": 8, "lora_alpha": 160, "task_type": "CAUSAL_LM"}
+
+
+@pytest.fixture(autouse=True)
+def quiet_peft() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    home = tmp_path_factory.mktemp("adapters")
+    configs = {
+        "lora": LoraConfig(**STRONG, target_modules=ATTENTION, init_lora_weights=False),
+        "other": LoraConfig(**STRONG, target_modules=ATTENTION, init_lora_weights=False),
+        "experts": MoeLoraConfig(**STRONG, target_modules=ATTENTION, init_weights=False, router="modality"),
+        "mixing": MoeLoraConfig(**STRONG, target_modules=ATTENTION, init_weights=False, token_mixing=3),
+        "tower": LoraConfig(**STRONG, target_modules=TOWER, init_lora_weights=False),
+        "biased": LoraConfig(**STRONG, target_modules=TOWER, bias="all"),
+    }
+    for seed, (name, config) in enumerate(configs.items()):
+        save(home / name, config, seed)
+    return {name: home / name for name in configs}
+
+
+def save(folder: Path, config: Any, seed: int) -> None:
+    torch.manual_seed(seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = get_peft_model(load(ModelSettings(model="tiny")).model, config)
+        model.save_pretrained(str(folder), save_embedding_layers=False)
+
+
+@pytest.fixture
+def running() -> Iterator[ChatQwen3VL]:
+    """A model of its own: these tests change it."""
+    chat = ChatQwen3VL(loaded=load(ModelSettings(model="tiny")), max_new_tokens=10)
+    yield chat
+    chat.close()
+
+
+def question(picture: Picture) -> list[BaseMessage]:
+    blocks: list[Any] = [{"type": "image", "image": picture}, {"type": "text", "text": "What do you see?"}]
+    return [HumanMessage(blocks)]
+
+
+def said(adapter: Path | None, picture: Picture) -> str:
+    """What a model says that was loaded with the adapter."""
+    chat = ChatQwen3VL(loaded=load(ModelSettings(model="tiny", adapter=adapter)), max_new_tokens=10)
+    text = chat.invoke(question(picture)).text
+    chat.close()
+    return text
+
+
+def test_each_adapter_answers_as_if_the_model_had_been_loaded_with_it(
+    folders: dict[str, Path], running: ChatQwen3VL, picture: Picture
+) -> None:
+    names = ["lora", "experts", "mixing", "tower"]
+    expected = {name: said(folders[name], picture) for name in names} | {"": said(None, picture)}
+    assert len(set(expected.values())) > 3, "they do not all say the same"
+    for name in ["", "lora", "experts", "mixing", "tower", "", "experts", "lora", ""]:
+        running.wear(folders[name] if name else None)
+        assert running.loaded.adapter == (str(folders[name]) if name else None)
+        for _ in range(2):  # the second time from what was remembered
+            assert running.invoke(question(picture)).text == expected[name], name
+    base = load(ModelSettings(model="tiny")).model.state_dict()
+    for name, tensor in running.loaded.model.state_dict().items():
+        assert torch.equal(tensor, base[name]), name
+
+
+def test_what_was_read_under_an_adapter_is_used_under_it_alone(
+    folders: dict[str, Path], running: ChatQwen3VL, picture: Picture
+) -> None:
+    def cached() -> int:
+        usage = running.invoke(question(picture)).usage_metadata
+        assert usage is not None
+        return usage["input_token_details"]["cache_read"]
+
+    running.wear(folders["lora"])
+    assert cached() == 0 and cached() > 0
+    running.wear(folders["other"])
+    assert cached() == 0
+    running.wear(folders["lora"])
+    assert cached() > 0, "its own is still there"
+    running.wear(folders["mixing"])
+    assert cached() == 0 and cached() == 0, "it needs more than keys and values"
+
+
+def test_a_folder_that_was_trained_again_is_another_adapter(
+    folders: dict[str, Path], running: ChatQwen3VL, picture: Picture, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(folders["lora"], tmp_path / "run"))
+    running.wear(folder)
+    running.invoke(question(picture))
+    shutil.copytree(folders["other"], folder, dirs_exist_ok=True)
+    running.wear(folder)
+    assert running.invoke(question(picture)).text == said(folders["other"], picture)
+
+
+def test_one_that_is_written_while_it_is_read_is_refused(
+    folders: dict[str, Path], running: ChatQwen3VL, picture: Picture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from model.qwen3_vl import adapter_swap as wear
+
+    folder = Path(shutil.copytree(folders["other"], tmp_path / "run"))
+    attach = wear.attach_adapter
+
+    def slowly(*args: Any) -> Any:
+        worn = attach(*args)
+        shutil.copytree(folders["lora"], folder, dirs_exist_ok=True)
+        return worn
+
+    before = running.invoke(question(picture)).text
+    with monkeypatch.context() as patch:
+        patch.setattr(wear, "attach_adapter", slowly)
+        with pytest.raises(wear.ChangedMeanwhile, match="was written while it was read"):
+            running.wear(folder)
+    assert running.loaded.adapter is None and running.invoke(question(picture)).text == before
+    running.wear(folder)
+    assert running.invoke(question(picture)).text == said(folders["lora"], picture)
+
+
+def not_there(folder: Path) -> None:
+    shutil.rmtree(folder)
+
+
+def of_a_wider_base(folder: Path) -> None:
+    tensors = load_file(folder / "adapter_model.safetensors")
+    wide = {name: torch.cat([t, t], dim=1) if "lora_A" in name else t for name, t in tensors.items()}
+    save_file(wide, folder / "adapter_model.safetensors")
+
+
+def of_a_nan(folder: Path) -> None:
+    tensors = load_file(folder / "adapter_model.safetensors")
+    next(iter(tensors.values()))[0, 0] = torch.nan
+    save_file(tensors, folder / "adapter_model.safetensors")
+
+
+@pytest.mark.parametrize("before", ["", "lora", "experts"])
+@pytest.mark.parametrize(
+    ("spoil", "error"),
+    [(not_there, AdapterNotFound), (of_a_wider_base, AdapterMismatch), (of_a_nan, AdapterCorrupt)],
+)
+def test_a_broken_adapter_leaves_the_one_of_before_worn(
+    folders: dict[str, Path],
+    running: ChatQwen3VL,
+    picture: Picture,
+    tmp_path: Path,
+    before: str,
+    spoil: Any,
+    error: Any,
+) -> None:
+    broken = Path(shutil.copytree(folders["other"], tmp_path / "broken"))
+    spoil(broken)
+    worn = Path(shutil.copytree(folders[before], tmp_path / "worn")) if before else None
+    running.wear(worn)
+    answer = running.invoke(question(picture)).text
+    if worn is not None:
+        shutil.rmtree(worn)  # what is worn needs its folder no more
+    with pytest.raises(error):
+        running.wear(broken)
+    assert running.loaded.adapter == (str(worn) if worn else None)
+    assert not any(p.requires_grad for p in running.loaded.model.parameters())
+    assert running.invoke([*question(picture)]).text == answer
+    running.wear(None)
+    assert running.invoke(question(picture)).text == said(None, picture)
+
+
+def test_one_that_changes_the_base_is_refused_and_so_is_one_beside_lenses(
+    folders: dict[str, Path], running: ChatQwen3VL, tmp_path: Path
+) -> None:
+    with pytest.raises(RestartNeeded, match="start again"):
+        running.wear(folders["biased"])
+    lens = LoraConfig(**STRONG, target_modules=ATTENTION, alora_invocation_tokens=[1])
+    save(tmp_path / "lens", lens, 0)
+    settings = {"model": "tiny", "node_adapters": {"planner": tmp_path / "lens"}}
+    lensed = ChatQwen3VL(loaded=load(ModelSettings.model_validate(settings)))
+    with pytest.raises(NodesHaveAdapters):
+        lensed.wear(folders["lora"])
+    lensed.close()
