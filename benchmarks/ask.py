@@ -90,9 +90,9 @@ def listed(arguments: list[str]) -> float:
 
 def warm(runs: int) -> dict[str, list[float]]:
     """Return the seconds of loading and of each node when the model is already in memory."""
-    from graph.session import open_agent
+    from graph.agent import open_agent
+    from graph.answer import Event
     from graph.settings import AgentSettings
-    from graph.state import Event
 
     seconds: dict[str, list[float]] = defaultdict(list)
     began = time.perf_counter()

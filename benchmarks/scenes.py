@@ -25,8 +25,8 @@ from finetune.data.reading import sample_facts
 from finetune.data.scenes import draw_scene, sample_scene
 from finetune.data.turns import Conversation, Turn
 from finetune.metrics import iou
+from graph.answer import Grade, Plan, Query, Review
 from graph.prompts import ENGLISH, SYSTEM
-from graph.state import Grade, Plan, Query, Review
 from model.pictures.open import Picture
 
 SEED = "unseen"

@@ -177,7 +177,7 @@ def starts(home: Path, runs: int) -> list[dict[str, Any]]:
 
 def serve_stub(transport: str) -> None:
     """Serve an agent that answers at once."""
-    from graph.state import Answer, ModelResult, Usage
+    from graph.answer import Answer, ModelResult, Usage
     from mcp_server.app import build_server
     from mcp_server.settings import load_settings
 

@@ -101,8 +101,8 @@ def work(home: Path, worker: int, turns: int, sessions: int) -> None:
     from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
     from langchain_core.messages import AIMessage
 
-    from graph.session import Agent, Archive
-    from graph.sessions import Sessions
+    from graph.agent import Agent, Archive
+    from graph.session_store import Sessions
     from graph.settings import AgentSettings
     from model.open import ModelIdentity
 
@@ -130,7 +130,7 @@ def work(home: Path, worker: int, turns: int, sessions: int) -> None:
 
 def look(home: Path, sessions: int) -> tuple[Counter[str], int, int]:
     """Return the questions that are kept, how many stand in another session, and how many are half."""
-    from graph.sessions import Sessions
+    from graph.session_store import Sessions
 
     store = Sessions(str(home / "sessions.sqlite"), home / "sessions")
     kept = Counter[str]()

@@ -12,7 +12,7 @@ from cli.boxes import Boxes, png_path
 from cli.edge import Run, set_up_logging, settings_options, verbose_option
 
 if TYPE_CHECKING:
-    from graph.state import Answer, Event
+    from graph.answer import Answer, Event
 
 GIVE_UP_S = 0.5  # a cancelled generation stops within a token; a load cannot be stopped and is left behind
 
@@ -59,8 +59,8 @@ def ask(
     """  # noqa: D301
     from cli.render import Transcript, status_line
     from cli.trace import Trace
+    from graph.agent import open_pictures
     from graph.printable import printable
-    from graph.session import open_pictures
     from mcp_server.loading import open_real_agent
     from mcp_server.settings import load_settings
 

@@ -12,7 +12,7 @@ import click
 from model.errors import LorgnetteError
 
 if TYPE_CHECKING:
-    from graph.state import Answer
+    from graph.answer import Answer
     from model.pictures.open import Picture
 
 

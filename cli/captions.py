@@ -29,7 +29,7 @@ def caption_options(command: F) -> F:
 
 def open_captioner(options: dict[str, Any]) -> "Captioner | None":
     """Return who captions pictures, where that is wanted; the model is loaded for the first picture."""
-    from graph.captions import ChatCaptioner, wants_captions
+    from graph.model_captioner import ChatCaptioner, wants_captions
     from mcp_server.attach import open_model
     from mcp_server.settings import load_settings
 

@@ -172,7 +172,7 @@ def _made_before(out: Path) -> "list[Sample]":
 
 def _documents(base: "KnowledgeBase", source: str | None) -> "dict[str, list[Excerpt]]":
     from finetune.data.from_kb import Excerpt
-    from graph.state import Passage
+    from graph.answer import Passage
     from retrieval.source_filter import source_matches
 
     found: dict[str, list[Excerpt]] = {}

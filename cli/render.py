@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from graph.answer import Answer, Event
 from graph.printable import printable
-from graph.state import Answer, Event
 from mcp_server.results import DOING, render_evidence
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import Annotated, Any, TypedDict
 from langchain_core.messages import BaseMessage
 from langgraph.channels import UntrackedValue
 
+from graph.answer import Passage, Plan, ReviewResult
 from graph.settings import Effort
-from graph.state import Passage, Plan, ReviewResult
 
 
 class AgentState(TypedDict, total=False):
@@ -18,7 +18,7 @@ class AgentState(TypedDict, total=False):
     """
 
     turns: Annotated[list[dict[str, Any]], operator.add]
-    """`graph.state.Turn` as JSON, the oldest first; the finisher adds one."""
+    """`graph.answer.Turn` as JSON, the oldest first; the finisher adds one."""
     question: Annotated[str, UntrackedValue]
     """As the user typed it."""
     effort: Annotated[Effort, UntrackedValue]

@@ -3,8 +3,8 @@
 from langgraph.runtime import Runtime
 
 from graph.agent_state import AgentState, noted
-from graph.context import Context
 from graph.errors import ReportsOff
+from graph.run_context import Context
 
 
 def archivist(state: AgentState, runtime: Runtime[Context]) -> AgentState:

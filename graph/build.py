@@ -7,14 +7,14 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime
 
 from graph.agent_state import AgentState
+from graph.answer import Event
 from graph.archivist import archivist
-from graph.context import Context
 from graph.finisher import finisher
 from graph.planner import planner
 from graph.responder import responder
 from graph.retriever import retriever
 from graph.reviewer import reviewer
-from graph.state import Event
+from graph.run_context import Context
 from graph.telemetry import details_of, span
 
 if TYPE_CHECKING:

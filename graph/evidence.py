@@ -3,8 +3,8 @@
 import re
 from collections.abc import Sequence
 
+from graph.answer import Citation, Passage
 from graph.printable import printable
-from graph.state import Citation, Passage
 from retrieval.tokens import document_tokens, query_tokens
 
 MAX_SENTENCES = 2

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from langgraph.runtime import Runtime
 
 from graph.agent_state import AgentState, noted
-from graph.context import Context
+from graph.answer import Answer, Box, Turn
 from graph.evidence import cite
-from graph.state import Answer, Box, Turn
+from graph.run_context import Context
 from model.call_options import Cancelled
 from model.pictures.boxes import parse_boxes
 from model.pictures.open import Picture

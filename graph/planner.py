@@ -4,9 +4,9 @@ from langchain_core.messages import HumanMessage, SystemMessage
 from langgraph.runtime import Runtime
 
 from graph.agent_state import AgentState, noted
-from graph.context import Context
+from graph.answer import Plan
 from graph.prompts import SYSTEM
-from graph.state import Plan
+from graph.run_context import Context
 from model.call_options import DeadlineExceeded
 
 

@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
 
+from graph.answer import Answer, Passage, Seen, Turn
 from graph.errors import ReportNotWritten
 from graph.printable import printable
-from graph.state import Answer, Passage, Seen, Turn
 
 MAX_NAME = 60
 _MARKUP = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~&$:@])")

@@ -7,9 +7,9 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langgraph.runtime import Runtime
 
 from graph.agent_state import AgentState, noted
-from graph.context import Context
+from graph.answer import Event, Extraction, Moderation
 from graph.evidence import numbered, quoted
-from graph.state import Event, Extraction, Moderation
+from graph.run_context import Context
 from model.call_options import DeadlineExceeded
 
 DRAFTS = 3  # of effort thorough

@@ -3,9 +3,9 @@
 from langgraph.runtime import Runtime
 
 from graph.agent_state import AgentState, noted
-from graph.context import Context
+from graph.answer import Grade, Passage, Query
 from graph.evidence import numbered
-from graph.state import Grade, Passage, Query
+from graph.run_context import Context
 from model.call_options import DeadlineExceeded
 from retrieval.errors import RetrievalError
 

@@ -4,8 +4,8 @@ from langchain_core.messages import HumanMessage
 from langgraph.runtime import Runtime
 
 from graph.agent_state import AgentState, noted
-from graph.context import Context
-from graph.state import Choice, Review, ReviewResult
+from graph.answer import Choice, Review, ReviewResult
+from graph.run_context import Context
 from model.call_options import DeadlineExceeded
 
 

@@ -48,7 +48,7 @@ def build_server(
 
     Args:
         settings: Read once by the caller.
-        open_agent: Loads the agent; `graph.session.open_agent` where none is given.
+        open_agent: Loads the agent; `graph.agent.open_agent` where none is given.
         heartbeat_s: Longest time without a progress report during a call.
         loader: Who opens the agent, where others use it too; `open_agent` is then not needed.
     """

@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass
 from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult, ContentBlock, TextContent
 
+from graph.answer import Answer, ModelResult, Usage
 from graph.settings import Effort
-from graph.state import Answer, ModelResult, Usage
 from mcp_server.drawn_pictures import links
 from mcp_server.progress import Watch, heartbeat, in_thread
 from mcp_server.results import AskResult, JobAskResult, fit, render, structured

@@ -5,8 +5,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from graph.answer import Box
 from graph.printable import printable
-from graph.state import Box
 
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw, ImageFont

@@ -17,7 +17,7 @@ from mcp.server import MCPServer
 from mcp.server.mcpserver.exceptions import ResourceNotFoundError
 from mcp.types import ResourceLink
 
-from graph.state import Answer
+from graph.answer import Answer
 from mcp_server.drawing import boxes_png
 from mcp_server.results import Drawn
 from model.pictures.open import Picture

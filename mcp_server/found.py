@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from graph.answer import Result
 from graph.printable import printable
-from graph.state import Result
 from mcp_server.results import escaped
 from mcp_server.untrusted import QUOTED, cleaned, one_line, quoted
 

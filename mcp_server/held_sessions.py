@@ -14,8 +14,8 @@ from mcp_server.settings import Settings
 from mcp_server.untrusted import cleaned
 
 if TYPE_CHECKING:
-    from graph.session import Archive
-    from graph.state import Turn
+    from graph.agent import Archive
+    from graph.answer import Turn
 
 ROOM = 20_000  # bytes for what stands around the turns
 LEFT_OUT = "the first {} questions are left out: they do not fit into 900 KB"

@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from graph.state import Result
+from graph.answer import Result
 from mcp_server.results import AskResult
 from model.errors import Cancelled, LorgnetteError
 

@@ -20,7 +20,7 @@ LEAVE_S = 0.5  # a sync that was told to stop ends after the file at hand; a lar
 
 @runtime_checkable
 class Captions(Protocol):
-    """An agent that can describe pictures (`graph.session.Agent`)."""
+    """An agent that can describe pictures (`graph.agent.Agent`)."""
 
     @property
     def captioner(self) -> "Captioner":
@@ -62,7 +62,7 @@ class Keeper:
 
     def _run(self) -> None:
         self._wait()
-        from graph.captions import wants_captions
+        from graph.model_captioner import wants_captions
         from retrieval.watch import watch
 
         try:

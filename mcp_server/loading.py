@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 import anyio
 
+from graph.answer import Answer, Event
 from graph.settings import Effort
-from graph.state import Answer, Event
 from mcp_server.settings import Settings, data_home
 from model.errors import LorgnetteError
 from model.pictures.open import Picture
@@ -25,7 +25,7 @@ from retrieval.errors import RetrievalError
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
-    from graph.session import Archive
+    from graph.agent import Archive
     from model.open import ModelIdentity
     from retrieval.knowledge_base import KnowledgeBase
 
@@ -35,7 +35,7 @@ HANDSHAKE_S = 1.0  # importing torch holds the interpreter lock; the client's fi
 
 
 class Asks(Protocol):
-    """What the server needs of an agent (`graph.session.Agent`)."""
+    """What the server needs of an agent (`graph.agent.Agent`)."""
 
     def ask(
         self,
@@ -57,7 +57,7 @@ class Asks(Protocol):
 
 @runtime_checkable
 class Borrows(Protocol):
-    """An agent whose model another process may hold (`graph.session.Agent`)."""
+    """An agent whose model another process may hold (`graph.agent.Agent`)."""
 
     def is_lost(self) -> bool:
         """Return whether it must be opened anew, because that process has ended."""
@@ -66,7 +66,7 @@ class Borrows(Protocol):
 
 @runtime_checkable
 class HoldsModel(Protocol):
-    """An agent whose chat model can be asked directly (`graph.session.Agent`)."""
+    """An agent whose chat model can be asked directly (`graph.agent.Agent`)."""
 
     @property
     def chat(self) -> "BaseChatModel":
@@ -119,7 +119,7 @@ def use_named_reranker(knowledge: "KnowledgeBase", settings: Settings) -> None:
 
     if not is_generative(settings.reranker):
         return
-    from graph.judge import judge_of
+    from graph.model_reranker import judge_of
     from mcp_server.attach import open_model
 
     name = settings.model if settings.reranker == "model" else settings.reranker
@@ -131,8 +131,8 @@ def open_archive(settings: Settings) -> "Archive | None":
     """Return the sessions that the settings name, none where they are switched off; opened with their first use."""
     if settings.sessions == "none":
         return None
-    from graph.session import Archive
-    from graph.sessions import Sessions
+    from graph.agent import Archive
+    from graph.session_store import Sessions
 
     home = data_home()
     where = str(home / "sessions.sqlite") if settings.sessions == "auto" else settings.sessions

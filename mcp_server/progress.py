@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import anyio
 from mcp.server.mcpserver import Context
 
-from graph.state import Event
+from graph.answer import Event
 from mcp_server.results import DOING
 
 T = TypeVar("T")

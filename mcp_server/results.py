@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 from pydantic import Field
 
+from graph.answer import Answer, Citation, Result
 from graph.printable import printable
-from graph.state import Answer, Citation, Result
 from mcp_server.untrusted import cleaned_model, one_line
 
 R = TypeVar("R", bound=Result)

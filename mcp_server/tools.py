@@ -13,9 +13,9 @@ from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult, TextContent, ToolAnnotations
 from pydantic import Field
 
+from graph.answer import Summary
 from graph.printable import printable
 from graph.settings import Effort
-from graph.state import Summary
 from mcp_server.asking import Question, answer
 from mcp_server.found import SearchResult, render_found, search_result
 from mcp_server.get_job import get_job

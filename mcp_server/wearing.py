@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from graph.session import Agent
+from graph.agent import Agent
 from mcp_server.settings import data_home
 from model.call_options import POLL_S, Cancelled
 from model.errors import ModelError
@@ -28,9 +28,9 @@ from model.worker import ModelBusy
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
-    from graph.session import Archive, Knowledge
+    from graph.agent import Archive, Knowledge
+    from graph.answer import Answer
     from graph.settings import AgentSettings
-    from graph.state import Answer
     from model.open import ModelIdentity
 
 logger = logging.getLogger(__name__)

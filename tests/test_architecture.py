@@ -46,7 +46,7 @@ def test_imports_point_one_way(package: str) -> None:
         "mcp_server",
         "mcp_server.settings",
         "graph",
-        "graph.session",
+        "graph.agent",
         "model.open",
         "retrieval.knowledge_base",
     ],

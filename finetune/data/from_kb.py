@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 from pydantic import Field
 
 from finetune.data.sample import Message, Origin, Sample
-from graph.language import prompts_for
+from graph.answer import Decision, Passage, ReviewResult
+from graph.prompt_language import prompts_for
 from graph.prompts import CHINESE, SYSTEM
-from graph.state import Decision, Passage, ReviewResult
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
-    from graph.context import Context
+    from graph.run_context import Context
     from model.open import ModelIdentity
 
 Kind = Literal["written", "quoted"]
@@ -213,8 +213,8 @@ def _quoted(excerpt: Excerpt, evidence: list[Passage]) -> Exchange | str:
 
 
 def _context(writer: Writer, text: str, cancel: threading.Event | None) -> "Context":
-    from graph.context import Context
-    from graph.state import ModelResult
+    from graph.answer import ModelResult
+    from graph.run_context import Context
 
     def closed(*_: object) -> NoReturn:
         raise AssertionError("the responder and the reviewer search nothing and save nothing")

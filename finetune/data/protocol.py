@@ -1,6 +1,6 @@
 """The agent's own protocol as training turns: plan, answer, review, rewrite, grade, better query.
 
-The texts are those of `graph/prompts.py` and the answers serialise the models of `graph/state.py`, so
+The texts are those of `graph/prompts.py` and the answers serialise the models of `graph/answer.py`, so
 what the bundled checkpoint learns is what the graph says.
 """
 
@@ -11,8 +11,8 @@ from finetune.data.questions import Question, ask, casual, compare
 from finetune.data.reading import NOT_SAID, Fact, made_up_name, numbered, sample_facts
 from finetune.data.scenes import draw_scene, sample_scene
 from finetune.data.turns import Conversation, Turn
+from graph.answer import Choice, Grade, Plan, Query, Review, Task
 from graph.prompts import ENGLISH
-from graph.state import Choice, Grade, Plan, Query, Review, Task
 
 TASK_OF: dict[str, Task] = {"caption": "caption", "locate": "locate", "word": "read_text", "compare": "compare"}
 SAVES = (

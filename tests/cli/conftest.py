@@ -11,7 +11,7 @@ from PIL import Image
 
 from cli.edge import Run
 from cli.main import app
-from graph.state import Answer, Box, Event, ModelResult, Plan, ReviewResult, Usage
+from graph.answer import Answer, Box, Event, ModelResult, Plan, ReviewResult, Usage
 
 
 @pytest.fixture(autouse=True)

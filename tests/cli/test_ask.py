@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from graph.state import Answer, Event
+from graph.answer import Answer, Event
 from model.errors import ImageNotFound
 
 EVIDENCE = [
@@ -151,7 +151,7 @@ import sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it, and so their children
 from cli.edge import Run, leave
 from cli.main import app
-from graph.state import Event
+from graph.answer import Event
 class Endless:
     def ask(self, question, images, *, on_event, cancel, **options):
         for number in range(10**9):

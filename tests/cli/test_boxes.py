@@ -8,7 +8,7 @@ import pytest
 from click.testing import Result
 from PIL import Image
 
-from graph.state import Answer, Box
+from graph.answer import Answer, Box
 from model.pictures.open import open_picture
 
 Lorgnette = Callable[..., Result]

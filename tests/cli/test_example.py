@@ -9,7 +9,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from graph.state import Answer
+from graph.answer import Answer
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples" / "shapes.png"

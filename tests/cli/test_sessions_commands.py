@@ -11,8 +11,8 @@ from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage
 from PIL import Image
 
-from graph.session import Agent
-from graph.state import Event
+from graph.agent import Agent
+from graph.answer import Event
 from mcp_server.loading import open_archive
 from mcp_server.settings import load_settings
 from model.open import ModelIdentity

@@ -13,8 +13,8 @@ from pydantic import Field
 
 from finetune.data.from_kb import Excerpt, Writer, harvest
 from finetune.data.sample import Sample
+from graph.answer import Passage
 from graph.prompts import CHINESE, ENGLISH, SYSTEM
-from graph.state import Passage
 from model.call_options import Cancelled
 from model.open import ModelIdentity
 

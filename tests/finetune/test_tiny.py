@@ -17,7 +17,7 @@ from finetune.tiny.collate import IGNORE_INDEX, Collator
 from finetune.tiny.train import learning_rate_share, loss_of
 from finetune.tiny.vision_batch import equal_sized_pictures
 from graph import prompts
-from graph.state import Grade, Plan, Query, Review
+from graph.answer import Grade, Plan, Query, Review
 from model.qwen3_vl.processor import ImageTextProcessor
 
 

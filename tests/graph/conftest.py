@@ -14,8 +14,8 @@ from langchain_core.runnables import Runnable, RunnableLambda
 from PIL import Image
 from pydantic import BaseModel, Field
 
-from graph.session import Agent, Archive
-from graph.sessions import Sessions
+from graph.agent import Agent, Archive
+from graph.session_store import Sessions
 from graph.settings import AgentSettings
 from model.open import ModelIdentity
 from retrieval.records import Found, Hit

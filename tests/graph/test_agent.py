@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from graph.answer import Event
 from graph.errors import PictureMissing, QuestionEmpty
-from graph.state import Event
 from model.call_options import Cancelled, DeadlineExceeded
 from model.errors import ImageNotFound
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from graph.session import Archive
-from graph.sessions import Sessions
+from graph.agent import Archive
+from graph.session_store import Sessions
 
 ARCHIVE = '{"task":"archive","steps":["save"],"needs_knowledge":false,"queries":[]}'
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from PIL import Image
 
-from graph.session import Archive
+from graph.agent import Archive
 from model.pictures.open import Picture
 
 WHERE = '[{"bbox_2d": [0, 0, 500, 500], "label": "left"}]'

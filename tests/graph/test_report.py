@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from graph.agent import Archive
 from graph.errors import ReportNotWritten, SessionMissing
 from graph.report import escape, write
-from graph.session import Archive
 
 PLAN = '{"task":"answer","steps":["search"],"needs_knowledge":true,"queries":["warranty"]}'
 PASS = '{"feedback":"36 months","verdict":"PASS"}'

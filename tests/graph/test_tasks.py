@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from graph.language import prompts_for
+from graph.prompt_language import prompts_for
 from graph.prompts import CHINESE, ENGLISH
 
 PASS = '{"feedback":"x","verdict":"PASS"}'

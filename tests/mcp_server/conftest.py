@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from graph.state import Answer, Box, Citation, Event, ModelResult, Plan, ReviewResult, Usage
+from graph.answer import Answer, Box, Citation, Event, ModelResult, Plan, ReviewResult, Usage
 from mcp_server.settings import Settings
 
 

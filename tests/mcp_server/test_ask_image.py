@@ -9,7 +9,7 @@ import pytest
 from mcp import Client
 from mcp.shared.exceptions import MCPError
 
-from graph.state import Answer
+from graph.answer import Answer
 from mcp_server.app import build_server
 from mcp_server.results import AskResult
 from mcp_server.settings import Settings

@@ -15,8 +15,8 @@ import anyio
 import pytest
 from PIL import Image, ImageDraw
 
-from graph.session import Agent
-from graph.state import Answer
+from graph.agent import Agent
+from graph.answer import Answer
 from mcp_server.attach import attach, open_model
 from mcp_server.holders import FOLDER, announced, find_holder, shape_of
 from mcp_server.loading import AgentLoader, open_real_agent

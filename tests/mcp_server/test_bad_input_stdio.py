@@ -11,7 +11,7 @@ import pytest
 from mcp import Client, StdioServerParameters
 from PIL import Image
 
-from graph.state import Answer
+from graph.answer import Answer
 from model.hub import tiny_folder
 
 pytestmark = pytest.mark.anyio

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageColor
 
-from graph.state import Box
+from graph.answer import Box
 from mcp_server.drawing import COLOURS, boxes_png, draw_boxes
 from model.pictures.open import open_picture
 

@@ -12,7 +12,7 @@ from mcp import Client
 from mcp.shared.exceptions import MCPError
 from PIL import Image
 
-from graph.state import Answer, Box
+from graph.answer import Answer, Box
 from mcp_server.app import build_server
 from mcp_server.drawn_pictures import DrawnPictures
 from mcp_server.results import AskResult

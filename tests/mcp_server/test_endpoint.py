@@ -15,7 +15,7 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from PIL import Image
 from pydantic import Field
 
-from graph.state import Answer
+from graph.answer import Answer
 from mcp_server.settings import Settings
 from model.call_options import metadata, usage
 from model.errors import LorgnetteError

@@ -16,7 +16,7 @@ import pytest
 from mcp import Client
 from pydantic import SecretStr
 
-from graph.state import Answer
+from graph.answer import Answer
 from mcp_server.listening import HostUnavailable, PortInUse, Unprotected, listen
 from mcp_server.settings import Settings
 from model.worker import asking

@@ -12,7 +12,7 @@ import pytest
 from mcp import Client
 from mcp.shared.exceptions import MCPError
 
-from graph.state import Answer
+from graph.answer import Answer
 from mcp_server import jobs as jobs_module
 from mcp_server.app import build_server
 from mcp_server.jobs import JobMissing, Jobs

@@ -12,7 +12,7 @@ from mcp.shared.exceptions import MCPError
 from mcp.types import GetPromptResult, PromptReference, ResourceTemplateReference, TextContent
 from PIL import Image
 
-from graph.session import Agent
+from graph.agent import Agent
 from mcp_server.app import build_server
 from mcp_server.loading import open_archive
 from mcp_server.settings import Settings

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from graph.answer import Answer, Turn
 from graph.errors import ReportsOff
-from graph.state import Answer, Turn
 from mcp_server.loading import open_archive
 from mcp_server.settings import Settings
 

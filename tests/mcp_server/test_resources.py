@@ -12,7 +12,7 @@ from mcp import Client
 from mcp.shared.exceptions import MCPError
 from PIL import Image
 
-from graph.session import Agent
+from graph.agent import Agent
 from mcp_server.app import build_server
 from mcp_server.held_documents import HeldDocuments
 from mcp_server.loading import close_knowledge, open_archive, open_knowledge

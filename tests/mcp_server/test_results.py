@@ -1,7 +1,7 @@
 from typing import Any
 
+from graph.answer import Answer, Box, Citation
 from graph.printable import printable
-from graph.state import Answer, Box, Citation
 from mcp_server.results import fit, render
 
 

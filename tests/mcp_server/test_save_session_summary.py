@@ -10,7 +10,7 @@ from langchain_core.messages import AIMessage
 from mcp import Client
 from PIL import Image
 
-from graph.session import Agent
+from graph.agent import Agent
 from mcp_server.app import build_server
 from mcp_server.loading import open_archive
 from mcp_server.settings import Settings

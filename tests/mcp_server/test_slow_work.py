@@ -17,7 +17,7 @@ import pytest
 from mcp import Client
 from PIL import Image
 
-from graph.state import Answer, Event
+from graph.answer import Answer, Event
 from mcp_server import asking
 from mcp_server.app import build_server
 from mcp_server.settings import Settings
@@ -43,7 +43,7 @@ class Endless:
     """The real agent with the bundled checkpoint, whose answers end at `LONG` tokens or when they are stopped."""
 
     def __init__(self, settings: Settings, progress: Any) -> None:
-        from graph.session import open_agent
+        from graph.agent import open_agent
 
         self.agent = open_agent(settings, progress)
         self.model = self.agent.chat.loaded.model
@@ -161,7 +161,7 @@ def test_the_end_of_stdin_ends_a_server_whose_model_is_writing(tmp_path: Path) -
 
         class Endless:
             def __init__(self, settings, progress):
-                from graph.session import open_agent
+                from graph.agent import open_agent
                 self.agent = open_agent(settings, progress)
                 self.agent.chat.loaded.model.generation_config.eos_token_id = {NEVER}
 

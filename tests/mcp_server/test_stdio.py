@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from PIL import Image, ImageDraw
 
+from graph.answer import Answer
 from graph.printable import printable
-from graph.state import Answer
 
 HEAVY = ("torch", "transformers", "chromadb", "sentence_transformers", "langgraph", "peft")
 TIMEOUT_S = 120
@@ -176,7 +176,7 @@ async def main():
         assert (await client.list_tools()).tools
 anyio.run(main)
 print([name for name in ("langchain_core", *{HEAVY!r}) if name in sys.modules])
-import graph.session
+import graph.agent
 print([name for name in {HEAVY!r} if name in sys.modules])
 """
     run = subprocess.run(

@@ -8,8 +8,8 @@ import anyio
 import pytest
 from mcp import Client
 
+from graph.answer import Answer, Box, Citation
 from graph.printable import printable
-from graph.state import Answer, Box, Citation
 from mcp_server.app import build_server
 from mcp_server.settings import Settings
 from mcp_server.untrusted import QUOTED, quoted

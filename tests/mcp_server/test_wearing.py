@@ -16,7 +16,7 @@ from mcp import Client
 from PIL import Image
 
 from cli.main import app
-from graph.state import Answer, Event
+from graph.answer import Answer, Event
 from mcp_server import wearing
 from mcp_server.app import build_server
 from mcp_server.holders import MODEL_PATH, find_holders, get

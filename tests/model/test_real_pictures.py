@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from graph.session import Agent
+from graph.agent import Agent
 from graph.settings import AgentSettings
 from model.open import ModelIdentity
 from model.pictures.open import open_picture

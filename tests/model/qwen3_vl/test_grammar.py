@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field, RootModel, field_validator
 
-from graph.state import Grade, Plan, Query, Review
+from graph.answer import Grade, Plan, Query, Review
 from model.call_options import Cancelled, DeadlineExceeded, InvalidOutput, UnsupportedSchema
 from model.pictures.open import Picture
 from model.qwen3_vl.bounded_schema import MAX_ITEMS, MAX_STRING_CHARS, bounded

@@ -9,12 +9,12 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from graph.conversation import Exchange, History, first_kept
+from graph.answer import Answer, Event, ModelResult, Seen, Summary, Turn
 from graph.errors import PictureMissing, QuestionEmpty, ReportsOff, SessionMissing, SessionStoreFailed
-from graph.language import prompts_for
+from graph.history import Exchange, History, first_kept
+from graph.prompt_language import prompts_for
 from graph.report import render, write
 from graph.settings import AgentSettings, Effort
-from graph.state import Answer, Event, ModelResult, Seen, Summary, Turn
 from model.errors import ImageError
 from model.open import Borrowed
 from model.pictures.open import Picture, open_picture
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
     from graph.agent_state import AgentState
-    from graph.context import Context
-    from graph.sessions import Sessions
+    from graph.run_context import Context
+    from graph.session_store import Sessions
     from model.open import ModelIdentity
     from retrieval.records import Filter, Found
     from retrieval.search.rerank import Reranker
@@ -101,7 +101,7 @@ class Agent:
             ImageError: A picture was refused.
             ModelError: The model failed, is busy, or was cancelled.
         """
-        from graph.context import Context
+        from graph.run_context import Context
 
         began = time.monotonic()
         if not question.strip():
@@ -167,14 +167,14 @@ class Agent:
     @property
     def reranker(self) -> "Reranker":
         """The same model, saying yes or no to passages."""
-        from graph.judge import judge_of
+        from graph.model_reranker import judge_of
 
         return judge_of(self._chat, self._identity.name)
 
     @property
     def captioner(self) -> "Captioner":
         """Who describes the documents' pictures, with the same model."""
-        from graph.captions import ChatCaptioner
+        from graph.model_captioner import ChatCaptioner
 
         return ChatCaptioner(lambda: (self._chat, self._identity))
 
@@ -213,7 +213,7 @@ class Agent:
         from langsmith import tracing_context
 
         from graph.build import build_graph
-        from graph.sessions import config_of
+        from graph.session_store import config_of
 
         # A tracing key in the user's environment must not send pictures away (LangChain would).
         with tracing_context(enabled=False):

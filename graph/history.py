@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
-from graph.state import Turn
+from graph.answer import Turn
 from model.pictures.open import Picture
 
 STEP = 4

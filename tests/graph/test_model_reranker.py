@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from langchain_core.messages import HumanMessage
 
-from graph.judge import PAIR, judge_of
+from graph.model_reranker import PAIR, judge_of
 from model.open import open_chat
 from model.qwen3_vl.chat import ChatQwen3VL
 from model.settings import ModelSettings

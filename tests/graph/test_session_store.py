@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from graph.conversation import estimated_tokens, first_kept
+from graph.agent import Archive
+from graph.answer import Turn
 from graph.errors import SessionBusy, SessionIdInvalid, SessionMissing
-from graph.session import Archive
-from graph.sessions import Sessions
-from graph.state import Turn
+from graph.history import estimated_tokens, first_kept
+from graph.session_store import Sessions
 from model.call_options import Cancelled
 
 PLAN = '{"task":"answer","steps":["count"],"needs_knowledge":false,"queries":[]}'
@@ -84,8 +84,8 @@ def test_a_nodes_own_failure_is_not_blamed_on_the_store(agent_of: Any, archive: 
 KILLED = """
 import os, sys
 from pathlib import Path
-from graph.session import Agent, Archive
-from graph.sessions import Sessions
+from graph.agent import Agent, Archive
+from graph.session_store import Sessions
 from graph.settings import AgentSettings
 from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
 from model.open import ModelIdentity

@@ -12,8 +12,8 @@ from PIL import Image
 from pydantic import Field
 
 from graph import prompts
-from graph.captions import ChatCaptioner, wants_captions
-from graph.session import Agent
+from graph.agent import Agent
+from graph.model_captioner import ChatCaptioner, wants_captions
 from graph.settings import AgentSettings
 from model.call_options import Cancelled
 from model.errors import LorgnetteError

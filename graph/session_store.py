@@ -1,6 +1,6 @@
 """Where sessions are kept: LangGraph's checkpoints in SQLite or Postgres, one question at a time in each session.
 
-Answers nothing and reads no picture. A checkpoint holds the finished turns (`graph.state.Turn`) and nothing else.
+Answers nothing and reads no picture. A checkpoint holds the finished turns (`graph.answer.Turn`) and nothing else.
 """
 
 import re
@@ -14,8 +14,8 @@ from pathlib import Path
 from shutil import rmtree
 from typing import TYPE_CHECKING, Any
 
+from graph.answer import Turn
 from graph.errors import GraphError, SessionBusy, SessionIdInvalid, SessionMissing, SessionStoreFailed
-from graph.state import Turn
 from model.call_options import Cancelled
 from retrieval.locks import POLL_S, FileLock
 from retrieval.store import without_password

@@ -13,10 +13,10 @@ from typing import Any, TypeVar
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, SystemMessage
 
-from graph.conversation import History
+from graph.answer import Answer, Decision, Event, ModelResult, Seen, Usage
 from graph.errors import GraphError
+from graph.history import History
 from graph.prompts import SYSTEM, Prompts
-from graph.state import Answer, Decision, Event, ModelResult, Seen, Usage
 from model.pictures.open import Picture
 from retrieval.records import Found
 
