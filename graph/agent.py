@@ -22,9 +22,9 @@ from model.pictures.open import Picture, open_picture
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
-    from graph.agent_state import AgentState
     from graph.run_context import Context
     from graph.session_store import Sessions
+    from graph.state import AgentState
     from model.open import ModelIdentity
     from retrieval.records import Filter, Found
     from retrieval.search.rerank import Reranker

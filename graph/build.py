@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Protocol
 from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime
 
-from graph.agent_state import AgentState
 from graph.answer import Event
-from graph.archivist import archivist
-from graph.finisher import finisher
-from graph.planner import planner
-from graph.responder import responder
-from graph.retriever import retriever
-from graph.reviewer import reviewer
+from graph.nodes.archivist import archivist
+from graph.nodes.finisher import finisher
+from graph.nodes.planner import planner
+from graph.nodes.responder import responder
+from graph.nodes.retriever import retriever
+from graph.nodes.reviewer import reviewer
 from graph.run_context import Context
+from graph.state import AgentState
 from graph.telemetry import details_of, span
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """What a run of the graph needs beside its state: the model, the opened pictures, limits, and where news goes.
 
-Nothing here is saved with a session; the state (`graph/agent_state.py`) is.
+Nothing here is saved with a session; the state (`graph/state.py`) is.
 """
 
 import threading

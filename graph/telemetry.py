@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from graph.agent_state import AgentState
+    from graph.state import AgentState
 
 Attributes = Callable[[Mapping[str, int]], None]
 

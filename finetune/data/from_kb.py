@@ -161,10 +161,10 @@ def _reviewed(excerpt: Excerpt, evidence: list[Passage], context: "Context") -> 
     from langchain_core.messages import HumanMessage
     from langgraph.runtime import Runtime
 
-    from graph.agent_state import AgentState
     from graph.evidence import cite
-    from graph.responder import responder
-    from graph.reviewer import reviewer
+    from graph.nodes.responder import responder
+    from graph.nodes.reviewer import reviewer
+    from graph.state import AgentState
 
     form = ASKING_CHINESE if context.prompts is CHINESE else ASKING
     passage = " ".join(excerpt.passage.text.split())

@@ -3,9 +3,9 @@
 from langchain_core.messages import HumanMessage
 from langgraph.runtime import Runtime
 
-from graph.agent_state import AgentState, noted
 from graph.answer import Choice, Review, ReviewResult
 from graph.run_context import Context
+from graph.state import AgentState, noted
 from model.call_options import DeadlineExceeded
 
 

@@ -6,10 +6,10 @@ from typing import Any
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langgraph.runtime import Runtime
 
-from graph.agent_state import AgentState, noted
 from graph.answer import Event, Extraction, Moderation
 from graph.evidence import numbered, quoted
 from graph.run_context import Context
+from graph.state import AgentState, noted
 from model.call_options import DeadlineExceeded
 
 DRAFTS = 3  # of effort thorough

@@ -2,9 +2,9 @@
 
 from langgraph.runtime import Runtime
 
-from graph.agent_state import AgentState, noted
 from graph.errors import ReportsOff
 from graph.run_context import Context
+from graph.state import AgentState, noted
 
 
 def archivist(state: AgentState, runtime: Runtime[Context]) -> AgentState:

@@ -2,10 +2,10 @@
 
 from langgraph.runtime import Runtime
 
-from graph.agent_state import AgentState, noted
 from graph.answer import Grade, Passage, Query
 from graph.evidence import numbered
 from graph.run_context import Context
+from graph.state import AgentState, noted
 from model.call_options import DeadlineExceeded
 from retrieval.errors import RetrievalError
 

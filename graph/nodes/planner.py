@@ -3,10 +3,10 @@
 from langchain_core.messages import HumanMessage, SystemMessage
 from langgraph.runtime import Runtime
 
-from graph.agent_state import AgentState, noted
 from graph.answer import Plan
 from graph.prompts import SYSTEM
 from graph.run_context import Context
+from graph.state import AgentState, noted
 from model.call_options import DeadlineExceeded
 
 

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 
 from langgraph.runtime import Runtime
 
-from graph.agent_state import AgentState, noted
 from graph.answer import Answer, Box, Turn
 from graph.evidence import cite
 from graph.run_context import Context
+from graph.state import AgentState, noted
 from model.call_options import Cancelled
 from model.pictures.boxes import parse_boxes
 from model.pictures.open import Picture

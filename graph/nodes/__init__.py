@@ -1,0 +1,1 @@
+"""The nodes of the graph: each takes the state and returns what it changes."""
