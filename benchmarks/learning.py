@@ -110,7 +110,7 @@ def sample(drawn: Drawn, picture: Path, questions: int) -> Sample:
 
 def run(folder: Path, name: str, seed: int, train_file: Path, options: argparse.Namespace) -> None:
     """Train one adapter."""
-    from finetune.config import FinetuneConfig
+    from finetune.config.schema import FinetuneConfig
     from finetune.train import train
 
     work = train_file.parent

@@ -137,7 +137,7 @@ def _turns(job: Job, parent: "Connection") -> Any:
 
 def train_ours(job: Job, turns: Any) -> None:
     """Train as `lorgnette finetune train` does."""
-    from finetune.config_loading import load_config
+    from finetune.config.loading import load_config
     from finetune.train import train
 
     config = load_config(None, [
@@ -199,7 +199,7 @@ def train_plainly(job: Job, turns: Any) -> None:
     from peft import PeftModel
     from transformers import AutoModelForImageTextToText, Trainer, TrainingArguments
 
-    from finetune.rows import messages_of
+    from finetune.data.chat_messages import messages_of
     from model.adapters import register_tuners
     from model.qwen3_vl.processor import ImageTextProcessor
 
@@ -252,9 +252,11 @@ def _samples(job: Job) -> "list[Sample]":
 
 
 def _peft_config(job: Job) -> Any:
-    from finetune.config_loading import load_config
+    from finetune.adapters.peft_config import build_peft_config
+    from finetune.config.loading import load_config
 
-    return load_config(None, list(job.flags)).adapter.peft_config()
+    config = load_config(None, list(job.flags))
+    return build_peft_config(config.adapter, config.model)
 
 
 def _with_balance(trainer: Any, job: Job) -> Any:

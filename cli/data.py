@@ -162,8 +162,8 @@ def convert(
       lorgnette data convert captions.csv captions.jsonl --to messages
       lorgnette data convert open-eqa-v0.json eqa.jsonl --image-folder frames --copy-pictures eqa --max-pixels 65536
     """  # noqa: D301
+    from finetune.atomic_files import check_free
     from finetune.data.copying import copy_pictures
-    from finetune.data.files import check_free
     from finetune.data.writing import NothingToWrite, check_suffix, write_samples
 
     if max_pixels is not None and pictures is None:
@@ -213,7 +213,7 @@ def split(
     Example:
       lorgnette data split open_eqa.jsonl --val 0.1 --test 0.1 --by category
     """  # noqa: D301
-    from finetune.data.files import check_free
+    from finetune.atomic_files import check_free
     from finetune.data.split import split_samples
     from finetune.data.writing import SUFFIXES, write_several
 

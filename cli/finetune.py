@@ -9,7 +9,7 @@ from cli.edge import STOPPED, verbose_option
 from cli.finetune_export import finetune_export
 
 if TYPE_CHECKING:
-    from finetune.config import FinetuneConfig
+    from finetune.config.schema import FinetuneConfig
 
 
 @click.group(short_help="Train, measure and ship adapters.")
@@ -51,7 +51,7 @@ def train_command(ctx: click.Context, words: tuple[str, ...], dry_run: bool) -> 
     """  # noqa: D301
     import logging
 
-    from finetune.config_loading import load_config
+    from finetune.config.loading import load_config
 
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it warns of a kernel that nothing here needs
     path, overrides = _split(words)

@@ -11,7 +11,7 @@ from cli.finetune_figures import print_table, say_broken, shown_progress
 if TYPE_CHECKING:
     from finetune.answering import Answering
     from finetune.cases import Predictions
-    from finetune.config import FinetuneConfig
+    from finetune.config.schema import FinetuneConfig
     from finetune.eval_rows import Rows
     from finetune.evaluate import Measuring
     from model.settings import ModelSettings
@@ -113,7 +113,7 @@ def finetune_evaluate(config: Path | None, as_json: bool, **options: Any) -> Non
       lorgnette finetune evaluate --model tiny --data shapes/scenes.jsonl --max-samples 50
       lorgnette finetune evaluate --predictions generated_predictions.jsonl
     """  # noqa: D301
-    from finetune.config import RESOLVED
+    from finetune.config.schema import RESOLVED
     from finetune.evaluate import RESULTS, evaluate, evaluate_predictions
     from graph.printable import printable
     from model.adapters import quiet_bitsandbytes
@@ -154,7 +154,7 @@ def _check(config: Path | None, options: dict[str, Any]) -> None:
     elif options["model"] is not None and is_remote(options["model"]):
         raise click.UsageError("--model is loaded here; give the answers of one behind an address by --predictions.")
     elif config is None and options["data"] is None and options["adapter"] is not None:
-        from finetune.config import RESOLVED
+        from finetune.config.schema import RESOLVED
         from model.adapters.attach import read_adapter
 
         read_adapter(options["adapter"].expanduser())
@@ -168,7 +168,7 @@ def _check(config: Path | None, options: dict[str, Any]) -> None:
 def _load(config: Path | None) -> "FinetuneConfig | None":
     if config is None:
         return None
-    from finetune.config_loading import load_config
+    from finetune.config.loading import load_config
 
     tree = load_config(config)
     for note in tree.notes:

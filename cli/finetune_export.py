@@ -74,6 +74,6 @@ def finetune_export(
 
 
 def _trained_by(path: Path) -> Path:
-    from finetune.config_loading import load_config
+    from finetune.config.loading import load_config
 
     return load_config(path).training.output_dir

@@ -107,7 +107,7 @@ def from_kb(
     """  # noqa: D301
     from contextlib import suppress
 
-    from finetune.data.files import check_free
+    from finetune.atomic_files import check_free
     from finetune.data.from_kb import harvest
     from finetune.data.writing import NothingToWrite, check_suffix, write_samples
     from graph.printable import printable

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from finetune.atomic_files import whole_folder
 from finetune.data.dataset import Broken
 from finetune.data.sample import Sample
 from finetune.errors import FinetuneError
 from finetune.rows import Encoder, RowRefused
-from finetune.whole_folder import whole_folder
 from model.adapters.attach import CONFIG, WEIGHTS, read_adapter
 from model.errors import ImageError
 from model.settings import ModelSettings

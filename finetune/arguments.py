@@ -6,7 +6,7 @@ It trains nothing and reads no rows.
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from finetune.config import FinetuneConfig
+from finetune.config.schema import FinetuneConfig
 from finetune.errors import FinetuneError
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 from zipfile import is_zipfile
 
-from finetune.config import RESOLVED, FinetuneConfig
-from finetune.data.files import disk_full
+from finetune.atomic_files import disk_full
+from finetune.config.schema import RESOLVED, FinetuneConfig
 from finetune.errors import FinetuneError
 from model.adapters.attach import WEIGHTS
 from model.checkpoint import ModelFolderError, read_json, read_tensors

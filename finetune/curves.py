@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from finetune.atomic_files import whole_file
 from finetune.callbacks import LOG, read_log
-from finetune.data.files import whole_file
 from model.hub import MissingExtra
 
 if TYPE_CHECKING:

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from finetune.config import FinetuneConfig, KeyMissing
-from finetune.run_data import Data, read_data
+from finetune.adapters.parameter_count import Parameters, count_on_meta
+from finetune.config.schema import FinetuneConfig, KeyMissing
+from finetune.data.configured import Data, read_data
 from finetune.trackers import trackers
-from finetune.tuners import Parameters, count_on_meta
 
 if TYPE_CHECKING:
     from transformers import Qwen3VLProcessor

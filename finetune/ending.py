@@ -6,17 +6,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from finetune.atomic_files import OutputRefused
 from finetune.checkpoints import STATE, told, why_unwritten
-from finetune.config import FinetuneConfig
+from finetune.config.schema import FinetuneConfig
 from finetune.curves import draw_curves
+from finetune.data.configured import Data
 from finetune.data.dataset import Broken
-from finetune.data.files import OutputRefused
 from finetune.errors import FinetuneError
-from finetune.run_data import Data
 
 if TYPE_CHECKING:
+    from finetune.adapters.parameter_count import Parameters
     from finetune.preparation import Prepared
-    from finetune.tuners import Parameters
     from model.qwen3_vl.load import Loaded
 
 Say = Callable[[str], None]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from finetune.config import FinetuneConfig
+from finetune.config.schema import FinetuneConfig
 from finetune.data.dataset import Broken, joined, read_dataset
 from finetune.data.sample import Sample
 from finetune.errors import FinetuneError
@@ -66,7 +66,7 @@ def rows_of_config(config: FinetuneConfig, split: Split | None, max_samples: int
         NothingHeldBack, SplitNotFound: There are no such rows.
         FinetuneError: As `read_dataset`.
     """
-    from finetune.run_data import find_dataset, read_data
+    from finetune.data.configured import find_dataset, read_data
 
     named = config.evaluation.eval_dataset
     if split == "test":

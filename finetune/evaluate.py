@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from finetune.answering import Answering, Watch, answers_to
+from finetune.atomic_files import whole_files
 from finetune.cases import Case, Predictions, case_of
 from finetune.data.dataset import Broken
-from finetune.data.files import whole_files
 from finetune.data.sample import Sample
 from finetune.data.writing import name_in
 from finetune.errors import FinetuneError

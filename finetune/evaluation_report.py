@@ -8,8 +8,8 @@ from html import escape
 from pathlib import Path
 
 from finetune.bootstrap import LEVEL, Estimate
+from finetune.html_page import left_out, short, table, text, thumbnails, write_page
 from finetune.outcome import ALL, Cell, Measure, Outcome
-from finetune.page import left_out, short, table, text, thumbnails, write_page
 
 
 def write_report(file: Path, outcome: Outcome, *, worst: int) -> None:

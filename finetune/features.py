@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from finetune.data.files import disk_full
+from finetune.atomic_files import disk_full
 from finetune.rows import Vision
 from model.checkpoint import ModelFolderError, read_tensors
 

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from transformers import GenerationConfig
 
+from finetune.data.chat_messages import messages_of
 from finetune.data.dataset import Broken
 from finetune.data.sample import Sample
 from finetune.data.token_counts import TokenCounter
 from finetune.data.unusable import Unusable
-from finetune.rows import messages_of
 from model.errors import ImageError
 from model.qwen3_vl.generation import OutOfMemory
 from model.qwen3_vl.processor import encode

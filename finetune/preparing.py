@@ -5,12 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from finetune.config import FinetuneConfig
+from finetune.adapters.attach import sees_pictures_itself
+from finetune.config.schema import FinetuneConfig
+from finetune.data.configured import Data, list_left_out
 from finetune.features import GIB, CacheFull, FeatureCache, tower_key
 from finetune.preparation import Prepared, not_kept, prepare
 from finetune.rows import Encoder
-from finetune.run_data import Data, list_left_out
-from finetune.tuners import sees_pictures_itself
 
 
 def cache_folder(config: FinetuneConfig) -> Path:

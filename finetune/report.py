@@ -6,17 +6,17 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from finetune.config import FinetuneConfig
+from finetune.atomic_files import whole_file
+from finetune.config.schema import FinetuneConfig
 from finetune.curves import Curve
 from finetune.data.dataset import Broken, Dataset
-from finetune.data.files import whole_file
 from finetune.data.report import Spread, report_on
-from finetune.page import left_out, png, table, text, thumbnails, write_page
+from finetune.html_page import left_out, png, table, text, thumbnails, write_page
 from finetune.rows import Row
 from finetune.show import Shown
 
 if TYPE_CHECKING:
-    from finetune.tuners import Parameters
+    from finetune.adapters.parameter_count import Parameters
 
 
 @dataclass(frozen=True)

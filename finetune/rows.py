@@ -6,14 +6,13 @@ Letters for shapes: T tokens of the row, P patches of all its pictures.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from finetune.data.sample import Frames, ImageFile, Sample
-from model.pictures.open import open_picture
+from finetune.data.chat_messages import messages_of
+from finetune.data.sample import Sample
 from model.qwen3_vl.processor import encode
 
 if TYPE_CHECKING:
@@ -133,28 +132,6 @@ class Encoder:
                 "or lower image_max_pixels"
             )
         return self.cutoff_len
-
-
-def messages_of(sample: Sample) -> list[dict[str, Any]]:
-    """Return the sample's messages as `model.qwen3_vl.processor.encode` takes them, its pictures opened.
-
-    Raises:
-        ImageError: A picture.
-    """
-    return [{"role": message.role, "content": [_block(part) for part in message.parts]} for message in sample.messages]
-
-
-def _block(part: str | ImageFile | Frames) -> dict[str, Any]:
-    if isinstance(part, str):
-        return {"type": "text", "text": part}
-    if isinstance(part, ImageFile):
-        return {"type": "image", "image": _open(part)}
-    return {"type": "video", "frames": [_open(ImageFile(path)) for path in part.paths]}
-
-
-def _open(file: ImageFile) -> Any:
-    path = file.path.expanduser().absolute()
-    return open_picture(str(path), (Path(path.anchor),)).image
 
 
 def _vision(inputs: Any) -> "Sequence[Vision]":

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from finetune.adapters.workarounds import drop_stale_hooks
 from finetune.answering import BATCH_TOKENS
 from finetune.cases import case_of
-from finetune.config import FinetuneConfig
+from finetune.config.schema import FinetuneConfig
 from finetune.data.sample import Sample
 from finetune.generation import Said, answer_all
-from finetune.tuners import drop_stale_hooks
 
 if TYPE_CHECKING:
     from model.qwen3_vl.load import Loaded

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
-from finetune.config import FinetuneConfig
+from finetune.config.schema import FinetuneConfig
 from finetune.errors import FinetuneError
 from model.hub import MissingExtra
 

@@ -11,22 +11,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from finetune.arguments import arguments, choose_training_dtype, load_base
+from finetune.atomic_files import whole_file
 from finetune.checkpoints import checkpoints, clear_output, find_checkpoint
-from finetune.config import RESOLVED, FinetuneConfig, KeyMissing
+from finetune.config.schema import RESOLVED, FinetuneConfig, KeyMissing
 from finetune.curves import check_drawing
+from finetune.data.configured import Data, NothingToLearn, list_left_out, read_data
 from finetune.data.dataset import Broken
-from finetune.data.files import whole_file
 from finetune.ending import Say, save_end, tell
-from finetune.run_data import Data, NothingToLearn, list_left_out, read_data
 from finetune.trackers import following, trackers
 from model.adapters import quiet_bitsandbytes
 
 if TYPE_CHECKING:
     import torch
 
+    from finetune.adapters.parameter_count import Parameters
     from finetune.preparation import Prepared
     from finetune.rows import Encoder
-    from finetune.tuners import Parameters
     from model.qwen3_vl.load import Loaded
 
 
@@ -101,9 +101,11 @@ def _learn(
     loaded = load_base(config, dtype)
     from transformers import set_seed
 
+    from finetune.adapters.attach import wear
+    from finetune.adapters.parameter_count import count_parameters
     from finetune.preparing import prepare_all
     from finetune.rows import Encoder
-    from finetune.tuners import check_invoked, count_parameters, wear
+    from finetune.training.invocation import check_invoked
 
     set_seed(config.training.seed)  # the adapter's first weights hang on it
     model = wear(loaded.model, config, loaded.processor.tokenizer)
@@ -142,12 +144,12 @@ def _run(
 ) -> TrainResult:
     from transformers import PrinterCallback
 
+    from finetune.adapters.workarounds import uncast
     from finetune.batching import Items, Order
     from finetune.callbacks import Bar, Lines, Stop, stopped_by_signals
     from finetune.collate import Collator
     from finetune.preparation import Reopen
     from finetune.trainer import AdapterTrainer
-    from finetune.tuners import uncast
     from model.adapters.moe_lora import has_moe_lora
 
     options = config.data

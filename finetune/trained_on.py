@@ -7,12 +7,12 @@ the file is called. It runs no model.
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from finetune.config import RESOLVED
-from finetune.config_loading import load_config
+from finetune.config.loading import load_config
+from finetune.config.schema import RESOLVED
+from finetune.data.configured import read_data
 from finetune.data.sample import Sample
 from finetune.data.split import same_content
 from finetune.errors import FinetuneError
-from finetune.run_data import read_data
 
 
 def warn_of_trained(adapter: Path, samples: Sequence[Sample]) -> str | None:

@@ -11,14 +11,14 @@ from typing import Any
 import torch
 from transformers import Trainer
 
+from finetune.adapters.workarounds import drop_stale_hooks
+from finetune.atomic_files import usual_rights
 from finetune.batching import Order
 from finetune.checkpoints import ASIDE, aside, checkpoints, commit, drop_old, told
 from finetune.collate import model_inputs
-from finetune.config import RESOLVED, FinetuneConfig
-from finetune.data.files import usual_rights
+from finetune.config.schema import RESOLVED, FinetuneConfig
 from finetune.errors import FinetuneError
 from finetune.fsdp import shard_on_cpus
-from finetune.tuners import drop_stale_hooks
 from model.adapters.moe_lora import aux_loss, expert_usage, has_moe_lora
 from model.device import is_out_of_memory
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import unquote, urlparse
 
+from finetune.atomic_files import keep_once
 from finetune.data.embedded import embedded
-from finetune.data.files import keep_once
 from finetune.data.sample import Frames, ImageFile
 from finetune.data.unusable import Unusable
 from model.errors import ImageError

@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from finetune.data.files import whole_file
+from finetune.atomic_files import whole_file
 from finetune.errors import FinetuneError
 from model.hub import HUB_ID, MODELSCOPE, MissingExtra
 

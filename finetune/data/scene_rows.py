@@ -11,8 +11,8 @@ from random import Random
 
 from PIL import Image
 
+from finetune.atomic_files import OutputExists, whole_file
 from finetune.data.domains import draw
-from finetune.data.files import OutputExists, whole_file
 from finetune.data.questions import ask
 from finetune.data.registry import INFO
 from finetune.data.sample import ImageFile, Message, Origin, Sample

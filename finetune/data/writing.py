@@ -11,8 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
+from finetune.atomic_files import whole_files
 from finetune.data.dataset import Broken
-from finetune.data.files import whole_files
 from finetune.data.formats import alpaca, messages, pairs, qwen, sharegpt
 from finetune.data.sample import Sample
 from finetune.data.unusable import Unusable

@@ -13,8 +13,8 @@ import pytest
 import torch
 from PIL import Image
 
-from finetune.config_loading import load_config
-from finetune.run_data import read_data
+from finetune.config.loading import load_config
+from finetune.data.configured import read_data
 from model.qwen3_vl.load import load
 from model.settings import ModelSettings
 

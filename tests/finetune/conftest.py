@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageDraw
 
-from finetune.config import FinetuneConfig
-from finetune.config_loading import load_config
+from finetune.config.loading import load_config
+from finetune.config.schema import FinetuneConfig
 
 COLORS = {"red": (215, 40, 40), "green": (40, 160, 60), "blue": (45, 75, 220), "yellow": (240, 215, 40)}
 SIZES = ((200, 160), (160, 160), (240, 120))

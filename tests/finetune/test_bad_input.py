@@ -18,7 +18,7 @@ from cli.main import app
 from finetune import preparation, report, show
 from finetune.callbacks import Lines
 from finetune.checkpoints import CheckpointNotSaved
-from finetune.config import FinetuneConfig
+from finetune.config.schema import FinetuneConfig
 from model.qwen3_vl.generation import OutOfMemory
 
 Quick = Callable[..., FinetuneConfig]

@@ -17,7 +17,8 @@ from PIL import Image
 
 from finetune.answering import Answering
 from finetune.cases import PredictionsUnusable, case_of, read_predictions
-from finetune.config_loading import load_config
+from finetune.config.loading import load_config
+from finetune.data.configured import read_data
 from finetune.data.dataset import read_dataset
 from finetune.data.sample import ImageFile, Message, Origin, Sample
 from finetune.data.scene_rows import write_scenes
@@ -26,7 +27,6 @@ from finetune.journal import Journal
 from finetune.judge import mark_all
 from finetune.metrics.choice import MetricFitsNothing
 from finetune.outcome import ALL, Outcome
-from finetune.run_data import read_data
 from model.adapters.attach import AdapterMismatch
 from model.errors import ModelError
 from model.qwen3_vl.load import load

@@ -20,9 +20,9 @@ from transformers import modeling_utils
 
 from cli.finetune_export import finetune_export
 from finetune.approximation import NoApproximation, SamplesMissing
+from finetune.atomic_files import FolderNotWritten, whole_folder
 from finetune.data.sample import ImageFile, Message, Origin, Sample
 from finetune.export import BaseUnknown, CannotMerge, TargetExists, export
-from finetune.whole_folder import FolderNotWritten, whole_folder
 from model.hub import tiny_folder
 from model.qwen3_vl.load import Loaded, load
 from model.qwen3_vl.processor import encode

@@ -22,7 +22,7 @@ from safetensors.torch import load_file
 from cli.main import main
 from finetune.callbacks import read_log
 from finetune.checkpoints import checkpoints, drop_old, what_is_broken
-from finetune.config import FinetuneConfig
+from finetune.config.schema import FinetuneConfig
 from finetune.features import GIB, FeatureCache, load_features
 from finetune.train import train
 

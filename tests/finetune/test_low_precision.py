@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from finetune.arguments import HalfPrecisionRefused
 from finetune.callbacks import read_log
-from finetune.config import FinetuneConfig
+from finetune.config.schema import FinetuneConfig
 from finetune.train import train
 from finetune.trainer import AdapterTrainer, GradientNotFinite, LossNotFinite
 from model import device

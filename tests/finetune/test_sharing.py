@@ -10,17 +10,17 @@ import pytest
 import torch
 from peft import get_peft_model
 
+from finetune.adapters.attach import SharingRefused
 from finetune.batching import Items
 from finetune.callbacks import read_log
 from finetune.collate import Collator, model_inputs
-from finetune.config import FinetuneConfig
+from finetune.config.schema import FinetuneConfig
 from finetune.data.sample import ImageFile, Message, Origin, Sample
 from finetune.features import GIB, FeatureCache, tower_key
 from finetune.preparation import prepare
 from finetune.rows import Encoder, Row
 from finetune.sharing import share_pictures
 from finetune.train import train
-from finetune.tuners import SharingRefused
 from model.adapters.moe_lora import MoeLoraConfig, expert_usage
 from model.qwen3_vl.load import Loaded, load
 from model.settings import ModelSettings

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from finetune.callbacks import read_log
-from finetune.config import FinetuneConfig
-from finetune.run_data import NothingToLearn
+from finetune.config.schema import FinetuneConfig
+from finetune.data.configured import NothingToLearn
 from finetune.trackers import TrackerRefused
 from finetune.train import train
 from model.hub import MissingExtra

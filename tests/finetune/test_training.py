@@ -24,11 +24,11 @@ from finetune.checkpoints import (
     told,
     what_is_broken,
 )
-from finetune.config import FinetuneConfig, KeyMissing, ValueRefused
-from finetune.config_loading import load_config
+from finetune.config.loading import load_config
+from finetune.config.schema import FinetuneConfig, KeyMissing, ValueRefused
+from finetune.data.configured import NothingToLearn, read_data
 from finetune.data.scene_rows import write_scenes
 from finetune.fsdp import OldSharding, QuantizedSharding
-from finetune.run_data import NothingToLearn, read_data
 from finetune.train import train
 from finetune.trainer import AdapterTrainer, GradientNotFinite, LossNotFinite, OutOfMemory
 from model.adapters.attach import AdapterMismatch
@@ -240,7 +240,7 @@ def test_a_disk_that_takes_no_more_is_told_and_the_checkpoint_before_is_whole(qu
     folder = train(quick("--save_strategy=steps", "--save_steps=2", "--max_steps=2")).output_dir
     code = (
         "import resource, signal, sys; from pathlib import Path\n"
-        "from finetune.config_loading import load_config; from finetune.train import train\n"
+        "from finetune.config.loading import load_config; from finetune.train import train\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "import finetune.trainer as t; saved = t.AdapterTrainer._save_checkpoint\n"
         "def full(self, *a, **k):\n"
@@ -293,7 +293,7 @@ def test_checkpointing_and_bfloat16_and_four_bits_train(quick: Quick, tmp_path: 
 
 LAUNCHED = (
     "import sys; from pathlib import Path\n"
-    "from finetune.config_loading import load_config; from finetune.train import train\n"
+    "from finetune.config.loading import load_config; from finetune.train import train\n"
     "train(load_config(Path(sys.argv[1])))\n"
 )
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from finetune.atomic_files import OutputRefused
 from finetune.data.dataset import Dataset, read_dataset
-from finetune.data.files import OutputRefused
 from finetune.data.formats.reading import ReadOptions
 from finetune.data.sample import ImageFile
 

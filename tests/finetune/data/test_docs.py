@@ -9,7 +9,7 @@ from PIL import Image
 from finetune.data.dataset import read_dataset
 from finetune.data.formats import FORMATS
 
-PAGE = (Path(__file__).parents[2] / "docs" / "data.md").read_text("utf-8")
+PAGE = (Path(__file__).parents[3] / "docs" / "data.md").read_text("utf-8")
 SECTIONS = {part.split("\n")[0]: part for part in PAGE.split("\n### ")[1:]}
 
 

@@ -1,6 +1,6 @@
 """Where a configuration comes from: a YAML file or the flags of a command line, as names with values.
 
-Knows no key: what a name means is `finetune.config`'s, and what it means in other programs `finetune.foreign_keys`'.
+Knows no key: what a name means is `schema`'s, and what it means in other programs `translations`'.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence

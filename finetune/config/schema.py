@@ -1,4 +1,4 @@
-"""What a training run is told: one tree of dataclasses, which `finetune.config_loading` reads.
+"""What a training run is told: one tree of dataclasses, which `finetune.config.loading` reads.
 
 Keys are spelled as LLaMA-Factory spells them where they mean the same, and no key stands in two sections, so that its
 flat files are read as they are. Loads no model, opens no data.
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from finetune.config_values import (
+from finetune.config.values import (
     Folder,
     Least0,
     Least1,
@@ -29,8 +29,7 @@ from finetune.config_values import (
 from finetune.errors import FinetuneError
 
 if TYPE_CHECKING:
-    from peft import PeftConfig
-    from transformers import PreTrainedTokenizerBase
+    pass
 
 RESOLVED = "finetune.yaml"
 
@@ -145,14 +144,6 @@ class AdapterConfig:
     """Dropout on what the router reads."""
     token_mixing: Least0 = 0
     """Kernel of a causal depthwise mixing over tokens behind the experts (MoT-LoRA); 0 = none."""
-
-    def peft_config(
-        self, model: ModelConfig | None = None, tokenizer: "PreTrainedTokenizerBase | None" = None
-    ) -> "PeftConfig":
-        """Return PEFT's form of this section; an activated LoRA needs the tokenizer."""
-        from finetune.tuners import build_peft_config
-
-        return build_peft_config(self, model or ModelConfig(), tokenizer)
 
 
 @dataclass(frozen=True)

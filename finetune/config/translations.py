@@ -1,7 +1,7 @@
 """What the keys of other programs mean here: LLaMA-Factory's, and the sections and flags of Qwen3-VL-MoeLORA.
 
 A key is translated, accepted with a note because only one of its values has a meaning here, or refused with what to
-write instead. Knows no own key: those are `finetune.config`'s.
+write instead. Knows no own key: those are `finetune.config.schema`'s.
 """
 
 from collections.abc import Callable, Mapping

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from finetune.config import FinetuneConfig, ValueRefused
+from finetune.config.schema import FinetuneConfig, ValueRefused
 from finetune.data.dataset import Broken, Dataset, joined, read_dataset
 from finetune.data.registry import INFO
 from finetune.data.sample import Sample

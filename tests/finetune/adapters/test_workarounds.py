@@ -8,8 +8,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from finetune.config_loading import load_config
-from finetune.tuners import uncast, wear
+from finetune.adapters.attach import wear
+from finetune.adapters.workarounds import uncast
+from finetune.config.loading import load_config
 from model.adapters.moe_lora import aux_loss
 from model.adapters.moe_lora.router import router_logits
 from model.qwen3_vl.load import load

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from finetune.atomic_files import OutputExists, OutputRefused, check_free, whole_files
 from finetune.data.copying import copy_pictures
 from finetune.data.dataset import READERS, read_dataset
-from finetune.data.files import OutputExists, OutputRefused, check_free, whole_files
 from finetune.data.formats import FORMATS, WRITABLE
 from finetune.data.pictures import picture_size
 from finetune.data.pull import COCO_TABLE, DatasetUnavailable, pull_coco_captions, pull_dataset

@@ -5,7 +5,7 @@ import warnings
 import pytest
 import torch
 
-from finetune.tuners import keep_gradients_exact
+from finetune.adapters.workarounds import keep_gradients_exact
 from model.qwen3_vl.load import load
 from model.settings import ModelSettings
 

@@ -1,6 +1,6 @@
 """Reads the configuration: finds the key that each name means, checks its value, and what goes together.
 
-Where names come from is `finetune.config_source`'s, and what they mean in other programs `finetune.foreign_keys`'.
+Where names come from is `source`'s, and what they mean in other programs `translations`'.
 """
 
 import difflib
@@ -14,10 +14,10 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 from pydantic import TypeAdapter, ValidationError
 
-from finetune.config import SECTIONS, AdapterConfig, FinetuneConfig, ValueRefused
-from finetune.config_source import parse_overrides, read_pairs
+from finetune.config.schema import SECTIONS, AdapterConfig, FinetuneConfig, ValueRefused
+from finetune.config.source import parse_overrides, read_pairs
+from finetune.config.translations import FOREIGN_SECTIONS, NICKNAMES, Refused, translate
 from finetune.errors import FinetuneError
-from finetune.foreign_keys import FOREIGN_SECTIONS, NICKNAMES, Refused, translate
 
 MIXTURE = ("moe_lora",)
 READ_BY = {

@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 from transformers import AutoTokenizer
 
+from finetune.adapters.parameter_count import count_on_meta
+from finetune.adapters.peft_config import AdapterRefused, build_peft_config
+from finetune.adapters.targets import FEEDFORWARD, TargetsUnmatched
 from finetune.callbacks import read_log
-from finetune.config import FinetuneConfig
-from finetune.config_loading import load_config
+from finetune.config.loading import load_config
+from finetune.config.schema import FinetuneConfig
 from finetune.train import train
-from finetune.tuners import FEEDFORWARD, AdapterRefused, NeverInvoked, TargetsUnmatched, count_on_meta
+from finetune.training.invocation import NeverInvoked
 from model.hub import tiny_folder
 
 Quick = Callable[..., FinetuneConfig]
@@ -21,7 +24,7 @@ INVOCATION = "<|im_start|>assistant\n"
 
 def made(*flags: str) -> Any:
     config = load_config(None, [*flags, "--lora_target=q_proj,down_proj"])
-    return config.adapter.peft_config(config.model, AutoTokenizer.from_pretrained(tiny_folder()))
+    return build_peft_config(config.adapter, config.model, AutoTokenizer.from_pretrained(tiny_folder()))
 
 
 def test_the_keys_of_lora_are_pefts() -> None:

@@ -10,14 +10,14 @@ from typing import Any, get_args
 import pytest
 import yaml
 
-from finetune.config import RESOLVED, SECTIONS, AdapterConfig, FinetuneConfig, ValueRefused
-from finetune.config_loading import READ_BY, KeyRefused, KeyTwice, UnknownKey, load_config
-from finetune.config_source import ConfigUnreadable, NoFlag
-from finetune.config_values import Optimizer, Scheduler
-from finetune.foreign_keys import NICKNAMES, TRANSLATIONS
-from finetune.tuners import PROJECTOR, TEXT, TargetFrozen, TargetsUnmatched, check_targets, find_targets
+from finetune.adapters.targets import PROJECTOR, TEXT, TargetFrozen, TargetsUnmatched, check_targets, find_targets
+from finetune.config.loading import READ_BY, KeyRefused, KeyTwice, UnknownKey, load_config
+from finetune.config.schema import RESOLVED, SECTIONS, AdapterConfig, FinetuneConfig, ValueRefused
+from finetune.config.source import ConfigUnreadable, NoFlag
+from finetune.config.translations import NICKNAMES, TRANSLATIONS
+from finetune.config.values import Optimizer, Scheduler
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 LLAMA_FACTORY = """
 model_name_or_path: Qwen/Qwen3-VL-4B-Instruct
 image_max_pixels: 262144
