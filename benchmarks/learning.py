@@ -1,9 +1,9 @@
 """What adapters learn that the base cannot, and what they forget: LoRA beside MoE-LoRA at equal trainable parameters.
 
 `python -m benchmarks.learning --work FOLDER [--pictures 300] [--steps 300] [--seeds 0 1 2]` trains the bundled
-checkpoint on a mixture of four drawn worlds that it has never seen (finetune/data/domains.py), each adapter with each
-seed, and asks about pictures of another seed. An answer is right where every token of it, and its end, is the one that
-greedy decoding gives. Old tasks are the checkpoint's own. What FOLDER holds already is not trained again.
+checkpoint on a mixture of four drawn worlds that it has never seen (finetune/data/drawn/domains.py), each adapter
+with each seed, and asks about pictures of another seed. An answer is right where every token of it, and its end, is
+the one that greedy decoding gives. Old tasks are the checkpoint's own. What FOLDER holds already is not trained again.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.report import publish
-from finetune.data.domains import DOMAINS, Drawn, draw_mixture
+from finetune.data.drawn.domains import DOMAINS, Drawn, draw_mixture
 from finetune.data.sample import ImageFile, Message, Origin, Sample
 from graph.prompts import SYSTEM
 
@@ -81,7 +81,7 @@ def main() -> None:
 def write_data(work: Path, pictures: int) -> tuple[Path, Path]:
     """Write training rows, several questions a picture, and test rows, one question a picture; return both files."""
     from finetune.data.dataset import read_dataset
-    from finetune.data.scene_rows import write_scenes
+    from finetune.data.drawn.scene_rows import write_scenes
     from finetune.data.writing import write_samples
 
     train_file, test_file = work / "train.jsonl", work / "test.jsonl"
@@ -111,7 +111,7 @@ def sample(drawn: Drawn, picture: Path, questions: int) -> Sample:
 def run(folder: Path, name: str, seed: int, train_file: Path, options: argparse.Namespace) -> None:
     """Train one adapter."""
     from finetune.config.schema import FinetuneConfig
-    from finetune.train import train
+    from finetune.training.train import train
 
     work = train_file.parent
     config = FinetuneConfig().changed(
@@ -145,11 +145,11 @@ def ask(test_file: Path, work: Path, adapter: Path | None) -> dict[str, Any]:
     """Score every test row with the base or the base wearing an adapter."""
     import torch
 
-    from finetune.collate import Collator, model_inputs
     from finetune.data.dataset import read_dataset
-    from finetune.features import FeatureCache, tower_key
-    from finetune.preparation import prepare
-    from finetune.rows import Encoder
+    from finetune.training.collate import Collator, model_inputs
+    from finetune.training.encoding import Encoder
+    from finetune.training.prepare import prepare
+    from finetune.training.vision_cache import FeatureCache, tower_key
     from model.adapters.moe_lora import counted, expert_usage, has_moe_lora
     from model.qwen3_vl.load import load
     from model.settings import ModelSettings

@@ -19,12 +19,12 @@ from pydantic import BaseModel
 from rich.progress import track
 
 from benchmarks.report import publish
-from finetune.data.protocol import compare_conversation, plan_reading_turn, plan_turn, reading_conversation
-from finetune.data.questions import ask
-from finetune.data.reading import sample_facts
-from finetune.data.scenes import draw_scene, sample_scene
-from finetune.data.turns import Conversation, Turn
-from finetune.metrics import iou
+from finetune.data.drawn.passages import sample_facts
+from finetune.data.drawn.protocol import compare_conversation, plan_reading_turn, plan_turn, reading_conversation
+from finetune.data.drawn.questions import ask
+from finetune.data.drawn.scenes import draw_scene, sample_scene
+from finetune.data.drawn.turns import Conversation, Turn
+from finetune.evaluation.metrics import iou
 from graph.answer import Grade, Plan, Query, Review
 from graph.prompts import ENGLISH, SYSTEM
 from model.pictures.open import Picture

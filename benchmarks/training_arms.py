@@ -1,9 +1,9 @@
 """One trainer in a process of its own, which does a step each time its parent says so; its parent is `training_speed`.
 
 All trainers are given the same base, first weights, batches and optimizer, and keep their own way of everything else:
-ours is `finetune.train.train` as the command line calls it, TRL's is SFTTrainer from the folder of the base, and the
-plain one is transformers' Trainer with the collator that its documentation shows. It measures and judges nothing but
-its own time and memory.
+ours is `finetune.training.train.train` as the command line calls it, TRL's is SFTTrainer from the folder of the base,
+and the plain one is transformers' Trainer with the collator that its documentation shows. It measures and judges
+nothing but its own time and memory.
 """
 
 import os
@@ -138,7 +138,7 @@ def _turns(job: Job, parent: "Connection") -> Any:
 def train_ours(job: Job, turns: Any) -> None:
     """Train as `lorgnette finetune train` does."""
     from finetune.config.loading import load_config
-    from finetune.train import train
+    from finetune.training.train import train
 
     config = load_config(None, [
         f"--model_name_or_path={job.base}", f"--dataset={job.data}", f"--output_dir={job.out}", *job.flags,

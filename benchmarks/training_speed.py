@@ -124,7 +124,7 @@ def main() -> None:
 
 def measure(setting: Setting, folder: Path, options: argparse.Namespace) -> Courses:
     """Train with all trainers at once, one step of each after the other."""
-    from finetune.data.scene_rows import write_scenes
+    from finetune.data.drawn.scene_rows import write_scenes
 
     base = write_base(setting.shape, folder / "base")
     pictures, questions = options.rows // setting.questions, setting.questions
@@ -211,9 +211,9 @@ def order_of(base: Path, data: Path, setting: Setting, epochs: int) -> tuple[int
     """Return the rows of all steps as our trainer takes them."""
     import numpy as np
 
-    from finetune.batching import Items, Order
     from finetune.data.dataset import read_dataset
-    from finetune.rows import Encoder
+    from finetune.training.batching import Items, Order
+    from finetune.training.encoding import Encoder
     from model.qwen3_vl.processor import ImageTextProcessor
 
     encoder = Encoder(ImageTextProcessor.from_pretrained(base), cutoff_len=2048, max_pixels=None, mask_history=False)

@@ -61,7 +61,7 @@ def train_command(ctx: click.Context, words: tuple[str, ...], dry_run: bool) -> 
     if dry_run:
         _dry_run(config)
         return
-    from finetune.train import train
+    from finetune.training.train import train
     from graph.printable import printable
 
     result = train(config, say=lambda text: click.echo(printable(text), err=True))
@@ -98,7 +98,7 @@ def _dry_run(config: "FinetuneConfig") -> None:
     from cli.data_report import lines_of
     from finetune.data.report import count_tokens, report_on
     from finetune.data.token_counts import TokenCounter
-    from finetune.dry_run import look_ahead
+    from finetune.training.dry_run import look_ahead
 
     found = look_ahead(config)
     click.echo(config.to_yaml(), nl=False)

@@ -9,11 +9,11 @@ from cli.edge import verbose_option
 from cli.finetune_figures import print_table, say_broken, shown_progress
 
 if TYPE_CHECKING:
-    from finetune.answering import Answering
-    from finetune.cases import Predictions
     from finetune.config.schema import FinetuneConfig
-    from finetune.eval_rows import Rows
-    from finetune.evaluate import Measuring
+    from finetune.evaluation.answering import Answering
+    from finetune.evaluation.cases import Predictions
+    from finetune.evaluation.evaluate import Measuring
+    from finetune.evaluation.rows import Rows
     from model.settings import ModelSettings
 
 JUDGE_TOKENS = 32
@@ -114,7 +114,7 @@ def finetune_evaluate(config: Path | None, as_json: bool, **options: Any) -> Non
       lorgnette finetune evaluate --predictions generated_predictions.jsonl
     """  # noqa: D301
     from finetune.config.schema import RESOLVED
-    from finetune.evaluate import RESULTS, evaluate, evaluate_predictions
+    from finetune.evaluation.evaluate import RESULTS, evaluate, evaluate_predictions
     from graph.printable import printable
     from model.adapters import quiet_bitsandbytes
 
@@ -177,7 +177,7 @@ def _load(config: Path | None) -> "FinetuneConfig | None":
 
 
 def _rows(tree: "FinetuneConfig | None", options: dict[str, Any]) -> "Rows":
-    from finetune.eval_rows import rows_of_config, rows_of_file
+    from finetune.evaluation.rows import rows_of_config, rows_of_file
 
     if options["data"] is not None:
         folder = options["image_folder"] or (None if tree is None else tree.data.media_dir)
@@ -189,7 +189,7 @@ def _rows(tree: "FinetuneConfig | None", options: dict[str, Any]) -> "Rows":
 def _predictions(tree: "FinetuneConfig | None", options: dict[str, Any]) -> "Predictions":
     from dataclasses import replace
 
-    from finetune.cases import read_predictions
+    from finetune.evaluation.cases import read_predictions
 
     path = options["predictions"].expanduser()
     if tree is None and options["data"] is None:
@@ -203,8 +203,8 @@ def _predictions(tree: "FinetuneConfig | None", options: dict[str, Any]) -> "Pre
 
 
 def _answering(tree: "FinetuneConfig | None", options: dict[str, Any]) -> "Answering":
-    from finetune.answering import Answering
-    from finetune.export import base_of
+    from finetune.evaluation.answering import Answering
+    from finetune.export.export import base_of
     from model.adapters.attach import read_adapter
 
     adapter = options["adapter"]
@@ -226,7 +226,7 @@ def _answering(tree: "FinetuneConfig | None", options: dict[str, Any]) -> "Answe
 
 
 def _measuring(tree: "FinetuneConfig | None", options: dict[str, Any]) -> "Measuring":
-    from finetune.evaluate import Measuring
+    from finetune.evaluation.evaluate import Measuring
 
     beside = options["adapter"] or (None if tree is None else tree.training.output_dir)
     if options["predictions"] is not None:

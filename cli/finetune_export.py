@@ -41,7 +41,7 @@ def finetune_export(
       lorgnette finetune export runs/captions --to models/captions
       lorgnette finetune export runs/mixture --to runs/static --approximate-merge --data rows.jsonl
     """  # noqa: D301
-    from finetune.export import export
+    from finetune.export.export import export
 
     adapter = _trained_by(source) if source.suffix in (".yaml", ".yml") else source
     samples = None

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from finetune.answering import Watch
     from finetune.data.dataset import Broken
-    from finetune.outcome import Cell, Outcome
+    from finetune.evaluation.answering import Watch
+    from finetune.evaluation.outcome import Cell, Outcome
 
 SHOWN_BROKEN = 10
 
@@ -53,7 +53,7 @@ def say_broken(broken: "Sequence[Broken]", all_in: str = "results.json lists the
 
 def print_table(outcome: "Outcome", out: Path) -> None:
     """Print what was measured, each category apart, and where the report is."""
-    from finetune.evaluate import REPORT
+    from finetune.evaluation.evaluate import REPORT
     from graph.printable import printable
 
     for note in outcome.degraded:
@@ -72,7 +72,7 @@ def print_table(outcome: "Outcome", out: Path) -> None:
 
 
 def _line(outcome: "Outcome", title: str, cell: "Cell") -> str:
-    from finetune.evaluation_report import shown
+    from finetune.evaluation.report import shown
 
     line = f"  {title:<13}"
     for name in outcome.names:

@@ -41,7 +41,7 @@ def scenes(count: int, out: Path, force: bool, **drawing: Any) -> None:
     Example:
       lorgnette data scenes 300 charts --world bars
     """  # noqa: D301
-    from finetune.data.scene_rows import write_scenes
+    from finetune.data.drawn.scene_rows import write_scenes
 
     with bar("drawing") as progress:
         file = write_scenes(count, out, force=force, progress=progress, **drawing)

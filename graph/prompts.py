@@ -3,7 +3,7 @@
 Every conversation begins with `SYSTEM` and the pictures, byte for byte the same for all nodes, so that one prefill
 serves them all; what differs follows the last picture (DESIGN.md, "Prompts and the shared prefix"). The texts are short
 because every token costs a user seconds on a laptop; the form of the JSON is the grammar's business. The bundled
-checkpoint is trained on the English ones (`finetune/data/protocol.py`): whoever changes one here trains it again.
+checkpoint is trained on the English ones (`finetune/data/drawn/protocol.py`): whoever changes one here trains it again.
 """
 
 from collections.abc import Mapping

@@ -1,0 +1,1 @@
+"""Adapters on a model: which modules they hold, how they are attached, what they count."""

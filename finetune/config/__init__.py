@@ -1,0 +1,1 @@
+"""The configuration of a training: its schema, how it is read, and LLaMA-Factory's keys."""

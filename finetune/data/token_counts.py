@@ -67,7 +67,7 @@ class TokenCounter:
         return Tokens(total, pictures, total - self._length(sample.messages[:-1], prompt=True))
 
     def fate(self, sample: Sample, cutoff_len: int) -> Fate:
-        """Return what training does with the sample when rows are cut at `cutoff_len` tokens, as `finetune.rows` does.
+        """Return what training (`finetune.training.encoding`) does with the sample when rows are cut at `cutoff_len`.
 
         Raises:
             Unusable: A picture whose size is not known yet cannot be read.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.utils.data import IterableDataset
 
-from finetune.data.protocol import compare_conversation, reading_conversation, scene_conversation
+from finetune.data.drawn.protocol import compare_conversation, reading_conversation, scene_conversation
 from finetune.tiny.build import EASY_SIZES, SIZES
 from finetune.tiny.collate import Batch, Collator
 

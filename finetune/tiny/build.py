@@ -8,7 +8,7 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 
-from finetune.data.protocol import compare_conversation, reading_conversation, scene_conversation
+from finetune.data.drawn.protocol import compare_conversation, reading_conversation, scene_conversation
 from graph import prompts
 
 if TYPE_CHECKING:

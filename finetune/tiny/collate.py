@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from finetune.data.turns import Conversation
+from finetune.data.drawn.turns import Conversation
 from finetune.tiny.build import MERGE_SIZE, PATCH_SIZE
 from graph import prompts
 

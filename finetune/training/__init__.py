@@ -1,0 +1,1 @@
+"""A training: rows to batches, steps, checkpoints, log and report."""

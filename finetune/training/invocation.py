@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from peft import PeftModel
     from transformers import PreTrainedTokenizerBase
 
-    from finetune.rows import Row
+    from finetune.training.encoding import Row
 
 
 class NeverInvoked(FinetuneError):

@@ -9,7 +9,7 @@ from PIL import Image
 
 from cli.making_data import WORLDS
 from finetune.data.dataset import read_dataset
-from finetune.data.domains import DOMAINS
+from finetune.data.drawn.domains import DOMAINS
 from finetune.data.sample import Message, Origin, Sample
 from model.errors import ModelError
 

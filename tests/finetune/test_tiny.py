@@ -9,8 +9,8 @@ import pytest
 import torch
 from transformers import Qwen3VLForConditionalGeneration
 
-from finetune.data.protocol import compare_conversation, reading_conversation, scene_conversation
-from finetune.data.turns import KINDS, Conversation
+from finetune.data.drawn.protocol import compare_conversation, reading_conversation, scene_conversation
+from finetune.data.drawn.turns import KINDS, Conversation
 from finetune.tiny.batches import MAX_TOKENS, make_batch
 from finetune.tiny.build import save_untrained
 from finetune.tiny.collate import IGNORE_INDEX, Collator

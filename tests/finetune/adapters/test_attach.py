@@ -11,11 +11,11 @@ from transformers import AutoTokenizer
 from finetune.adapters.parameter_count import count_on_meta
 from finetune.adapters.peft_config import AdapterRefused, build_peft_config
 from finetune.adapters.targets import FEEDFORWARD, TargetsUnmatched
-from finetune.callbacks import read_log
 from finetune.config.loading import load_config
 from finetune.config.schema import FinetuneConfig
-from finetune.train import train
 from finetune.training.invocation import NeverInvoked
+from finetune.training.log import read_log
+from finetune.training.train import train
 from model.hub import tiny_folder
 
 Quick = Callable[..., FinetuneConfig]

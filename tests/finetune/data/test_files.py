@@ -9,11 +9,11 @@ from PIL import Image
 from finetune.atomic_files import OutputExists, OutputRefused, check_free, whole_files
 from finetune.data.copying import copy_pictures
 from finetune.data.dataset import READERS, read_dataset
+from finetune.data.drawn.scene_rows import write_scenes
 from finetune.data.formats import FORMATS, WRITABLE
 from finetune.data.pictures import picture_size
 from finetune.data.pull import COCO_TABLE, DatasetUnavailable, pull_coco_captions, pull_dataset
 from finetune.data.sample import Frames, ImageFile, Message, Origin, Sample
-from finetune.data.scene_rows import write_scenes
 from finetune.data.writing import WRITERS, OutputSuffixWrong, write_samples
 
 

@@ -12,7 +12,7 @@ from finetune.data.pictures import picture_size
 from finetune.data.report import Spread, count_tokens, report_on
 from finetune.data.sample import Frames, ImageFile, Message, Origin, Part, Sample
 from finetune.data.token_counts import TokenCounter
-from finetune.rows import Encoder, RowRefused
+from finetune.training.encoding import Encoder, RowRefused
 from model.hub import tiny_folder
 from model.qwen3_vl.processor import encode, load_processor
 

@@ -1,0 +1,1 @@
+"""Asks a model rows whose answers are known, and measures what comes back."""

@@ -1,6 +1,0 @@
-"""Measures of answers against references: one module a family of them, chosen in `choice`. It loads no model."""
-
-from finetune.metrics.boxes import iou
-from finetune.metrics.metric import Answered, Metric
-
-__all__ = ["Answered", "Metric", "iou"]

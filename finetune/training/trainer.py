@@ -1,0 +1,233 @@
+"""transformers' Trainer with our loss, our order, whole checkpoints, and errors that say what to do.
+
+The loss is the mean over all labelled tokens of a step, whatever the number of processes and accumulated batches. It
+draws nothing and reads no configuration file.
+"""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import Trainer
+
+from finetune.adapters.workarounds import drop_stale_hooks
+from finetune.atomic_files import usual_rights
+from finetune.config.schema import RESOLVED, FinetuneConfig
+from finetune.errors import FinetuneError
+from finetune.training.batching import Order
+from finetune.training.checkpoints import ASIDE, aside, checkpoints, commit, drop_old, told
+from finetune.training.collate import model_inputs
+from finetune.training.fsdp import shard_on_cpus
+from model.adapters.moe_lora import aux_loss, expert_usage, has_moe_lora
+from model.device import is_out_of_memory
+
+
+class LossNotFinite(FinetuneError):
+    """The loss of a step is no number; nothing was learned of it."""
+
+    def __init__(self, step: int, loss: float, learning_rate: float, last: Path | None, *, fp16: bool = False) -> None:
+        self.step, self.loss, self.learning_rate, self.last = step, loss, learning_rate, last
+        super().__init__(_diverged(f"The loss of step {step} is {loss}", learning_rate, last, fp16))
+
+
+class GradientNotFinite(FinetuneError):
+    """The gradient of a step is no number; nothing was learned of it."""
+
+    def __init__(self, step: int, norm: float, learning_rate: float, last: Path | None, *, fp16: bool = False) -> None:
+        self.step, self.norm, self.learning_rate, self.last = step, norm, learning_rate, last
+        super().__init__(_diverged(f"The gradient of step {step} has the length {norm}", learning_rate, last, fp16))
+
+
+class OutOfMemory(FinetuneError):
+    """A step, or the evaluation after it, did not fit into the device's memory."""
+
+    def __init__(self, step: int, advice: str, what: str = "Step") -> None:
+        self.step, self.advice = step, advice
+        super().__init__(f"{what} {step} does not fit into memory; {advice}.")
+
+
+def _diverged(what: str, learning_rate: float, last: Path | None, fp16: bool) -> str:
+    instead = ", or use bf16 in place of fp16" if fp16 else ""
+    back = f", and go on from {str(last)!r} with resume_from_checkpoint" if last else ""
+    return (
+        f"{what}, and nothing of it was learned; lower learning_rate (now {learning_rate:g}) or raise warmup_steps"
+        f"{instead}{back}."
+    )
+
+
+class AdapterTrainer(Trainer):
+    """Trains an adapter on `finetune.training.batching.Items`."""
+
+    def __init__(self, config: FinetuneConfig, order: Order, **options: Any) -> None:
+        super().__init__(**options)
+        self.config, self.order = config, order
+        # Qwen3-VL declares that it cannot average over accumulated batches; with shift_labels its loss does
+        self.model_accepts_loss_kwargs = True
+        self.mixture = has_moe_lora(self.model)
+        self._aux = torch.zeros((), device=self.args.device)
+        self._aux_steps = 0
+        self._aside: Path | None = None
+
+    @property
+    def output(self) -> Path:
+        """The run's folder."""
+        return Path(self.args.output_dir)
+
+    def create_accelerator_and_postprocess(self) -> None:
+        """Find the other processes, and whether they share the model out."""
+        shard_on_cpus()
+        super().create_accelerator_and_postprocess()
+        if self.args.fp16 and self.args.device.type == "cpu":
+            # accelerate 1.15 leaves autocast and loss scaling out there, without a word
+            self.accelerator.native_amp, self.accelerator.scaler = True, torch.amp.GradScaler("cpu")
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Order:
+        return self.order
+
+    def _run_epoch(self, **kwargs: Any) -> Any:
+        self.order.set_epoch(kwargs["epoch"])  # accelerate's loaders do not all pass it on
+        return super()._run_epoch(**kwargs)
+
+    def floating_point_ops(self, inputs: Any) -> int:
+        """Count none: the count walks over all parameters at every step."""
+        return 0
+
+    def compute_loss(
+        self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """Return the mean loss of the labelled tokens, and the load-balancing loss of a mixture with it."""
+        outputs: Any = None
+        if self.args.activation_checkpointing:
+            drop_stale_hooks(self.model)
+        loss = super().compute_loss(
+            model, model_inputs(inputs), return_outputs=return_outputs, num_items_in_batch=num_items_in_batch
+        )
+        if return_outputs:
+            loss, outputs = loss
+        if self.mixture and model.training:
+            aux = aux_loss(model)
+            self._aux += aux.detach()
+            self._aux_steps += 1
+            loss = loss + aux / self.current_gradient_accumulation_steps
+        return (loss, outputs) if return_outputs else loss
+
+    def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> torch.Tensor:
+        """Do one forward and backward pass.
+
+        Raises:
+            OutOfMemory: It does not fit.
+            LossNotFinite: Before anything is learned of it.
+        """
+        try:
+            loss: torch.Tensor = super().training_step(model, inputs, num_items_in_batch)
+        except (RuntimeError, MemoryError) as error:
+            if is_out_of_memory(error):
+                raise OutOfMemory(self.state.global_step + 1, self._what_to_lower()) from error
+            raise
+        if not math.isfinite(value := loss.item()):
+            raise LossNotFinite(*self._where(value), fp16=self.args.fp16)
+        return loss
+
+    def prediction_step(self, *args: Any, **options: Any) -> Any:
+        """Measure the loss of held-back rows.
+
+        Raises:
+            OutOfMemory: They do not fit.
+        """
+        try:
+            return super().prediction_step(*args, **options)
+        except (RuntimeError, MemoryError) as error:
+            if is_out_of_memory(error):
+                number = self.config.evaluation.per_device_eval_batch_size
+                advice = f"lower per_device_eval_batch_size (now {number}), " if number > 1 else ""
+                advice += "leave val_size out, or lower cutoff_len or image_max_pixels"
+                raise OutOfMemory(self.state.global_step, advice, "The evaluation after step") from error
+            raise
+
+    def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
+        norm = super()._get_grad_norm(model, grad_norm=grad_norm)
+        if not math.isfinite(value := float(norm)) and not self._scales_down():
+            raise GradientNotFinite(*self._where(value), fp16=self.args.fp16)
+        return norm
+
+    def _scales_down(self) -> bool:
+        """Return whether loss scaling in fp16 leaves this step out and makes the next one's gradient shorter."""
+        scaler = self.accelerator.scaler
+        return scaler is not None and scaler.get_scale() > 1
+
+    def log(self, logs: dict[str, Any], start_time: float | None = None) -> None:
+        """Add what a mixture did since the last line."""
+        if self.mixture and "loss" in logs:
+            usage = expert_usage(self.model, reset=True)
+            if usage:
+                logs["expert_entropy"] = sum(layer.entropy for layer in usage.values()) / len(usage)
+            logs["aux_loss"] = (self._aux / max(1, self._aux_steps)).item()
+            self._aux.zero_()
+            self._aux_steps = 0
+            self.state.expert_usage = {name: layer.shares for name, layer in usage.items()}
+        super().log(logs, start_time)
+        if self.mixture:
+            self.state.expert_usage = {}
+
+    def _get_output_dir(self, trial: Any) -> str:
+        return super()._get_output_dir(trial) if self._aside is None else str(self._aside)
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        """Write the checkpoint aside, and give it its name once it is whole.
+
+        Raises:
+            CheckpointNotSaved: The disk, mostly.
+        """
+        first = self.args.should_save
+        with told(self.output):
+            if first:
+                aside(self.output)
+            self._aside = self.output / ASIDE
+            self.accelerator.wait_for_everyone()
+            try:
+                super()._save_checkpoint(model, trial)
+            finally:
+                self._aside = None
+            self.accelerator.wait_for_everyone()
+            if first:
+                written = self.output / ASIDE / f"checkpoint-{self.state.global_step}"
+                (written / RESOLVED).write_text(self.config.to_yaml(), "utf-8")
+                commit(written, self.output)
+                aside(self.output)
+                drop_old(self.output, self.config.training.save_total_limit)
+            self.accelerator.wait_for_everyone()
+
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+        if self.args.should_save:
+            save_adapter(self.accelerator.unwrap_model(self.model), Path(output_dir or self.output), state_dict)
+
+    def _where(self, value: float) -> tuple[int, float, float, Path | None]:
+        """Return step, value, learning rate, and the checkpoint to go back to."""
+        found = checkpoints(self.output)
+        return self.state.global_step + 1, value, self._get_learning_rate(), found[-1] if found else None
+
+    def _what_to_lower(self) -> str:
+        config = self.config
+        advice = []
+        if config.training.per_device_train_batch_size > 1:
+            accumulation = config.training.gradient_accumulation_steps * 2
+            advice.append(
+                f"lower per_device_train_batch_size (now {config.training.per_device_train_batch_size}) and raise "
+                f"gradient_accumulation_steps (to {accumulation} for half of it)"
+            )
+        if not config.training.gradient_checkpointing:
+            advice.append("write gradient_checkpointing: true")
+        if config.model.quantization_bit is None:
+            advice.append("write quantization_bit: 4")
+        advice.append(f"lower cutoff_len (now {config.data.cutoff_len}) or image_max_pixels")
+        return ", or ".join(advice)
+
+
+def save_adapter(model: Any, folder: Path, state_dict: Any = None) -> None:
+    """Write adapter_config.json and the weights."""
+    folder.mkdir(parents=True, exist_ok=True)
+    # the default would ask the hub, over the network, for the base's vocabulary
+    model.save_pretrained(str(folder), state_dict=state_dict, save_embedding_layers=False)
+    for file in folder.glob("*.safetensors"):
+        usual_rights(file)
