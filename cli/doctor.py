@@ -2,14 +2,15 @@
 
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import click
 
+from cli.clients.options import CLIENTS, here
 from cli.edge import FAILED, Run, settings_options, verbose_option
-from cli.place import CLIENTS, here
+from cli.finding import Check
 
 if TYPE_CHECKING:
     from mcp_server.settings import Settings
@@ -18,17 +19,6 @@ NEEDED = ("torch", "transformers", "peft", "langgraph", "langchain-core", "llgui
 GIB = 1 << 30
 LITTLE_MEMORY = 2 * GIB
 REMOTE_TIMEOUT_S = 3.0
-
-
-@dataclass(frozen=True)
-class Check:
-    """One finding."""
-
-    name: str
-    state: Literal["ok", "warn", "fail"]
-    found: str
-    mend: str = ""
-    """What to do; empty where nothing is to be done."""
 
 
 @click.command(short_help="Check the installation, the settings and the connected clients.")
@@ -68,7 +58,7 @@ def doctor(_: Run, /, client: str | None, as_json: bool, **flags: object) -> Non
 
 
 def _check_clients(client: str | None) -> "Iterator[Check]":
-    from cli.connected import check_clients
+    from cli.clients.check import check_clients
 
     return check_clients(client, here())
 

@@ -3,21 +3,21 @@
 import click
 
 from cli.adapter import adapter
-from cli.add import add
-from cli.ask import ask
-from cli.data import data
+from cli.ask.command import ask
+from cli.clients.install import install, uninstall
+from cli.data.command import data
 from cli.doctor import doctor
 from cli.edge import Edge, Run, leave, verbose_option
-from cli.export import export
-from cli.finetune import finetune
-from cli.finetune_evaluate import finetune_evaluate
-from cli.finetune_export import finetune_export
+from cli.finetune.evaluate import finetune_evaluate
+from cli.finetune.export import finetune_export
+from cli.finetune.train import finetune
 from cli.graph import graph
-from cli.install import install, uninstall
-from cli.kb import kb
+from cli.kb.add import add
+from cli.kb.command import kb
+from cli.kb.doctor import doctor as doctor_of_kb
+from cli.kb.export import export
+from cli.kb.search import search
 from cli.models import model
-from cli.repair import doctor as doctor_of_kb
-from cli.search import search
 from cli.serve import serve
 from cli.sessions import session
 

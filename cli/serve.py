@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.edge import Run, set_up_logging, settings_options, verbose_option
-from cli.offer import offer_options
+from cli.tool_options import offer_options
 
 if TYPE_CHECKING:
     from mcp_server.settings import Settings

@@ -5,7 +5,7 @@ import re
 import tomllib
 from pathlib import Path
 
-from cli.install import install
+from cli.clients.install import install
 from mcp_server.clients import CLIENTS, Place
 from mcp_server.entries import Launch
 

@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from transformers import modeling_utils
 
-from cli.finetune_export import finetune_export
+from cli.finetune.export import finetune_export
 from finetune.atomic_files import FolderNotWritten, whole_folder
 from finetune.data.sample import ImageFile, Message, Origin, Sample
 from finetune.export.approximation import NoApproximation, SamplesMissing

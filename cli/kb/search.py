@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from cli.edge import verbose_option
-from cli.knowledge import filter_options, kb_options, open_base
+from cli.kb.options import filter_options, kb_options, open_base
 
 WARM_UP_S = 30.0
 

@@ -6,8 +6,8 @@ from typing import Any
 import click
 
 from cli.edge import FAILED, Run, verbose_option
-from cli.kb import stoppable
-from cli.knowledge import KB_SETTINGS, kb_options, open_base
+from cli.kb.command import stoppable
+from cli.kb.options import KB_SETTINGS, kb_options, open_base
 
 
 @click.command(short_help="Fetch a document from an address.")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from cli.knowledge import KB_SETTINGS
+from cli.kb.options import KB_SETTINGS
 
 if TYPE_CHECKING:
     from retrieval.knowledge_base import KnowledgeBase

@@ -9,7 +9,7 @@ import pytest
 
 from model.errors import LorgnetteError
 
-SHAPES = Path(__file__).parents[2] / "examples" / "shapes.png"
+SHAPES = Path(__file__).parents[3] / "examples" / "shapes.png"
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.edge import STOPPED, verbose_option
-from cli.finetune_export import finetune_export
+from cli.finetune.export import finetune_export
 
 if TYPE_CHECKING:
     from finetune.config.schema import FinetuneConfig
@@ -95,7 +95,7 @@ def _split(words: tuple[str, ...]) -> tuple[Path | None, list[str]]:
 def _dry_run(config: "FinetuneConfig") -> None:
     from dataclasses import replace
 
-    from cli.data_report import lines_of
+    from cli.data.report import lines_of
     from finetune.data.report import count_tokens, report_on
     from finetune.data.token_counts import TokenCounter
     from finetune.training.dry_run import look_ahead

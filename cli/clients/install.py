@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cli.clients.options import CLIENTS, file_options, here
 from cli.edge import settings_options, verbose_option
-from cli.offer import offer_options
-from cli.place import CLIENTS, file_options, here
+from cli.tool_options import offer_options
 from model.errors import LorgnetteError
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""`lorgnette data`: look at training data, convert it and split it; `cli/making_data.py` makes some."""
+"""`lorgnette data`: look at training data, convert it and split it; `cli/data/make.py` makes some."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from cli.bar import bar
+from cli.data.make import from_kb, pull, scenes
 from cli.edge import FAILED, verbose_option
-from cli.making_data import from_kb, pull, scenes
+from cli.progress_bar import bar
 from finetune.data.formats import FORMATS, WRITABLE
 
 if TYPE_CHECKING:
@@ -242,7 +242,7 @@ def _say_broken(broken: "Sequence[Broken]") -> None:
 
 
 def _print(report: "DataReport") -> None:
-    from cli.data_report import lines_of
+    from cli.data.report import lines_of
     from graph.printable import printable
 
     for line in lines_of(report):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.boxes import Boxes, png_path
+from cli.ask.boxes import Boxes, png_path
 from cli.edge import Run, set_up_logging, settings_options, verbose_option
 
 if TYPE_CHECKING:
@@ -57,8 +57,8 @@ def ask(
       lorgnette ask "What differs?" before.jpg after.jpg --json
       lorgnette ask "Who is at the door?" door.jpg --model Qwen/Qwen3-VL-2B-Instruct
     """  # noqa: D301
-    from cli.render import Transcript, status_line
-    from cli.trace import Trace
+    from cli.ask.render import Transcript, status_line
+    from cli.ask.trace import Trace
     from graph.agent import open_pictures
     from graph.printable import printable
     from mcp_server.loading import open_real_agent

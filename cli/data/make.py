@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.bar import bar
 from cli.edge import FAILED, verbose_option
-from cli.kb import stoppable
-from cli.knowledge import KB_SETTINGS, kb_options, open_base
+from cli.kb.command import stoppable
+from cli.kb.options import KB_SETTINGS, kb_options, open_base
+from cli.progress_bar import bar
 from finetune.data.formats import WRITABLE
 from model.errors import LorgnetteError
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.captions import add_captions, caption_options, open_captioner
 from cli.edge import FAILED, verbose_option
-from cli.knowledge import kb_options, open_base
+from cli.kb.captions import add_captions, caption_options, open_captioner
+from cli.kb.options import kb_options, open_base
 
 if TYPE_CHECKING:
     from retrieval.sync.sync import SyncReport
@@ -179,7 +179,7 @@ def remove(source: str, **options: Any) -> None:
 @verbose_option
 def verify(query: str, top_k: int, **options: Any) -> None:
     """Search QUERY and say of each hit whether its words still stand where it says: exact, moved, changed or gone."""
-    from cli.search import WARM_UP_S
+    from cli.kb.search import WARM_UP_S
     from mcp_server.results import escaped
 
     with open_base(options) as base:

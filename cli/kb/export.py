@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.edge import verbose_option
-from cli.kb import stoppable
-from cli.knowledge import kb_options, open_base
+from cli.kb.command import stoppable
+from cli.kb.options import kb_options, open_base
 
 if TYPE_CHECKING:
     from retrieval.index.export import ExportReport

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cli.place import CLIENTS
+from cli.clients.options import CLIENTS
 from mcp_server.clients import CLIENT_NAMES, Place
 from mcp_server.clients import CLIENTS as KNOWN
 

@@ -11,7 +11,7 @@ import pytest
 
 from graph.answer import Answer
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 EXAMPLE = ROOT / "examples" / "shapes.png"
 SCHEMA = json.loads((ROOT / "docs" / "answer.schema.json").read_text("utf-8"))
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from cli.making_data import WORLDS
+from cli.data.make import WORLDS
 from finetune.data.dataset import read_dataset
 from finetune.data.drawn.domains import DOMAINS
 from finetune.data.sample import Message, Origin, Sample

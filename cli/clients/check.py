@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cli.doctor import Check
-from cli.place import NAME
+from cli.clients.options import NAME
+from cli.finding import Check
 
 if TYPE_CHECKING:
     from mcp_server.clients import Client, Place

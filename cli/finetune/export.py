@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from cli.edge import verbose_option
-from cli.finetune_figures import say_broken
+from cli.finetune.table import say_broken
 
 CHECK = "`lorgnette data check` lists them all"
 

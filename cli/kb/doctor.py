@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.edge import FAILED, verbose_option
-from cli.kb import stoppable
-from cli.knowledge import KB_SETTINGS, kb_options, open_base
+from cli.kb.command import stoppable
+from cli.kb.options import KB_SETTINGS, kb_options, open_base
 
 if TYPE_CHECKING:
     from retrieval.catalogue.repair import Salvaged

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.edge import verbose_option
-from cli.finetune_figures import print_table, say_broken, shown_progress
+from cli.finetune.table import print_table, say_broken, shown_progress
 
 if TYPE_CHECKING:
     from finetune.config.schema import FinetuneConfig

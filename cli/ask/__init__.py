@@ -1,0 +1,1 @@
+"""`lorgnette ask`: the question, and how its answer is drawn."""

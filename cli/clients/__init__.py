@@ -1,0 +1,1 @@
+"""`lorgnette install`, `uninstall` and the check of what a client starts."""

@@ -1,0 +1,1 @@
+"""`lorgnette data`: sets of rows made, converted, split and checked."""

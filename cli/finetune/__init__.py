@@ -1,0 +1,1 @@
+"""`lorgnette finetune`: train, evaluate, export."""

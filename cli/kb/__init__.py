@@ -1,0 +1,1 @@
+"""`lorgnette kb` and `lorgnette search`: the documents."""
