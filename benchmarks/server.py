@@ -178,8 +178,8 @@ def starts(home: Path, runs: int) -> list[dict[str, Any]]:
 def serve_stub(transport: str) -> None:
     """Serve an agent that answers at once."""
     from graph.answer import Answer, ModelResult, Usage
+    from lorgnette.settings import load_settings
     from mcp_server.app import build_server
-    from mcp_server.settings import load_settings
 
     answer = Answer(
         answer="Three.", citations=[], boxes=[], plan=None, review=None, degraded=[],

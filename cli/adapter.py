@@ -84,8 +84,8 @@ def list_adapters(folder: Path, as_json: bool) -> None:
 
 
 def _wish(folder: Path | None, model: str | None) -> None:
-    from mcp_server.settings import load_settings
-    from mcp_server.wearing import Wish, write_wish
+    from lorgnette.model_sharing.adapter_switch import Wish, write_wish
+    from lorgnette.settings import load_settings
 
     settings = load_settings(model=model)
     write_wish(Wish(model=settings.model, adapter=folder))
@@ -97,7 +97,7 @@ def _servers() -> Iterator[dict[str, Any]]:
     """Yield what the HTTP servers on this machine say of their models; those that still load say nothing."""
     from http.client import HTTPException
 
-    from mcp_server.holders import MODEL_PATH, find_holders, get
+    from lorgnette.model_sharing.registry import MODEL_PATH, find_holders, get
 
     for holder in find_holders():
         try:

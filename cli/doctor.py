@@ -13,7 +13,7 @@ from cli.edge import FAILED, Run, settings_options, verbose_option
 from cli.finding import Check
 
 if TYPE_CHECKING:
-    from mcp_server.settings import Settings
+    from lorgnette.settings import Settings
 
 NEEDED = ("torch", "transformers", "peft", "langgraph", "langchain-core", "llguidance", "mcp")
 GIB = 1 << 30
@@ -64,7 +64,7 @@ def _check_clients(client: str | None) -> "Iterator[Check]":
 
 
 def _check_versions() -> Iterator[Check]:
-    from mcp_server.versions import MISSING, own_version, version
+    from lorgnette.version import MISSING, own_version, version
 
     python = ".".join(str(part) for part in sys.version_info[:3])
     yield Check("python", "ok", python)
@@ -82,7 +82,7 @@ def _check_versions() -> Iterator[Check]:
 
 
 def _read_settings(flags: dict[str, object]) -> "tuple[Check, Settings | None]":
-    from mcp_server.settings import ConfigError, config_file, load_settings
+    from lorgnette.settings import ConfigError, config_file, load_settings
 
     try:
         settings = load_settings(**flags)
@@ -114,7 +114,7 @@ def _check_memory() -> Check:
 def _check_home() -> Check:
     import tempfile
 
-    from mcp_server.settings import data_home
+    from lorgnette.settings import data_home
 
     home = data_home()
     try:
@@ -202,7 +202,7 @@ def _check_roots(settings: "Settings") -> Iterator[Check]:
 
 
 def _check_quantization(settings: "Settings") -> Iterator[Check]:
-    from mcp_server.versions import MISSING, version
+    from lorgnette.version import MISSING, version
 
     if settings.quantization in ("nf4", "int8") and version("bitsandbytes") == MISSING:
         mend = "pip install 'lorgnette[quantization]'"

@@ -19,7 +19,7 @@ from model.errors import LorgnetteError
 from retrieval.errors import RetrievalError
 
 if TYPE_CHECKING:
-    from mcp_server.loading import OpenAgent
+    from lorgnette.opening import OpenAgent
     from retrieval.web.fetch import Internet
 
 F = TypeVar("F", bound=Callable[..., Any])

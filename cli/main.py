@@ -25,7 +25,7 @@ from cli.sessions import session
 def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     if not wanted or ctx.resilient_parsing:
         return
-    from mcp_server.versions import own_version
+    from lorgnette.version import own_version
 
     click.echo(f"lorgnette {own_version()}")
     ctx.exit()

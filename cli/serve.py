@@ -10,7 +10,7 @@ from cli.edge import Run, set_up_logging, settings_options, verbose_option
 from cli.tool_options import offer_options
 
 if TYPE_CHECKING:
-    from mcp_server.settings import Settings
+    from lorgnette.settings import Settings
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ def _serve_http(run: Run, host: str, port: int, flags: dict[str, Any]) -> None:
 
 
 def _settings(run: Run, flags: dict[str, Any]) -> "Settings":
-    from mcp_server.settings import load_settings
+    from lorgnette.settings import load_settings
 
     settings = load_settings(**flags)
     set_up_logging(run)

@@ -43,7 +43,7 @@ def show(session_id: str, as_json: bool) -> None:
     """Show every turn of the session ID."""
     from graph.errors import SessionMissing
     from graph.printable import printable
-    from mcp_server.results import render_evidence
+    from lorgnette.answer_text import render_evidence
 
     turns = _archive().sessions.turns(session_id)
     if not turns:
@@ -82,8 +82,8 @@ def delete(session_ids: tuple[str, ...]) -> None:
 
 
 def _archive() -> "Archive":
-    from mcp_server.loading import SessionsOff, open_archive
-    from mcp_server.settings import load_settings
+    from lorgnette.opening import SessionsOff, open_archive
+    from lorgnette.settings import load_settings
 
     archive = open_archive(load_settings())
     if archive is None:

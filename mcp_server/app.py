@@ -8,6 +8,9 @@ from mcp.server import MCPServer
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.subscriptions import InMemorySubscriptionBus
 
+from lorgnette.opening import OpenAgent, close_knowledge, open_real_agent
+from lorgnette.settings import Settings, data_home
+from lorgnette.version import own_version
 from mcp_server.callers import in_turns
 from mcp_server.completing import add_completions
 from mcp_server.drawn_pictures import DrawnPictures, add_drawn_pictures
@@ -19,17 +22,15 @@ from mcp_server.jobs import Jobs
 from mcp_server.keeping import Keeper
 from mcp_server.limits import Places, RateLimit
 from mcp_server.listing import ListingServer
-from mcp_server.loading import AgentLoader, OpenAgent, close_knowledge, open_real_agent
+from mcp_server.loading import AgentLoader
 from mcp_server.middleware import LimitedCalls, StrictArguments
 from mcp_server.news import News, RecentSessions
 from mcp_server.prompts import add_prompts
 from mcp_server.resources import Held, add_resources, listed
-from mcp_server.settings import Settings, data_home
 from mcp_server.shared import App
 from mcp_server.status import status
 from mcp_server.subscribing import subscriptions
 from mcp_server.tools import add_tools
-from mcp_server.versions import own_version
 
 INSTRUCTIONS = """Lorgnette looks at pictures on the user's machine with a local vision model, answers questions \
 about them, and searches the user's documents. Give paths inside the allowed folders: {roots}. Pass every picture that \

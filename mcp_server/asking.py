@@ -13,9 +13,9 @@ from mcp.types import CallToolResult, ContentBlock, TextContent
 
 from graph.answer import Answer, ModelResult, Usage
 from graph.settings import Effort
+from lorgnette.answer_text import AskResult, JobAskResult, fit, render, structured
 from mcp_server.drawn_pictures import links
 from mcp_server.progress import Watch, heartbeat, in_thread
-from mcp_server.results import AskResult, JobAskResult, fit, render, structured
 from mcp_server.shared import App
 from model.errors import LorgnetteError
 from model.pictures.open import Picture

@@ -10,13 +10,13 @@ from pathlib import Path
 from mcp.server import MCPServer
 from mcp.types import Completion, CompletionArgument, CompletionContext, PromptReference, ResourceTemplateReference
 
+from lorgnette.settings import Settings
 from mcp_server.addresses import DOCUMENT, PASSAGE, REPORT, SESSION
 from mcp_server.held_documents import HeldDocuments
 from mcp_server.held_sessions import HeldSessions
 from mcp_server.middleware import resource_errors
 from mcp_server.progress import in_thread
 from mcp_server.prompts import DETAILS, LANGUAGES, POLICIES
-from mcp_server.settings import Settings
 from mcp_server.shared import App
 
 LIMIT = 100  # the protocol's

@@ -18,8 +18,8 @@ from mcp.server.mcpserver.exceptions import ResourceNotFoundError
 from mcp.types import ResourceLink
 
 from graph.answer import Answer
-from mcp_server.drawing import boxes_png
-from mcp_server.results import Drawn
+from lorgnette.answer_text import Drawn
+from lorgnette.box_drawing import boxes_png
 from model.pictures.open import Picture
 
 logger = logging.getLogger(__name__)

@@ -17,12 +17,13 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from lorgnette.model_sharing.registry import MODEL_PATH, PROOF_PATH, proof
+from lorgnette.opening import Follows, HoldsModel
+from lorgnette.settings import Settings
 from mcp_server.guard import ATTACHED, ENDPOINT
-from mcp_server.holders import MODEL_PATH, PROOF_PATH, proof
-from mcp_server.loading import AgentLoader, Follows, HoldsModel, StillLoading
+from mcp_server.loading import AgentLoader, StillLoading
 from mcp_server.openai_wire import Asked, ChatRequest, Reply, RequestInvalid, SharesRequest, parse
 from mcp_server.progress import in_thread
-from mcp_server.settings import Settings
 from model.call_options import Cancelled, DeadlineExceeded
 from model.errors import LorgnetteError
 from model.open import Weighs

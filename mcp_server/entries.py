@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mcp_server.settings import FLAGS, PREFIX, SECRETS, Settings
+from lorgnette.settings import FLAGS, PREFIX, SECRETS, Settings
 from model.errors import LorgnetteError
 
 SECRET_VARIABLES = tuple(PREFIX + name.upper() for name in SECRETS)

@@ -8,11 +8,11 @@ from mcp.server.mcpserver.exceptions import ResourceNotFoundError
 from mcp.types import CallToolResult, ContentBlock, TextContent
 from pydantic import Field
 
+from lorgnette.answer_text import render, structured
 from mcp_server.drawn_pictures import links
 from mcp_server.jobs import Job, JobMissing, JobResult, Jobs
 from mcp_server.middleware import tool_errors
 from mcp_server.progress import heartbeat
-from mcp_server.results import render, structured
 from mcp_server.shared import App
 
 URI = "lorgnette://job/{id}"

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from mcp_server.holders import PROOF_PATH
+from lorgnette.model_sharing.registry import PROOF_PATH
 
 ENDPOINT = "/v1"
 ATTACHED = "lorgnette.attached"

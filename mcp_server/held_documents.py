@@ -8,11 +8,11 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from lorgnette.answer_text import MAX_RESULT_BYTES, escaped
+from lorgnette.opening import open_knowledge
+from lorgnette.settings import Settings
+from lorgnette.untrusted_text import QUOTED, cleaned, one_line, quoted
 from mcp_server.addresses import DOCUMENTS, document_name, document_uri, passage_name, passage_uri
-from mcp_server.loading import open_knowledge
-from mcp_server.results import MAX_RESULT_BYTES, escaped
-from mcp_server.settings import Settings
-from mcp_server.untrusted import QUOTED, cleaned, one_line, quoted
 from model.errors import LorgnetteError
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ import json
 import threading
 from typing import TYPE_CHECKING, Any
 
-from mcp_server.loading import SessionsOff, open_archive
-from mcp_server.results import MAX_RESULT_BYTES, escaped
-from mcp_server.settings import Settings
-from mcp_server.untrusted import cleaned
+from lorgnette.answer_text import MAX_RESULT_BYTES, escaped
+from lorgnette.opening import SessionsOff, open_archive
+from lorgnette.settings import Settings
+from lorgnette.untrusted_text import cleaned
 
 if TYPE_CHECKING:
     from graph.agent import Archive

@@ -17,13 +17,14 @@ from typing import Any
 
 import uvicorn
 
+from lorgnette.model_sharing.registry import announced, shape_of
+from lorgnette.opening import OpenAgent, open_real_agent
+from lorgnette.settings import Settings
 from mcp_server.app import build_server
 from mcp_server.endpoint import add_endpoint
 from mcp_server.guard import ENDPOINT, Guard, security
-from mcp_server.holders import announced, shape_of
 from mcp_server.listening import listen
-from mcp_server.loading import AgentLoader, OpenAgent, open_real_agent
-from mcp_server.settings import Settings
+from mcp_server.loading import AgentLoader
 from model.open import is_remote
 
 MCP_PATH = "/mcp"

@@ -12,7 +12,7 @@ from typing import Literal
 from pydantic import Field
 
 from graph.answer import Result
-from mcp_server.results import AskResult
+from lorgnette.answer_text import AskResult
 from model.errors import Cancelled, LorgnetteError
 
 KEEP_S = 3600.0

@@ -5,8 +5,8 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from mcp_server.loading import open_knowledge
-from mcp_server.settings import Settings
+from lorgnette.opening import open_knowledge
+from lorgnette.settings import Settings
 from retrieval.errors import RetrievalError
 
 if TYPE_CHECKING:

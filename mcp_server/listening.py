@@ -7,8 +7,8 @@ import errno
 import socket
 from dataclasses import dataclass
 
+from lorgnette.settings import Settings
 from mcp_server.guard import is_loopback
-from mcp_server.settings import Settings
 from model.errors import LorgnetteError
 
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from mcp_server.settings import ConfigError, Settings
+from lorgnette.settings import ConfigError, Settings
 
 
 class UnknownTool(ConfigError):

@@ -16,7 +16,7 @@ import anyio
 from mcp.server.mcpserver import Context
 
 from graph.answer import Event
-from mcp_server.results import DOING
+from lorgnette.answer_text import DOING
 
 T = TypeVar("T")
 

@@ -14,6 +14,7 @@ from mcp.server import MCPServer
 from mcp.server.mcpserver.resources import ResourceSecurity
 from mcp.types import Annotations, Resource
 
+from lorgnette.answer_text import escaped
 from mcp_server.addresses import (
     DOCUMENT,
     DOCUMENTS,
@@ -30,7 +31,6 @@ from mcp_server.held_sessions import HeldSessions
 from mcp_server.icons import ICON
 from mcp_server.middleware import resource_errors
 from mcp_server.progress import in_thread
-from mcp_server.results import escaped
 from mcp_server.shared import App
 from retrieval.errors import RetrievalError
 

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
+from lorgnette.settings import Settings
 from mcp_server.drawn_pictures import DrawnPictures
 from mcp_server.jobs import Jobs
 from mcp_server.limits import Places
 from mcp_server.loading import AgentLoader
 from mcp_server.news import News
-from mcp_server.settings import Settings
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,12 @@
 
 from typing import Any
 
+from lorgnette.answer_text import escaped
+from lorgnette.opening import Follows, HoldsModel, open_knowledge
+from lorgnette.settings import Settings
+from lorgnette.version import own_version
 from mcp_server.limits import Places
-from mcp_server.loading import AgentLoader, Follows, HoldsModel, open_knowledge
-from mcp_server.results import escaped
-from mcp_server.settings import Settings
-from mcp_server.versions import own_version
+from mcp_server.loading import AgentLoader
 from retrieval.errors import RetrievalError
 from retrieval.store import without_password
 

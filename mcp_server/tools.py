@@ -16,16 +16,16 @@ from pydantic import Field
 from graph.answer import Summary
 from graph.printable import printable
 from graph.settings import Effort
+from lorgnette.answer_text import AskResult, JobAskResult
+from lorgnette.opening import NoDocuments, SessionsOff, open_archive, open_knowledge
+from lorgnette.search_text import SearchResult, render_found, search_result
+from lorgnette.settings import Settings
 from mcp_server.asking import Question, answer
-from mcp_server.found import SearchResult, render_found, search_result
 from mcp_server.get_job import get_job
 from mcp_server.icons import ICON
-from mcp_server.loading import NoDocuments, SessionsOff, open_archive, open_knowledge
 from mcp_server.middleware import tool_errors
 from mcp_server.offered import offered
 from mcp_server.progress import heartbeat, in_thread
-from mcp_server.results import AskResult, JobAskResult
-from mcp_server.settings import Settings
 from mcp_server.shared import App
 
 MAX_SOURCE_CHARS = 6_000_000  # 4 MiB as base64, and the address in front of it

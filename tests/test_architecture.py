@@ -44,7 +44,7 @@ def test_imports_point_one_way(package: str) -> None:
     [
         "cli.main",
         "mcp_server",
-        "mcp_server.settings",
+        "lorgnette.settings",
         "graph",
         "graph.agent",
         "model.open",

@@ -14,8 +14,8 @@ import pytest
 from mcp import Client, StdioServerParameters
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from lorgnette.settings import load_settings
 from mcp_server.app import build_server
-from mcp_server.settings import load_settings
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))

@@ -64,7 +64,7 @@ class Boxes:
         Raises:
             BoxesNotWritten: The folder cannot be written, or the disk is full.
         """
-        from mcp_server.drawing import boxes_png
+        from lorgnette.box_drawing import boxes_png
 
         by_picture = [
             (number, picture, [box for box in answer.boxes if box.image == number])

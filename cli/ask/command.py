@@ -61,8 +61,8 @@ def ask(
     from cli.ask.trace import Trace
     from graph.agent import open_pictures
     from graph.printable import printable
-    from mcp_server.loading import open_real_agent
-    from mcp_server.settings import load_settings
+    from lorgnette.opening import open_real_agent
+    from lorgnette.settings import load_settings
 
     settings = load_settings(**flags)
     set_up_logging(run)

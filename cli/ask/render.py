@@ -8,7 +8,7 @@ import click
 
 from graph.answer import Answer, Event
 from graph.printable import printable
-from mcp_server.results import DOING, render_evidence
+from lorgnette.answer_text import DOING, render_evidence
 
 if TYPE_CHECKING:
     from rich.status import Status

@@ -130,8 +130,8 @@ def _path(client: "Client", place: "Place", workspace: bool, file: Path | None) 
 
 
 def _launch(flags: dict[str, Any]) -> "Launch":
+    from lorgnette.settings import config_file, data_home, load_settings
     from mcp_server.entries import launch
-    from mcp_server.settings import config_file, data_home, load_settings
 
     return launch(flags, load_settings(**flags), os.environ, config_file(), data_home())
 

@@ -111,7 +111,7 @@ def from_kb(
     from finetune.data.from_kb import harvest
     from finetune.data.writing import NothingToWrite, check_suffix, write_samples
     from graph.printable import printable
-    from mcp_server.settings import load_settings
+    from lorgnette.settings import load_settings
 
     check_suffix(out, to)
     check_free([out], force=force or resume)
@@ -197,7 +197,7 @@ def _documents(base: "KnowledgeBase", source: str | None) -> "dict[str, list[Exc
 
 def _writer(settings: Any) -> "Writer":
     from finetune.data.from_kb import Writer
-    from mcp_server.attach import open_model
+    from lorgnette.model_sharing.attach import open_model
 
     chat, identity = open_model(settings)
     return Writer(chat, identity, settings.max_new_tokens)

@@ -239,7 +239,7 @@ def _measuring(tree: "FinetuneConfig | None", options: dict[str, Any]) -> "Measu
 
 def _judge(model: str) -> "ModelSettings":
     """Return the judge's settings: those of the user, with what a judge needs."""
-    from mcp_server.settings import load_settings
+    from lorgnette.settings import load_settings
 
     settings = load_settings(model=model, max_new_tokens=JUDGE_TOKENS, temperature=0.0)
     return settings.model_copy(update={"adapter": None, "node_adapters": ()})

@@ -29,8 +29,8 @@ def add(run: Run, /, address: str, folder: str, network: bool | None, **options:
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
-    from mcp_server.results import escaped
-    from mcp_server.settings import load_settings
+    from lorgnette.answer_text import escaped
+    from lorgnette.settings import load_settings
     from retrieval.web.add import add_address
     from retrieval.web.fetch import INTERNET
 

@@ -30,8 +30,8 @@ def caption_options(command: F) -> F:
 def open_captioner(options: dict[str, Any]) -> "Captioner | None":
     """Return who captions pictures, where that is wanted; the model is loaded for the first picture."""
     from graph.model_captioner import ChatCaptioner, wants_captions
-    from mcp_server.attach import open_model
-    from mcp_server.settings import load_settings
+    from lorgnette.model_sharing.attach import open_model
+    from lorgnette.settings import load_settings
 
     settings = load_settings(**{key: options.get(key) for key in (*KB_SETTINGS, "captions", "model")})
     return ChatCaptioner(lambda: open_model(settings)) if wants_captions(settings) else None

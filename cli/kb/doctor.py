@@ -72,7 +72,7 @@ def _checked(base: "KnowledgeBase") -> list[str]:
 
 
 def _salvage(options: dict[str, Any], problems: list[str], anew: bool) -> "Salvaged":
-    from mcp_server.settings import data_home, load_settings
+    from lorgnette.settings import data_home, load_settings
     from retrieval.catalogue.repair import salvage
     from retrieval.knowledge_base import catalogue_path
 

@@ -59,8 +59,8 @@ def filter_options(command: F) -> F:
 @contextmanager
 def open_base(options: dict[str, Any], *, reranks: bool = False) -> "Iterator[KnowledgeBase]":
     """Open the knowledge base that flags, environment and file name; `reranks` where it is going to be searched."""
-    from mcp_server.loading import NoDocuments, close_knowledge, open_knowledge, use_named_reranker
-    from mcp_server.settings import load_settings
+    from lorgnette.opening import NoDocuments, close_knowledge, open_knowledge, use_named_reranker
+    from lorgnette.settings import load_settings
 
     settings = load_settings(**{key: options.get(key) for key in KB_SETTINGS})
     base = open_knowledge(settings)

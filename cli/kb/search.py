@@ -32,7 +32,7 @@ def search(query: str, top_k: int, context: int, as_json: bool, **options: Any) 
       lorgnette search "What does ERR_42 mean?"
       lorgnette search 年假可以结转几天 --source "中文/*" --json
     """  # noqa: D301
-    from mcp_server.found import render_found, search_result
+    from lorgnette.search_text import render_found, search_result
 
     with open_base(options, reranks=True) as base:
         found = base.search(query, top_k, options["wanted"], wait_s=WARM_UP_S)

@@ -1,6 +1,6 @@
 """The model of another Lorgnette process on this machine as the same chat model: same answers, no weights here.
 
-It knows the other process by an address and a key; who finds and trusts it is `mcp_server/attach.py`.
+It knows the other process by an address and a key; who finds and trusts it is `lorgnette/model_sharing/attach.py`.
 """
 
 import json

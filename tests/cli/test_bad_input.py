@@ -25,7 +25,7 @@ from PIL import Image
 from cli.edge import Run
 from cli.main import app
 from graph.agent import Agent
-from mcp_server.settings import load_settings
+from lorgnette.settings import load_settings
 from model.hub import tiny_folder
 from model.open import ModelIdentity, open_chat
 

@@ -13,8 +13,8 @@ from PIL import Image
 
 from graph.agent import Agent
 from graph.answer import Event
-from mcp_server.loading import open_archive
-from mcp_server.settings import load_settings
+from lorgnette.opening import open_archive
+from lorgnette.settings import load_settings
 from model.open import ModelIdentity
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from graph.answer import Answer, Box, Citation, Event, ModelResult, Plan, ReviewResult, Usage
-from mcp_server.settings import Settings
+from lorgnette.settings import Settings
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from mcp import Client
 from mcp.shared.exceptions import MCPError
 
 from graph.answer import Answer
+from lorgnette.answer_text import AskResult
+from lorgnette.settings import Settings
 from mcp_server.app import build_server
-from mcp_server.results import AskResult
-from mcp_server.settings import Settings
 from model.errors import ImageNotFound, ModelError
 
 pytestmark = pytest.mark.anyio

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from mcp import Client
 
+from lorgnette.settings import Settings, data_home
 from mcp_server.app import build_server
-from mcp_server.settings import Settings, data_home
 from retrieval.knowledge_base import catalogue_path
 
 pytestmark = pytest.mark.anyio

@@ -13,10 +13,10 @@ from mcp.shared.exceptions import MCPError
 from PIL import Image
 
 from graph.answer import Answer, Box
+from lorgnette.answer_text import AskResult
+from lorgnette.settings import Settings
 from mcp_server.app import build_server
 from mcp_server.drawn_pictures import DrawnPictures
-from mcp_server.results import AskResult
-from mcp_server.settings import Settings
 from model.pictures.open import open_picture
 
 pytestmark = pytest.mark.anyio

@@ -16,7 +16,7 @@ from PIL import Image
 from pydantic import Field
 
 from graph.answer import Answer
-from mcp_server.settings import Settings
+from lorgnette.settings import Settings
 from model.call_options import metadata, usage
 from model.errors import LorgnetteError
 from model.open import ModelIdentity

@@ -17,8 +17,8 @@ from mcp import Client
 from pydantic import SecretStr
 
 from graph.answer import Answer
+from lorgnette.settings import Settings
 from mcp_server.listening import HostUnavailable, PortInUse, Unprotected, listen
-from mcp_server.settings import Settings
 from model.worker import asking
 
 WAIT_S = 30

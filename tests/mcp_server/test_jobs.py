@@ -13,11 +13,11 @@ from mcp import Client
 from mcp.shared.exceptions import MCPError
 
 from graph.answer import Answer
+from lorgnette.answer_text import AskResult
+from lorgnette.settings import Settings
 from mcp_server import jobs as jobs_module
 from mcp_server.app import build_server
 from mcp_server.jobs import JobMissing, Jobs
-from mcp_server.results import AskResult
-from mcp_server.settings import Settings
 from model.errors import ModelError
 
 pytestmark = pytest.mark.anyio

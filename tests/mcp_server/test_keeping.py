@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from lorgnette.opening import close_knowledge, open_knowledge
+from lorgnette.settings import load_settings
 from mcp_server.keeping import Keeper
-from mcp_server.loading import close_knowledge, open_knowledge
-from mcp_server.settings import load_settings
 from retrieval.sync.captions import Caption
 
 WAIT_S = 60.0

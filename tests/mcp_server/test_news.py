@@ -24,9 +24,9 @@ from mcp.types import (
     UnsubscribeRequestParams,
 )
 
+from lorgnette.settings import Settings
 from mcp_server.app import build_server
 from mcp_server.news import MAX_CLIENTS, MAX_SESSIONS, News, RecentSessions
-from mcp_server.settings import Settings
 
 pytestmark = pytest.mark.anyio
 

@@ -6,8 +6,8 @@ import pytest
 
 from graph.answer import Answer, Turn
 from graph.errors import ReportsOff
-from mcp_server.loading import open_archive
-from mcp_server.settings import Settings
+from lorgnette.opening import open_archive
+from lorgnette.settings import Settings
 
 
 def test_the_archive_of_a_read_only_server_remembers_and_writes_no_report(

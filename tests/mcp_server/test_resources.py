@@ -13,10 +13,10 @@ from mcp.shared.exceptions import MCPError
 from PIL import Image
 
 from graph.agent import Agent
+from lorgnette.opening import close_knowledge, open_archive, open_knowledge
+from lorgnette.settings import Settings
 from mcp_server.app import build_server
 from mcp_server.held_documents import HeldDocuments
-from mcp_server.loading import close_knowledge, open_archive, open_knowledge
-from mcp_server.settings import Settings
 from model.open import ModelIdentity
 
 pytestmark = pytest.mark.anyio

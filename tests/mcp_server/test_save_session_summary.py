@@ -11,9 +11,9 @@ from mcp import Client
 from PIL import Image
 
 from graph.agent import Agent
+from lorgnette.opening import open_archive
+from lorgnette.settings import Settings
 from mcp_server.app import build_server
-from mcp_server.loading import open_archive
-from mcp_server.settings import Settings
 from model.open import ModelIdentity
 
 pytestmark = pytest.mark.anyio

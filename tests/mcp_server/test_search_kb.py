@@ -9,8 +9,8 @@ import anyio
 import pytest
 from mcp import Client
 
+from lorgnette.settings import Settings
 from mcp_server.app import build_server
-from mcp_server.settings import Settings
 
 pytestmark = pytest.mark.anyio
 

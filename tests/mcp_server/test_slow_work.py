@@ -18,9 +18,9 @@ from mcp import Client
 from PIL import Image
 
 from graph.answer import Answer, Event
+from lorgnette.settings import Settings
 from mcp_server import asking
 from mcp_server.app import build_server
-from mcp_server.settings import Settings
 from model.call_options import Cancelled
 
 pytestmark = pytest.mark.anyio

@@ -170,7 +170,7 @@ import sys
 import anyio, cli.main, cli.render
 from mcp import Client
 from mcp_server.app import build_server
-from mcp_server.settings import load_settings
+from lorgnette.settings import load_settings
 async def main():
     async with Client(build_server(load_settings(), lambda settings, progress: None)) as client:
         assert (await client.list_tools()).tools

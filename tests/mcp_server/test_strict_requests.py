@@ -10,9 +10,9 @@ from mcp import Client
 from mcp.shared.exceptions import MCPError
 
 from graph.answer import Answer
+from lorgnette.settings import Settings
 from mcp_server.app import build_server
 from mcp_server.offered import NoToolLeft, UnknownTool
-from mcp_server.settings import Settings
 
 pytestmark = pytest.mark.anyio
 

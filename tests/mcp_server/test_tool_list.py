@@ -9,8 +9,8 @@ import pytest
 from mcp import Client
 from PIL import Image
 
+from lorgnette.settings import Settings
 from mcp_server.app import build_server
-from mcp_server.settings import Settings
 
 pytestmark = pytest.mark.anyio
 

@@ -10,9 +10,9 @@ from mcp import Client
 
 from graph.answer import Answer, Box, Citation
 from graph.printable import printable
+from lorgnette.settings import Settings
+from lorgnette.untrusted_text import QUOTED, quoted
 from mcp_server.app import build_server
-from mcp_server.settings import Settings
-from mcp_server.untrusted import QUOTED, quoted
 
 pytestmark = pytest.mark.anyio
 

@@ -9,9 +9,9 @@ from typing import Any, NoReturn
 from fixtures import add_fixtures
 from mcp.server import MCPServer
 
+from lorgnette.settings import load_settings
 from mcp_server import http
 from mcp_server.app import build_server
-from mcp_server.settings import load_settings
 
 
 def no_model(*_: object) -> NoReturn:

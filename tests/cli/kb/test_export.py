@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from mcp_server.loading import close_knowledge, open_knowledge
-from mcp_server.settings import load_settings
+from lorgnette.opening import close_knowledge, open_knowledge
+from lorgnette.settings import load_settings
 from retrieval.index.engines.engine import engine_name
 from retrieval.index.engines.open import open_engine
 from retrieval.store import parse_store

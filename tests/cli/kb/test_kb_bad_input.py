@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from mcp_server.results import escaped
+from lorgnette.answer_text import escaped
 
 GIB = 1024**3
 

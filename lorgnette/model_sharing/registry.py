@@ -22,8 +22,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from mcp_server.settings import Settings, data_home
-from mcp_server.versions import own_version
+from lorgnette.settings import Settings, data_home
+from lorgnette.version import own_version
 from model.errors import ModelError
 from model.open import is_remote
 

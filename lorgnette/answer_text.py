@@ -12,7 +12,7 @@ from pydantic import Field
 
 from graph.answer import Answer, Citation, Result
 from graph.printable import printable
-from mcp_server.untrusted import cleaned_model, one_line
+from lorgnette.untrusted_text import cleaned_model, one_line
 
 R = TypeVar("R", bound=Result)
 A = TypeVar("A", bound=Answer)

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image, ImageColor
 
 from graph.answer import Box
-from mcp_server.drawing import COLOURS, boxes_png, draw_boxes
+from lorgnette.box_drawing import COLOURS, boxes_png, draw_boxes
 from model.pictures.open import open_picture
 
 GREY = (128, 128, 128)

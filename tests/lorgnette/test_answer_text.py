@@ -2,7 +2,7 @@ from typing import Any
 
 from graph.answer import Answer, Box, Citation
 from graph.printable import printable
-from mcp_server.results import fit, render
+from lorgnette.answer_text import fit, render
 
 
 def size(answer: Answer) -> int:

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from mcp_server.settings import (
+from lorgnette.settings import (
     BadSetting,
     ConfigError,
     ConfigUnreadable,

@@ -17,12 +17,12 @@ from PIL import Image
 
 from cli.main import app
 from graph.answer import Answer, Event
-from mcp_server import wearing
+from lorgnette.model_sharing import adapter_switch as wearing
+from lorgnette.model_sharing.adapter_switch import FILE, FollowingAgent
+from lorgnette.model_sharing.registry import MODEL_PATH, find_holders, get
+from lorgnette.opening import open_real_agent
+from lorgnette.settings import Settings, data_home
 from mcp_server.app import build_server
-from mcp_server.holders import MODEL_PATH, find_holders, get
-from mcp_server.loading import open_real_agent
-from mcp_server.settings import Settings, data_home
-from mcp_server.wearing import FILE, FollowingAgent
 from model.settings import ModelSettings
 
 TARGETS = r"model\.language_model\.layers\.\d+\.self_attn\.(q|k|v|o)_proj"

@@ -9,8 +9,8 @@ from pydantic import Field
 
 from graph.answer import Result
 from graph.printable import printable
-from mcp_server.results import escaped
-from mcp_server.untrusted import QUOTED, cleaned, one_line, quoted
+from lorgnette.answer_text import escaped
+from lorgnette.untrusted_text import QUOTED, cleaned, one_line, quoted
 
 if TYPE_CHECKING:
     from retrieval.records import Chunk, Found, Hit

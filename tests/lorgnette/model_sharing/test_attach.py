@@ -17,10 +17,11 @@ from PIL import Image, ImageDraw
 
 from graph.agent import Agent
 from graph.answer import Answer
-from mcp_server.attach import attach, open_model
-from mcp_server.holders import FOLDER, announced, find_holder, shape_of
-from mcp_server.loading import AgentLoader, open_real_agent
-from mcp_server.settings import Settings, data_home
+from lorgnette.model_sharing.attach import attach, open_model
+from lorgnette.model_sharing.registry import FOLDER, announced, find_holder, shape_of
+from lorgnette.opening import open_real_agent
+from lorgnette.settings import Settings, data_home
+from mcp_server.loading import AgentLoader
 from model.open import ModelIdentity, Weighs, open_chat
 from model.pictures.open import open_picture
 from retrieval.knowledge_base import KnowledgeBase

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from graph.agent import Agent
-from mcp_server.settings import data_home
+from lorgnette.settings import data_home
 from model.call_options import POLL_S, Cancelled
 from model.errors import ModelError
 from model.open import Wears

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from http.client import HTTPException
 from typing import TYPE_CHECKING
 
-from mcp_server.holders import MODEL_PATH, Holder, find_holder, get, proves_itself
-from mcp_server.settings import Settings
+from lorgnette.model_sharing.registry import MODEL_PATH, Holder, find_holder, get, proves_itself
+from lorgnette.settings import Settings
 from model.open import ModelIdentity
 
 if TYPE_CHECKING:

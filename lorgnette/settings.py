@@ -17,7 +17,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from graph.settings import AgentSettings, GraphSettings
-from mcp_server.server_settings import ServerSettings
+from lorgnette.server_settings import ServerSettings
 from model.errors import LorgnetteError
 from model.settings import ModelSettings
 from retrieval.settings import RetrievalSettings

@@ -1,0 +1,1 @@
+"""Lorgnette, the public door."""

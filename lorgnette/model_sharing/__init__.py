@@ -1,0 +1,1 @@
+"""One copy of the model for several processes of one user."""
