@@ -195,7 +195,7 @@ def serve_stub(transport: str) -> None:
     if transport == "stdio":
         build_server(settings, lambda *_: Stub()).run("stdio")
         return
-    from mcp_server.http import HttpServer
+    from mcp_server.http_server import HttpServer
 
     HttpServer(settings, "127.0.0.1", 0, lambda *_: Stub()).run(lambda text: print(text, file=sys.stderr))
 

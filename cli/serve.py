@@ -38,13 +38,13 @@ def serve(run: Run, /, http: bool, host: str | None, port: int | None, **flags: 
         return
     if host is not None or port is not None:
         raise click.UsageError("--host and --port need --http.")
-    from mcp_server.wire import take_stdout
+    from mcp_server.transport.stdout import take_stdout
 
     stdout = take_stdout()  # before anything that could print is imported
     gc.disable()  # the SDK makes thousands of classes that stay: to search them for garbage is a tenth of the start
     settings = _settings(run, flags)
     from mcp_server.app import build_server
-    from mcp_server.stdio import serve_stdio
+    from mcp_server.transport.stdio import serve_stdio
 
     server = build_server(settings, run.open_agent)
     gc.freeze()
@@ -54,7 +54,7 @@ def serve(run: Run, /, http: bool, host: str | None, port: int | None, **flags: 
 
 def _serve_http(run: Run, host: str, port: int, flags: dict[str, Any]) -> None:
     settings = _settings(run, flags)
-    from mcp_server.http import HttpServer
+    from mcp_server.http_server import HttpServer
 
     HttpServer(settings, host, port, run.open_agent).run(lambda text: click.echo(text, err=True))
 

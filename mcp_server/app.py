@@ -11,26 +11,26 @@ from mcp.server.subscriptions import InMemorySubscriptionBus
 from lorgnette.opening import OpenAgent, close_knowledge, open_real_agent
 from lorgnette.settings import Settings, data_home
 from lorgnette.version import own_version
-from mcp_server.callers import in_turns
-from mcp_server.completing import add_completions
-from mcp_server.drawn_pictures import DrawnPictures, add_drawn_pictures
-from mcp_server.get_job import add_job_resource
-from mcp_server.held_documents import HeldDocuments
-from mcp_server.held_sessions import HeldSessions
+from mcp_server.caller import in_turns
+from mcp_server.completions import add_completions
 from mcp_server.icons import ICON
-from mcp_server.jobs import Jobs
-from mcp_server.keeping import Keeper
-from mcp_server.limits import Places, RateLimit
-from mcp_server.listing import ListingServer
-from mcp_server.loading import AgentLoader
+from mcp_server.listings import ListingServer
 from mcp_server.middleware import LimitedCalls, StrictArguments
-from mcp_server.news import News, RecentSessions
 from mcp_server.prompts import add_prompts
-from mcp_server.resources import Held, add_resources, listed
-from mcp_server.shared import App
-from mcp_server.status import status
-from mcp_server.subscribing import subscriptions
-from mcp_server.tools import add_tools
+from mcp_server.resources.documents import HeldDocuments
+from mcp_server.resources.register import Held, add_resources, listed
+from mcp_server.resources.sessions import HeldSessions
+from mcp_server.resources.status import status
+from mcp_server.state.agent_loader import AgentLoader
+from mcp_server.state.app import App
+from mcp_server.state.box_pictures import DrawnPictures, add_drawn_pictures
+from mcp_server.state.jobs import Jobs
+from mcp_server.state.kb_watcher import Keeper
+from mcp_server.state.limits import Places, RateLimit
+from mcp_server.state.notifications import News, RecentSessions
+from mcp_server.subscriptions import subscriptions
+from mcp_server.tools.get_job import add_job_resource
+from mcp_server.tools.register import add_tools
 
 INSTRUCTIONS = """Lorgnette looks at pictures on the user's machine with a local vision model, answers questions \
 about them, and searches the user's documents. Give paths inside the allowed folders: {roots}. Pass every picture that \

@@ -20,9 +20,9 @@ from mcp.types import INVALID_PARAMS, CallToolResult, InputRequiredResult, TextC
 from pydantic import ValidationError
 
 from graph.errors import SessionIdInvalid, SessionMissing
-from mcp_server.callers import caller_of
-from mcp_server.held_documents import NothingHere
-from mcp_server.limits import RateLimit
+from mcp_server.caller import caller_of
+from mcp_server.errors import NothingHere
+from mcp_server.state.limits import RateLimit
 from model.errors import LorgnetteError
 from retrieval.errors import RetrievalError
 

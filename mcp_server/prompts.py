@@ -10,7 +10,7 @@ from mcp.server import MCPServer
 from mcp.server.mcpserver.prompts import Prompt
 from pydantic import Field
 
-from mcp_server.shared import App
+from mcp_server.state.app import App
 
 DETAILS = ("one sentence", "a short paragraph", "every detail")
 POLICIES = ("a family site", "a workplace", "a news site")

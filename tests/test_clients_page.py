@@ -6,8 +6,8 @@ import tomllib
 from pathlib import Path
 
 from cli.clients.install import install
-from mcp_server.clients import CLIENTS, Place
-from mcp_server.entries import Launch
+from mcp_server.clients.known_clients import CLIENTS, Place
+from mcp_server.clients.launch_command import Launch
 
 PAGE = (Path(__file__).parents[1] / "docs" / "clients.md").read_text("utf-8")
 BY_HAND = Launch("/path/to/.venv/bin/lorgnette", ("serve", "--root", "/home/me/Pictures"), {}, (), 50.0)

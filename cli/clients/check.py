@@ -9,7 +9,7 @@ from cli.clients.options import NAME
 from cli.finding import Check
 
 if TYPE_CHECKING:
-    from mcp_server.clients import Client, Place
+    from mcp_server.clients.known_clients import Client, Place
 
 
 def check_clients(only: str | None, place: "Place", limit_s: float | None = None) -> Iterator[Check]:
@@ -20,8 +20,8 @@ def check_clients(only: str | None, place: "Place", limit_s: float | None = None
         place: Whose files they are.
         limit_s: How long a server may take; by default what clients give it.
     """
-    from mcp_server.client_files import ClientFileError, entries
-    from mcp_server.clients import CLIENTS
+    from mcp_server.clients.config_file import ClientFileError, entries
+    from mcp_server.clients.known_clients import CLIENTS
 
     for client in CLIENTS.values():
         if only not in (None, client.name):
@@ -51,7 +51,7 @@ def _is_ours(name: str, entry: dict[str, Any]) -> bool:
 def _try(
     client: "Client", name: str, entry: dict[str, Any], path: Path, place: "Place", limit_s: float | None
 ) -> Check:
-    from mcp_server.trial import LIMIT_S, CommandMissing, TrialError, try_server
+    from mcp_server.clients.probe import LIMIT_S, CommandMissing, TrialError, try_server
 
     command, args = entry["command"], [str(arg) for arg in entry.get("args", [])]
     logs = f"logs: {client.logs(place, name)}"

@@ -13,8 +13,8 @@ from cli.tool_options import offer_options
 from model.errors import LorgnetteError
 
 if TYPE_CHECKING:
-    from mcp_server.clients import Client, Place
-    from mcp_server.entries import Launch
+    from mcp_server.clients.known_clients import Client, Place
+    from mcp_server.clients.launch_command import Launch
 
 
 class ClientNotFound(LorgnetteError):
@@ -62,8 +62,8 @@ def install(
       lorgnette install claude-desktop --root ~/Pictures --kb ~/Papers
       lorgnette install vscode --workspace --dry-run
     """  # noqa: D301
-    from mcp_server import client_files
-    from mcp_server.clients import CLIENTS as KNOWN
+    from mcp_server.clients import config_file as client_files
+    from mcp_server.clients.known_clients import CLIENTS as KNOWN
 
     place = here()
     chosen = next(known for known in KNOWN.values() if known.name == client)
@@ -103,8 +103,8 @@ def uninstall(client: str, name: str, workspace: bool, file: Path | None, dry_ru
     Example:
       lorgnette uninstall claude-desktop
     """  # noqa: D301
-    from mcp_server import client_files
-    from mcp_server.clients import CLIENTS as KNOWN
+    from mcp_server.clients import config_file as client_files
+    from mcp_server.clients.known_clients import CLIENTS as KNOWN
 
     place = here()
     chosen = next(known for known in KNOWN.values() if known.name == client)
@@ -131,7 +131,7 @@ def _path(client: "Client", place: "Place", workspace: bool, file: Path | None) 
 
 def _launch(flags: dict[str, Any]) -> "Launch":
     from lorgnette.settings import config_file, data_home, load_settings
-    from mcp_server.entries import launch
+    from mcp_server.clients.launch_command import launch
 
     return launch(flags, load_settings(**flags), os.environ, config_file(), data_home())
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from mcp_server.clients import Place
+    from mcp_server.clients.known_clients import Place
 
 CLIENTS = ("claude-desktop", "claude-code", "vscode", "cursor", "codex")  # a test holds this against the real list
 NAME = "lorgnette"
@@ -16,7 +16,7 @@ NAME = "lorgnette"
 
 def here() -> "Place":
     """Return the place that this command runs in."""
-    from mcp_server.clients import Place, System
+    from mcp_server.clients.known_clients import Place, System
 
     systems: dict[str, System] = {"darwin": "macos", "win32": "windows"}
     return Place(systems.get(sys.platform, "linux"), Path.home(), os.environ, Path.cwd())

@@ -87,7 +87,7 @@ class FakeAgent:
 @pytest.fixture
 def serve() -> Iterator[Callable[..., Any]]:
     """Start HTTP servers, each on a free port and a thread of its own, until the test ends."""
-    from mcp_server.http import HttpServer
+    from mcp_server.http_server import HttpServer
 
     with ExitStack() as stack:
 

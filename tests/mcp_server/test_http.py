@@ -18,7 +18,7 @@ from pydantic import SecretStr
 
 from graph.answer import Answer
 from lorgnette.settings import Settings
-from mcp_server.listening import HostUnavailable, PortInUse, Unprotected, listen
+from mcp_server.transport.bind import HostUnavailable, PortInUse, Unprotected, listen
 from model.worker import asking
 
 WAIT_S = 30

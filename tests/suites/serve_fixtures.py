@@ -10,7 +10,7 @@ from fixtures import add_fixtures
 from mcp.server import MCPServer
 
 from lorgnette.settings import load_settings
-from mcp_server import http
+from mcp_server import http_server as http
 from mcp_server.app import build_server
 
 

@@ -12,8 +12,8 @@ import anyio
 import pytest
 from mcp import Client, StdioServerParameters
 
-from mcp_server.addresses import STATUS
-from mcp_server.clients import CLIENT_NAMES, CLIENTS, ClientName, Place
+from mcp_server.clients.known_clients import CLIENT_NAMES, CLIENTS, ClientName, Place
+from mcp_server.uris import STATUS
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="paths of a POSIX home")
 

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from cli.clients.options import CLIENTS
-from mcp_server.clients import CLIENT_NAMES, Place
-from mcp_server.clients import CLIENTS as KNOWN
+from mcp_server.clients.known_clients import CLIENT_NAMES, Place
+from mcp_server.clients.known_clients import CLIENTS as KNOWN
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="paths of a POSIX home")
 

@@ -21,7 +21,7 @@ from lorgnette.model_sharing.attach import attach, open_model
 from lorgnette.model_sharing.registry import FOLDER, announced, find_holder, shape_of
 from lorgnette.opening import open_real_agent
 from lorgnette.settings import Settings, data_home
-from mcp_server.loading import AgentLoader
+from mcp_server.state.agent_loader import AgentLoader
 from model.open import ModelIdentity, Weighs, open_chat
 from model.pictures.open import open_picture
 from retrieval.knowledge_base import KnowledgeBase

@@ -1,0 +1,1 @@
+"""The programs that start the server: where they keep its entry, and how it is written."""

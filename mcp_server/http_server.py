@@ -1,0 +1,164 @@
+"""Serving over HTTP: MCP at /mcp and the model's OpenAI-compatible endpoint at /v1, for this machine unless told else.
+
+It decides where to listen and how to stop; who may pass is `mcp_server/transport/guard.py`'s business.
+"""
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+import uvicorn
+
+from lorgnette.model_sharing.registry import announced, shape_of
+from lorgnette.opening import OpenAgent, open_real_agent
+from lorgnette.settings import Settings
+from mcp_server.app import build_server
+from mcp_server.openai_api.endpoint import add_endpoint
+from mcp_server.state.agent_loader import AgentLoader
+from mcp_server.transport.bind import listen
+from mcp_server.transport.guard import ENDPOINT, Guard, security
+from model.open import is_remote
+
+MCP_PATH = "/mcp"
+STOP_S = 2
+"""For answers that end by themselves when the server stops; they are cut off already."""
+MAX_CONNECTIONS = 512
+
+
+class HttpServer:
+    """A server that has its port and waits to be run."""
+
+    def __init__(self, settings: Settings, host: str, port: int, open_agent: OpenAgent | None = None) -> None:
+        """Take the port; opens nothing else.
+
+        Args:
+            settings: Read once by the caller.
+            host: Name or address to listen on.
+            port: 0 takes any that is free.
+            open_agent: Loads the agent; `mcp_server.state.agent_loader.open_real_agent` where none is given.
+
+        Raises:
+            ListenRefused: By a child.
+        """
+        self._settings, self._place = settings, listen(settings, host, port)
+        self.key = secrets.token_hex(32)
+        """Other processes of this machine may bear it instead of the token."""
+        guard = build_http_app(settings, self.key, [self._place.name], open_agent)
+        self._server = _Server(guard, self._started)
+        self._announcement = contextlib.ExitStack()
+        self._say: Callable[[str], None] = lambda text: None
+
+    @property
+    def url(self) -> str:
+        """Where clients on this machine find it, without a path."""
+        return self._place.url
+
+    def run(self, say: Callable[[str], None]) -> None:
+        """Serve until SIGINT, SIGTERM or `stop`; `say` is told where, as soon as clients may connect.
+
+        Raises:
+            KeyboardInterrupt: It was stopped by Ctrl-C.
+        """
+        self._say = say
+        with contextlib.closing(self._place.listener), self._announcement:
+            asyncio.run(self._server.serve(sockets=[self._place.listener]))
+        if self._server.stopped_by == signal.SIGINT:
+            raise KeyboardInterrupt
+
+    def stop(self) -> None:
+        """Cut off what is being answered and end; from any thread."""
+        self._server.should_exit = True
+
+    def _started(self) -> None:
+        text = f"Lorgnette listens on {self.url}{MCP_PATH}"
+        if not is_remote(self._settings.model):
+            text += f", its model on {self.url}{ENDPOINT}"
+        shape = shape_of(self._settings) if self._place.is_local else None
+        self._announcement.enter_context(announced(self.url + ENDPOINT, self.key, shape))
+        self._say(f"{text}; stop it with Ctrl-C.")
+
+
+def build_http_app(
+    settings: Settings, key: str, names: Sequence[str] = (), open_agent: OpenAgent | None = None
+) -> Guard:
+    """Return the whole application.
+
+    Args:
+        settings: Read once by the caller.
+        key: That other processes of this machine may bear instead of the token.
+        names: Hosts by which it may be addressed, beside this machine's and those of the settings.
+        open_agent: Loads the agent; `mcp_server.state.agent_loader.open_real_agent` where none is given.
+    """
+    own = settings.model_copy(update={"attach": "never"})  # whoever attaches wants the model that is here
+    loader = AgentLoader(own, open_agent or open_real_agent)
+    server = build_server(own, loader=loader)
+    if not is_remote(settings.model):  # whoever wants that one can ask it without us
+        add_endpoint(server, own, loader, key)
+    checks = security([*names, *settings.allowed_hosts])
+    app = server.streamable_http_app(streamable_http_path=MCP_PATH, transport_security=checks)
+    return Guard(app, checks, settings.token.get_secret_value() if settings.token else None, key)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, which ends its requests before it waits for them, and does not kill itself with the signal it got."""
+
+    def __init__(self, guard: Guard, started: Callable[[], None]) -> None:
+        super().__init__(
+            uvicorn.Config(
+                guard,
+                log_config=None,
+                access_log=False,
+                ws="none",
+                lifespan="on",
+                server_header=False,
+                proxy_headers=False,
+                limit_concurrency=MAX_CONNECTIONS,
+                timeout_graceful_shutdown=STOP_S,
+            )
+        )
+        self._guard, self._on_started = guard, started
+        self.stopped_by: int | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            await asyncio.to_thread(self._on_started)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._guard.stop()
+        sdk = logging.getLogger("mcp")
+        level = sdk.level
+        sdk.setLevel(logging.ERROR)  # it warns of answers that nobody waits for any more
+        try:
+            await super().shutdown(sockets)
+        finally:
+            sdk.setLevel(level)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self.stopped_by = self.stopped_by or sig
+        super().handle_exit(sig, frame)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        # uvicorn's own raises the signal again afterwards, and SIGTERM would then end the process before its files
+        # are put away.
+        if threading.current_thread() is not threading.main_thread():  # no other may listen to signals
+            yield
+            return
+        signals = [
+            getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGBREAK", "SIGHUP") if hasattr(signal, name)
+        ]
+        before: dict[Any, Any] = {number: signal.signal(number, self.handle_exit) for number in signals}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)

@@ -1,0 +1,303 @@
+"""The server's own model for OpenAI clients, at /v1, and for other processes of Lorgnette on this machine.
+
+The chat model answers and keeps the queue; `openai_wire` knows the protocol's forms, `guard` who may ask.
+"""
+
+import json
+import logging
+import threading
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anyio
+from mcp.server import MCPServer
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from lorgnette.model_sharing.registry import MODEL_PATH, PROOF_PATH, proof
+from lorgnette.opening import Follows, HoldsModel
+from lorgnette.settings import Settings
+from mcp_server.openai_api.protocol import Asked, ChatRequest, Reply, RequestInvalid, SharesRequest, parse
+from mcp_server.progress import in_thread
+from mcp_server.state.agent_loader import AgentLoader, StillLoading
+from mcp_server.transport.guard import ATTACHED, ENDPOINT
+from model.call_options import Cancelled, DeadlineExceeded
+from model.errors import LorgnetteError
+from model.open import Weighs
+from model.pictures.open import ImageLimits
+from model.worker import ModelBusy, WorkerClosed, asking
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+    from langchain_core.messages import BaseMessage
+
+logger = logging.getLogger(__name__)
+
+MIB = 2**20
+LIMITS = ImageLimits(url_chars=64 * MIB)
+BODY_BYTES = 64 * MIB
+ATTACHED_LIMITS = ImageLimits(bytes=512 * MIB, url_chars=700 * MIB)  # lossless pictures of up to 50 megapixels
+ATTACHED_BODY_BYTES = 1024 * MIB
+SETTLE_S = 1.0  # for a change of the adapter; who asks waits for twice as long at most
+TYPE = "lorgnette"  # of an error that is written here
+
+
+class ModelUnknown(LorgnetteError):
+    """Another model is asked for."""
+
+    def __init__(self, model: str, known: str) -> None:
+        self.model = model
+        super().__init__(f"There is no model {model!r} here; ask for {known!r}.")
+
+
+class BodyTooLarge(LorgnetteError):
+    """The request has too many bytes."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        super().__init__(f"The request has more than {limit // MIB} MiB; send fewer or smaller pictures.")
+
+
+class NoModelHere(LorgnetteError):
+    """The agent of this server has no model that can be asked for itself."""
+
+    def __init__(self) -> None:
+        super().__init__("This server has no model of its own; ask its tools.")
+
+
+def add_endpoint(server: MCPServer[Any], settings: Settings, loader: AgentLoader, key: str) -> None:
+    """Register the routes.
+
+    Args:
+        server: Gets them beside its own; none of them is protected by it.
+        settings: Which model.
+        loader: Opens it.
+        key: That this process proves to know.
+    """
+    endpoint = _Endpoint(settings, loader, key)
+    for path, method, handler in (
+        ("/models", "GET", endpoint.models),
+        ("/chat/completions", "POST", endpoint.complete),
+        (PROOF_PATH, "GET", endpoint.prove),
+        (MODEL_PATH, "GET", endpoint.model),
+        ("/lorgnette/shares", "POST", endpoint.shares),
+    ):
+        server.custom_route(ENDPOINT + path, methods=[method], include_in_schema=False)(handler)
+
+
+class _Endpoint:
+    def __init__(self, settings: Settings, loader: AgentLoader, key: str) -> None:
+        self._settings, self._loader, self._key = settings, loader, key
+        folder = Path(settings.model).expanduser()
+        self._id = folder.name if len(folder.parts) > 1 and folder.is_dir() else settings.model
+
+    async def models(self, _: Request) -> Response:
+        entry = {"id": self._id, "object": "model", "created": 0, "owned_by": TYPE}
+        return JSONResponse({"object": "list", "data": [entry]})
+
+    async def prove(self, request: Request) -> Response:
+        return JSONResponse({"proof": proof(self._key, request.query_params.get("nonce", "")[:100])})
+
+    async def model(self, _: Request) -> Response:
+        state, phase, share = self._loader.state()
+        found: dict[str, Any] = {"state": state, "phase": phase, "share": share}
+        agent = self._loader.opened()
+        if isinstance(agent, Follows):
+            follows = agent
+            with anyio.move_on_after(SETTLE_S):
+                await in_thread(lambda _: follows.settle())
+            found["refused"] = follows.refused
+        if isinstance(agent, HoldsModel):
+            who = agent.identity
+            found |= {
+                "name": who.name, "adapter": who.adapter, "quantization": who.quantization, "lenses": list(who.lenses),
+            }  # fmt: skip
+        elif agent is not None:
+            found["state"] = "none"
+        return JSONResponse(found)
+
+    async def complete(self, request: Request) -> Response:
+        try:
+            asked, messages = await self._read(ChatRequest, request)
+            if asked.model not in (self._id, self._settings.model):
+                raise ModelUnknown(asked.model, self._id)
+            agent = await self._agent()
+            options = asked.options()
+            if options["lens"] is not None and options["lens"] not in agent.identity.lenses:
+                raise RequestInvalid(f"there is no lens {options['lens']!r}")
+        except LorgnetteError as error:
+            return _refusal(error)
+        return _Answer(agent.chat, messages, options, asked, Reply(self._id))
+
+    async def shares(self, request: Request) -> Response:
+        try:
+            asked, messages = await self._read(SharesRequest, request)
+            chat = (await self._agent()).chat
+            if not isinstance(chat, Weighs):
+                raise NoModelHere
+            return _Shares(chat, messages, asked.words)
+        except LorgnetteError as error:
+            return _refusal(error)
+
+    async def _read(self, form: type[Any], request: Request) -> "tuple[Any, list[BaseMessage]]":
+        attached = bool(request.scope.get(ATTACHED))
+        limit, limits = (ATTACHED_BODY_BYTES, ATTACHED_LIMITS) if attached else (BODY_BYTES, LIMITS)
+        body = bytearray()
+        try:
+            async for part in request.stream():
+                body += part
+                if len(body) > limit:
+                    raise BodyTooLarge(limit)
+        except ClientDisconnect as error:
+            raise RequestInvalid("its end never came") from error  # nobody reads it; the log need not, either
+        asked: Asked
+        asked, messages = await anyio.to_thread.run_sync(parse, form, bytes(body), limits)
+        host = request.client.host if request.client else ""
+        asking.set(f"{host} {asked.user or request.headers.get('user-agent')}"[:200])
+        return asked, messages
+
+    async def _agent(self) -> HoldsModel:
+        """Return the agent; one that is not there yet is not waited for, which clients do better themselves."""
+        state, phase, _ = self._loader.state()
+        if state == "failed":
+            self._loader.start()  # for the next who asks
+            raise LoadingFailed(phase)
+        agent = self._loader.opened() or await self._loader.agent(0.1)
+        if not isinstance(agent, HoldsModel):
+            raise NoModelHere
+        if isinstance(agent, Follows):
+            await anyio.to_thread.run_sync(agent.settle, abandon_on_cancel=True)
+        return agent
+
+
+class LoadingFailed(LorgnetteError):
+    """The model could not be loaded; it is tried again."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+
+
+class _UntilLeft(Response):
+    """An answer that is given up when its client leaves, which frees the model within one token."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with anyio.create_task_group() as group:
+
+            async def watch() -> None:
+                while (await receive())["type"] != "http.disconnect":
+                    pass
+                group.cancel_scope.cancel()
+
+            group.start_soon(watch)
+            try:
+                await self._answer(scope, receive, send)
+            except LorgnetteError as error:
+                await _refusal(error)(scope, receive, send)
+            except Exception as error:  # the process edge: the client needs a sentence, the log the traceback
+                logger.exception("unexpected failure of the endpoint")
+                text = f"An unexpected {type(error).__name__} ended the answer; the server's log on stderr has it."
+                await JSONResponse({"error": _error(text, "unexpected")}, 500)(scope, receive, send)
+            group.cancel_scope.cancel()
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        raise NotImplementedError
+
+
+class _Answer(_UntilLeft):
+    """A chat completion."""
+
+    def __init__(
+        self, chat: "BaseChatModel", messages: "list[BaseMessage]", options: dict[str, Any], asked: ChatRequest,
+        reply: Reply,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self._chat, self._messages, self._options, self._asked, self._reply = chat, messages, options, asked, reply
+        self._usage: Mapping[str, Any] = {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0}
+        self._finish_reason = "stop"
+        self._left = threading.Event()
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        from langsmith import tracing_context
+
+        # A tracing key in the user's environment must not send pictures away (LangChain would).
+        try:
+            with tracing_context(enabled=False):
+                async with aclosing(self._pieces()) as pieces:
+                    if self._asked.stream:
+                        await self._stream(pieces, send)
+                        return
+                    text = "".join([piece async for piece in pieces])
+        finally:
+            self._left.set()
+        body = self._reply.whole(text, self._finish_reason, self._usage)
+        await JSONResponse(body)(scope, receive, send)
+
+    async def _pieces(self) -> AsyncGenerator[str]:
+        options = {key: value for key, value in self._options.items() if value is not None}
+        async for chunk in self._chat.astream(self._messages, cancel=self._left, **options):
+            self._usage = getattr(chunk, "usage_metadata", None) or self._usage
+            self._finish_reason = chunk.response_metadata.get("finish_reason") or self._finish_reason
+            if chunk.text:
+                yield chunk.text
+
+    async def _stream(self, pieces: AsyncIterator[str], send: Send) -> None:
+        # The first words are waited for, so that a refusal still has a status of its own.
+        first = await anext(pieces, None)
+        headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-store")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+
+        async def tell(event: dict[str, Any] | str) -> None:
+            data = event if isinstance(event, str) else json.dumps(event)
+            await send({"type": "http.response.body", "body": f"data: {data}\n\n".encode(), "more_body": True})
+
+        try:
+            if first is not None:
+                await tell(self._reply.piece(first))
+            async for piece in pieces:
+                await tell(self._reply.piece(piece))
+        except LorgnetteError as error:
+            await tell({"error": _error(str(error), _code(error))})
+        except Exception:  # the process edge: the status has been sent, so that the client gets a sentence here
+            logger.exception("unexpected failure of the endpoint")
+            await tell({"error": _error("The answer broke off; the server's log on stderr says why.", "unexpected")})
+        else:
+            await tell(self._reply.end(self._finish_reason))
+            if self._asked.stream_options and self._asked.stream_options.include_usage:
+                await tell(self._reply.usage(self._usage))
+            await tell("[DONE]")
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+class _Shares(_UntilLeft):
+    """How likely words are."""
+
+    def __init__(self, chat: Weighs, messages: "list[BaseMessage]", words: list[str]) -> None:
+        super().__init__()
+        self._chat, self._messages, self._words = chat, messages, words
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        shares = await in_thread(lambda cancel: self._chat.shares(self._messages, self._words, cancel=cancel))
+        await JSONResponse({"shares": shares})(scope, receive, send)
+
+
+STATUS: tuple[tuple[type[LorgnetteError], int], ...] = (
+    (ModelBusy, 429), (StillLoading, 503), (LoadingFailed, 503), (WorkerClosed, 503), (Cancelled, 503),
+    (BodyTooLarge, 413), (ModelUnknown, 404), (NoModelHere, 404), (DeadlineExceeded, 408),
+)  # fmt: skip
+
+
+def _refusal(error: LorgnetteError) -> Response:
+    status = next((status for kind, status in STATUS if isinstance(error, kind)), 400)
+    headers = {"Retry-After": "1"} if status in (429, 503) else None
+    return JSONResponse({"error": _error(str(error), _code(error))}, status, headers)
+
+
+def _code(error: LorgnetteError) -> str:
+    return "".join(f"_{char.lower()}" if char.isupper() else char for char in type(error).__name__).lstrip("_")
+
+
+def _error(text: str, code: str) -> dict[str, Any]:
+    return {"message": text, "type": TYPE, "param": None, "code": code}

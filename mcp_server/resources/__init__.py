@@ -1,0 +1,1 @@
+"""What clients can read: documents, passages, sessions, the server's state."""

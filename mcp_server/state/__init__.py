@@ -1,0 +1,1 @@
+"""What the server holds while it runs: the agent, jobs, limits, drawn pictures."""

@@ -1,0 +1,51 @@
+"""The tool `search_kb`: its words and its schema, and the search on a thread."""
+
+from typing import Annotated
+
+from mcp.server.mcpserver import Context
+from mcp.types import CallToolResult, TextContent
+from pydantic import Field
+
+from lorgnette.opening import NoDocuments, open_knowledge
+from lorgnette.search_text import SearchResult, render_found, search_result
+from lorgnette.settings import Settings
+from mcp_server.middleware import tool_errors
+from mcp_server.progress import heartbeat, in_thread
+from mcp_server.state.app import App
+
+
+async def search_kb(
+    query: Annotated[
+        str, Field(min_length=1, max_length=1000, description="What to find, as a question or as keywords")
+    ],
+    top_k: Annotated[int, Field(ge=1, le=20, description="Passages at most")] = 5,
+    source: Annotated[
+        str | None,
+        Field(max_length=1000, description="Only this file or folder of the documents; * and ? as in a shell"),
+    ] = None,
+    context: Annotated[int, Field(ge=0, le=3, description="Neighbouring passages to give on each side of a hit")] = 0,
+    *,
+    ctx: Context[App],
+) -> Annotated[CallToolResult, SearchResult]:
+    """Search the user's own documents and return passages that can be cited.
+
+    Use it for facts that stand in the user's files. Each hit has the file, the page, the exact characters, and
+    `stale`, which is true when the file has changed since. No hits means that nothing relevant is there: say so
+    instead of guessing. `degraded` says what was missing, such as a model that is still loading.
+    """
+    app: App = ctx.request_context.lifespan_context
+    with tool_errors():
+        async with heartbeat(ctx, app.heartbeat_s, lambda: "searching"):
+            result = await in_thread(lambda _: _search(app.settings, query, top_k, source, context))
+    text = TextContent(type="text", text=render_found(result, for_model=True))
+    return CallToolResult(content=[text], structured_content=result.model_dump(mode="json"))
+
+
+def _search(settings: Settings, query: str, top_k: int, source: str | None, context: int) -> SearchResult:
+    from retrieval.records import Filter
+
+    base = open_knowledge(settings)
+    if base is None:
+        raise NoDocuments(settings.kb)
+    found = base.search(query, top_k, Filter(source=source))
+    return search_result(found, lambda hit: base.neighbours(hit, context))

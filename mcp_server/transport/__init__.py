@@ -1,0 +1,1 @@
+"""stdio and HTTP: how requests come in and answers go out."""
