@@ -142,7 +142,7 @@ def answered(file: Path, test_file: Path, work: Path, adapter: Path | None) -> d
 
 
 def ask(test_file: Path, work: Path, adapter: Path | None) -> dict[str, Any]:
-    """Score every test row with the base or the base wearing an adapter."""
+    """Score every test row with the base or the base using an adapter."""
     import torch
 
     from finetune.data.dataset import read_dataset

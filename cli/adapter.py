@@ -1,4 +1,4 @@
-"""`lorgnette adapter`: which adapter running servers wear, and which there are."""
+"""`lorgnette adapter`: which adapter running servers use, and which there are."""
 
 import json
 import os
@@ -27,12 +27,12 @@ def adapter() -> None:
     """  # noqa: D301
 
 
-@adapter.command("use", short_help="Let running servers wear an adapter.")
+@adapter.command("use", short_help="Let running servers use an adapter.")
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--model", metavar="M", help="Servers with this model are meant; default: the setting model.")
 @verbose_option
 def use_adapter(folder: Path, model: str | None) -> None:
-    """Let the servers that run with this model wear the adapter in FOLDER from their next question on.
+    """Let the servers that run with this model use the adapter in FOLDER from their next question on.
 
     One that does not fit is refused there: the server goes on as before and its answers say so.
     """
@@ -40,8 +40,8 @@ def use_adapter(folder: Path, model: str | None) -> None:
 
     folder = folder.expanduser().absolute()
     read_adapter(folder)
-    _wish(folder, model)
-    click.echo(f"To wear it from the start, put into lorgnette.yaml:\nadapter: {folder}")
+    _request(folder, model)
+    click.echo(f"To use it from the start, put into lorgnette.yaml:\nadapter: {folder}")
 
 
 @adapter.command("none", short_help="Let running servers take their adapter off.")
@@ -49,16 +49,16 @@ def use_adapter(folder: Path, model: str | None) -> None:
 @verbose_option
 def use_none(model: str | None) -> None:
     """Let the servers that run with this model answer as the base model does, from their next question on."""
-    _wish(None, model)
+    _request(None, model)
 
 
-@adapter.command("list", short_help="List the adapters in a folder, and which are worn.")
+@adapter.command("list", short_help="List the adapters in a folder, and which are in use.")
 @click.argument("folder", default=".", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option("--json", "as_json", is_flag=True, help="Print exactly one JSON document.")
 def list_adapters(folder: Path, as_json: bool) -> None:
     """List the adapters in FOLDER (default: the working folder) and its subfolders, and what each was made for.
 
-    Behind them stands what each HTTP server on this machine wears just now; its settings may name another one.
+    Behind them stands what each HTTP server on this machine uses just now; its settings may name another one.
     """
     from graph.printable import printable
 
@@ -73,23 +73,23 @@ def list_adapters(folder: Path, as_json: bool) -> None:
         return
     for one in found:
         line = f"{one['folder']:<48} {one['type'] or '?':<8} for {one['base'] or 'an unnamed base'}"
-        click.echo(printable(line + (", worn" if one["worn_by"] else "")))
+        click.echo(printable(line + (", in use" if one["worn_by"] else "")))
     if not found:
         click.echo(printable(f"There is no adapter in {folder}."), err=True)
     for server in servers:
-        who, wears = f"process {server['pid']} (model {server['name']})", server["adapter"] or "no adapter"
-        click.echo(printable(f"The server of {who} wears {wears}."), err=True)
+        who, uses = f"process {server['pid']} (model {server['name']})", server["adapter"] or "no adapter"
+        click.echo(printable(f"The server of {who} uses {uses}."), err=True)
         if server["refused"]:
             click.echo(printable(f"Degraded: {server['refused']}"), err=True)
 
 
-def _wish(folder: Path | None, model: str | None) -> None:
-    from lorgnette.model_sharing.adapter_switch import Wish, write_wish
+def _request(folder: Path | None, model: str | None) -> None:
+    from lorgnette.model_sharing.adapter_switch import AdapterRequest, request_adapter
     from lorgnette.settings import load_settings
 
     settings = load_settings(model=model)
-    write_wish(Wish(model=settings.model, adapter=folder))
-    what = f"wear {folder}" if folder else "wear no adapter"
+    request_adapter(AdapterRequest(model=settings.model, adapter=folder))
+    what = f"use {folder}" if folder else "use no adapter"
     click.echo(f"Servers that run with the model {settings.model} {what} from their next question on.")
 
 
@@ -97,15 +97,15 @@ def _servers() -> Iterator[dict[str, Any]]:
     """Yield what the HTTP servers on this machine say of their models; those that still load say nothing."""
     from http.client import HTTPException
 
-    from lorgnette.model_sharing.registry import MODEL_PATH, find_holders, get
+    from lorgnette.model_sharing.registry import MODEL_PATH, find_servers, get
 
-    for holder in find_holders():
+    for server in find_servers():
         try:
-            state = get(holder, MODEL_PATH, holder.key)
+            state = get(server, MODEL_PATH, server.key)
         except (OSError, HTTPException, ValueError):
             continue
         if state.get("state") == "ready":
-            yield {"pid": holder.pid, **{name: state.get(name) for name in ("name", "adapter", "refused")}}
+            yield {"pid": server.pid, **{name: state.get(name) for name in ("name", "adapter", "refused")}}
 
 
 def _real(folder: str) -> str:

@@ -22,11 +22,11 @@ from model.pictures.open import Picture, open_picture
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
-    from graph.run_context import Context
+    from graph.run_context import RunContext
     from graph.session_store import Sessions
     from graph.state import AgentState
     from model.open import ModelIdentity
-    from retrieval.records import Filter, Found
+    from retrieval.records import Filter, SearchOutcome
     from retrieval.search.rerank import Reranker
     from retrieval.sync.captions import Captioner
 
@@ -45,7 +45,9 @@ class Knowledge(Protocol):
     def is_empty(self) -> bool:
         """Whether nothing is indexed."""
 
-    def search(self, query: str, top_k: int = 5, wanted: "Filter | None" = None, *, wait_s: float = 0.0) -> "Found":
+    def search(
+        self, query: str, top_k: int = 5, wanted: "Filter | None" = None, *, wait_s: float = 0.0
+    ) -> "SearchOutcome":
         """Search the documents."""
 
 
@@ -101,7 +103,7 @@ class Agent:
             ImageError: A picture was refused.
             ModelError: The model failed, is busy, or was cancelled.
         """
-        from graph.run_context import Context
+        from graph.run_context import RunContext
 
         began = time.monotonic()
         if not question.strip():
@@ -118,7 +120,7 @@ class Agent:
                 on_pictures(pictures, len(history.pictures))
             if not pictures and not search and not turns:
                 raise PictureMissing
-            context = Context(
+            context = RunContext(
                 chat=self._chat,
                 model=ModelResult(
                     name=self._identity.name, adapter=self._identity.adapter, quantization=self._identity.quantization
@@ -137,7 +139,7 @@ class Agent:
                 seen=self._seen(images, pictures, name),
                 fields=tuple(fields),
                 quotes=self._quotes,
-                lenses=frozenset(self._identity.lenses),
+                node_adapters=frozenset(self._identity.node_adapters),
             )
             if self._identity.name == "tiny":
                 notes.append(TINY_LIMITS)
@@ -208,7 +210,7 @@ class Agent:
                 remembered = False
             yield name, turns, remembered
 
-    def _run(self, start: "AgentState", context: "Context", sessions: "Sessions | None") -> Answer:
+    def _run(self, start: "AgentState", context: "RunContext", sessions: "Sessions | None") -> Answer:
         """Run the graph, which saves the turn at its end where there are sessions."""
         from langsmith import tracing_context
 
@@ -340,6 +342,6 @@ def open_agent(
     return Agent(chat, identity, settings, knowledge, archive, problems)
 
 
-def _found(knowledge: "Knowledge | None", query: str, top_k: int) -> "Found":
+def _found(knowledge: "Knowledge | None", query: str, top_k: int) -> "SearchOutcome":
     assert knowledge is not None, "the graph searches only where there are documents"
     return knowledge.search(query, top_k, wait_s=EMBEDDER_S)

@@ -13,7 +13,7 @@ from graph.nodes.planner import planner
 from graph.nodes.responder import responder
 from graph.nodes.retriever import retriever
 from graph.nodes.reviewer import reviewer
-from graph.run_context import Context
+from graph.run_context import RunContext
 from graph.state import AgentState
 from graph.telemetry import details_of, span
 
@@ -27,19 +27,19 @@ MAX_REWRITES = 1
 class Node(Protocol):
     """A step of the graph: reads the state, returns what changes."""
 
-    def __call__(self, state: AgentState, runtime: Runtime[Context]) -> AgentState:
+    def __call__(self, state: AgentState, runtime: Runtime[RunContext]) -> AgentState:
         """Run the step."""
         ...
 
 
 def build_graph(
     checkpointer: "BaseCheckpointSaver[str] | None" = None,
-) -> "CompiledStateGraph[AgentState, Context, AgentState, AgentState]":
+) -> "CompiledStateGraph[AgentState, RunContext, AgentState, AgentState]":
     """Compile START -> planner -> (retriever) -> responder -> reviewer -> finisher -> END.
 
     The reviewer goes back to the responder at most once; a plan to archive goes to the archivist instead.
     """
-    graph = StateGraph(AgentState, context_schema=Context)
+    graph = StateGraph(AgentState, context_schema=RunContext)
     nodes: dict[str, Node] = {
         "planner": planner, "retriever": retriever, "responder": responder, "reviewer": reviewer,
         "archivist": archivist, "finisher": finisher,
@@ -86,7 +86,7 @@ def after_reviewer(state: AgentState) -> str:
 def _reported(name: str, node: Node) -> Node:
     """Wrap a node so that its start and its end, with seconds and tokens, become events."""
 
-    def run(state: AgentState, runtime: Runtime[Context]) -> AgentState:
+    def run(state: AgentState, runtime: Runtime[RunContext]) -> AgentState:
         context, began = runtime.context, time.monotonic()
         before = context.meter.copy()
         context.on_event(Event(node=name, kind="start"))

@@ -18,7 +18,7 @@ from graph.errors import GraphError
 from graph.history import History
 from graph.prompts import SYSTEM, Prompts
 from model.pictures.open import Picture
-from retrieval.records import Found
+from retrieval.records import SearchOutcome
 
 D = TypeVar("D", bound=Decision)
 
@@ -63,7 +63,7 @@ class Meter:
 
 
 @dataclass(frozen=True)
-class Context:
+class RunContext:
     """One run's surroundings; `began` and `deadline` are in seconds of `time.monotonic()`."""
 
     chat: BaseChatModel
@@ -77,7 +77,7 @@ class Context:
     cancel: threading.Event
     max_new_tokens: int
     on_event: Callable[[Event], None]
-    search: Callable[[str, int], Found]
+    search: Callable[[str, int], SearchOutcome]
     """Searches the documents: query and most hits."""
     archive: Callable[[], Path | None]
     """Saves a summary of the session so far and returns its path; none where nothing has been said yet."""
@@ -90,8 +90,8 @@ class Context:
     """That the caller wants to have extracted."""
     quotes: bool = False
     """Whether answers from documents are quotations, the model being unable to write about them."""
-    lenses: frozenset[str] = frozenset()
-    """Nodes that wear an adapter of their own."""
+    node_adapters: frozenset[str] = frozenset()
+    """Nodes that use an adapter of their own."""
     meter: Meter = field(default_factory=Meter)
     finished: list[Answer] = field(default_factory=list)
     """The answer, as soon as there is one: it outlives a session that cannot be saved."""
@@ -106,7 +106,7 @@ class Context:
         """Those of the history and of the question, in the order in which the model sees them."""
         return (*self.history.pictures, *self.pictures)
 
-    def silent(self) -> "Context":
+    def silent(self) -> "RunContext":
         """Return the same, but nobody hears what is written."""
         return replace(self, on_event=lambda _: None)
 
@@ -139,8 +139,8 @@ class Context:
         def on_queue(position: int) -> None:
             self.on_event(Event(node=node, kind="queue", position=position))
 
-        lens = {"lens": node} if node in self.lenses else {}
-        return {"cancel": self.cancel, "deadline": self.deadline, "on_queue": on_queue, **lens}
+        node_adapter = {"node_adapter": node} if node in self.node_adapters else {}
+        return {"cancel": self.cancel, "deadline": self.deadline, "on_queue": on_queue, **node_adapter}
 
     def write(self, node: str, messages: Sequence[BaseMessage], **options: Any) -> AIMessage:
         """Let the model write an answer, passing its words on as it goes; `options` are the chat model's."""

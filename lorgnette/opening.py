@@ -65,11 +65,11 @@ class HoldsModel(Protocol):
 
 @runtime_checkable
 class Follows(Protocol):
-    """An agent whose model changes its adapter while it runs (`adapter_switch.FollowingAgent`)."""
+    """An agent whose model changes its adapter while it runs (`adapter_switch.AdapterSwitch`)."""
 
     @property
     def refused(self) -> str | None:
-        """Why the adapter that was wished for last is not worn; none where it is."""
+        """Why the adapter that was wished for last is not in use; none where it is."""
 
     def settle(self) -> None:
         """Change it now where that is wished for."""

@@ -17,17 +17,17 @@ from mcp_server.icons import ICON
 from mcp_server.listings import ListingServer
 from mcp_server.middleware import LimitedCalls, StrictArguments
 from mcp_server.prompts import add_prompts
-from mcp_server.resources.documents import HeldDocuments
+from mcp_server.resources.documents import DocumentResource
 from mcp_server.resources.register import Held, add_resources, listed
-from mcp_server.resources.sessions import HeldSessions
+from mcp_server.resources.sessions import SessionResource
 from mcp_server.resources.status import status
 from mcp_server.state.agent_loader import AgentLoader
 from mcp_server.state.app import App
 from mcp_server.state.box_pictures import DrawnPictures, add_drawn_pictures
 from mcp_server.state.jobs import Jobs
-from mcp_server.state.kb_watcher import Keeper
+from mcp_server.state.kb_watcher import KnowledgeBaseWatcher
 from mcp_server.state.limits import Places, RateLimit
-from mcp_server.state.notifications import News, RecentSessions
+from mcp_server.state.notifications import RecentSessions, ResourceNotifier
 from mcp_server.subscriptions import subscriptions
 from mcp_server.tools.get_job import add_job_resource
 from mcp_server.tools.register import add_tools
@@ -56,14 +56,14 @@ def build_server(
     loader = loader or AgentLoader(settings, open_agent or open_real_agent)
     places, jobs, drawn = Places(settings.queue_size), Jobs(), DrawnPictures(data_home() / "pictures")
 
-    held = Held(HeldDocuments(settings), HeldSessions(settings), lambda: status(settings, loader, places))
+    held = Held(DocumentResource(settings), SessionResource(settings), lambda: status(settings, loader, places))
     bus, recent = InMemorySubscriptionBus(), RecentSessions()
 
     @asynccontextmanager
     async def lifespan(_: MCPServer[App]) -> AsyncIterator[App]:
-        news = News(bus, recent, held.documents.stamp)
+        news = ResourceNotifier(bus, recent, held.documents.stamp)
         loader.start(news.status_changed)
-        keeper = Keeper(settings, loader.wait_for_handshake, loader.opened, news.knowledge_changed)
+        keeper = KnowledgeBaseWatcher(settings, loader.wait_for_handshake, loader.opened, news.knowledge_changed)
         keeper.start()
         try:
             yield App(settings, loader, heartbeat_s, places, jobs, drawn, news)

@@ -14,8 +14,8 @@ from lorgnette.settings import Settings
 from mcp_server.middleware import resource_errors
 from mcp_server.progress import in_thread
 from mcp_server.prompts import DETAILS, LANGUAGES, POLICIES
-from mcp_server.resources.documents import HeldDocuments
-from mcp_server.resources.sessions import HeldSessions
+from mcp_server.resources.documents import DocumentResource
+from mcp_server.resources.sessions import SessionResource
 from mcp_server.state.app import App
 from mcp_server.uris import DOCUMENT, PASSAGE, REPORT, SESSION
 
@@ -28,7 +28,7 @@ Names = Callable[[str, int], list[str]]
 
 
 def add_completions(
-    server: MCPServer[App], settings: Settings, documents: HeldDocuments, sessions: HeldSessions
+    server: MCPServer[App], settings: Settings, documents: DocumentResource, sessions: SessionResource
 ) -> None:
     """Register the one handler of completions."""
     addresses: dict[str, Names] = {

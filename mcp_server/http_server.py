@@ -17,7 +17,7 @@ from typing import Any
 
 import uvicorn
 
-from lorgnette.model_sharing.registry import announced, shape_of
+from lorgnette.model_sharing.registry import advertise, shape_of
 from lorgnette.opening import OpenAgent, open_real_agent
 from lorgnette.settings import Settings
 from mcp_server.app import build_server
@@ -82,7 +82,7 @@ class HttpServer:
         if not is_remote(self._settings.model):
             text += f", its model on {self.url}{ENDPOINT}"
         shape = shape_of(self._settings) if self._place.is_local else None
-        self._announcement.enter_context(announced(self.url + ENDPOINT, self.key, shape))
+        self._announcement.enter_context(advertise(self.url + ENDPOINT, self.key, shape))
         self._say(f"{text}; stop it with Ctrl-C.")
 
 

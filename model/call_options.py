@@ -115,8 +115,8 @@ class Call(BaseModel):
     """Set by the caller to end the call."""
     deadline: float | None = None
     """`time.monotonic()` at which the answer ends with what there is."""
-    lens: str | None = None
-    """Activated adapter that this call wears; one of `Loaded.lenses`."""
+    node_adapter: str | None = None
+    """Activated adapter that this call uses; one of `Loaded.node_adapters`."""
     on_queue: Callable[[int], None] | None = None
     """Told how many questions come before this one, each time that this changes; 0 when its turn has come."""
     output_schema: Any = None

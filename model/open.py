@@ -23,7 +23,7 @@ class ModelIdentity:
     """Folder of the adapter."""
     quantization: str
     """none, nf4 or int8; `remote` where the server decides."""
-    lenses: tuple[str, ...] = ()
+    node_adapters: tuple[str, ...] = ()
     """Nodes that have an adapter of their own."""
 
 
@@ -51,7 +51,7 @@ class Weighs(Protocol):
 class Wears(Protocol):
     """A chat model whose adapter can be changed while it runs."""
 
-    def wear(self, folder: Path | None) -> None:
+    def swap_adapter(self, folder: Path | None) -> None:
         """Change the adapter, or take it off; raises AdapterError and stays as it was where it does not fit."""
         ...
 
@@ -92,4 +92,4 @@ def open_chat(
         queue_size=settings.queue_size,
         prefix_cache_mib=settings.prefix_cache_mib,
     )
-    return chat, ModelIdentity(loaded.name, loaded.adapter, loaded.quantization, tuple(loaded.lenses))
+    return chat, ModelIdentity(loaded.name, loaded.adapter, loaded.quantization, tuple(loaded.node_adapters))

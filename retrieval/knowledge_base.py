@@ -21,7 +21,7 @@ from retrieval.catalogue.rows import FileRow
 from retrieval.embedders.embedder import Embedder
 from retrieval.embedders.open import open_embedder
 from retrieval.errors import RetrievalError
-from retrieval.index.projections import Finding, Projections
+from retrieval.index.projections import IndexComparison, Projections
 from retrieval.locks import FileLock
 from retrieval.owner.protocol import (
     failure,
@@ -34,8 +34,8 @@ from retrieval.owner.protocol import (
 )
 from retrieval.owner.socket import NoOwner, OwnerSilent, Serving, ask
 from retrieval.reading.recipe import open_recipe
-from retrieval.records import Chunk, Filter, Found, Hit
-from retrieval.search.full_text import Whole, whole
+from retrieval.records import Chunk, Filter, Hit, SearchOutcome
+from retrieval.search.full_text import FullText, full_text
 from retrieval.search.rerank import Reranker, is_generative, open_reranker, reranked
 from retrieval.search.search import RERANKED, Searcher
 from retrieval.search.verify import Cited, Verdict, verify
@@ -126,7 +126,7 @@ class KnowledgeBase:
             lambda: self._open_embedder()[0], cancel or threading.Event(),
         )  # fmt: skip
 
-    def search(self, query: str, top_k: int = 5, wanted: Filter | None = None, *, wait_s: float = 0.0) -> Found:
+    def search(self, query: str, top_k: int = 5, wanted: Filter | None = None, *, wait_s: float = 0.0) -> SearchOutcome:
         """Search, here or in the process that owns the indexes.
 
         Args:
@@ -165,11 +165,11 @@ class KnowledgeBase:
         """Whether nothing is indexed."""
         return self.catalogue.is_empty
 
-    def compare(self) -> list[Finding]:
+    def compare(self) -> list[IndexComparison]:
         """Compare the indexes with the catalogue."""
         return findings_from_bytes(self._answered(question("compare"), REPAIR_S))
 
-    def rebuild(self) -> list[Finding]:
+    def rebuild(self) -> list[IndexComparison]:
         """Make the indexes anew from the catalogue, without embedding; returns how they compare then."""
         return findings_from_bytes(self._answered(question("rebuild"), REPAIR_S))
 
@@ -177,9 +177,9 @@ class KnowledgeBase:
         """Hold a citation against its file as it is now."""
         return verify(self.catalogue, self.folder, cited, self._recipe)
 
-    def whole(self, row: FileRow) -> Whole:
+    def full_text(self, row: FileRow) -> FullText:
         """Give the text of an indexed file, in which the positions of its passages count."""
-        return whole(self.catalogue, self.folder, row, self._recipe)
+        return full_text(self.catalogue, self.folder, row, self._recipe)
 
     @property
     def embedder_ready(self) -> bool:

@@ -107,7 +107,7 @@ class Hit:
 
 
 @dataclass(frozen=True)
-class Found:
+class SearchOutcome:
     """The result of a search."""
 
     hits: tuple[Hit, ...]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 @click.group(short_help="Train, measure and ship adapters.")
 @verbose_option
 def finetune() -> None:
-    """Train adapters that --adapter wears, from a YAML file with LLaMA-Factory's keys.
+    """Train adapters that --adapter uses, from a YAML file with LLaMA-Factory's keys.
 
     \b
     Examples:

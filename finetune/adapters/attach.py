@@ -39,7 +39,7 @@ class SharingRefused(FinetuneError):
         super().__init__(f"{adapter} cannot be trained with share_pictures; write share_pictures: false.")
 
 
-def wear(model: Any, config: FinetuneConfig, tokenizer: "PreTrainedTokenizerBase") -> "PeftModel":
+def attach_trainable_adapter(model: Any, config: FinetuneConfig, tokenizer: "PreTrainedTokenizerBase") -> "PeftModel":
     """Return the base model with the adapter that is trained; nothing else of it takes gradients.
 
     Raises:
@@ -50,7 +50,7 @@ def wear(model: Any, config: FinetuneConfig, tokenizer: "PreTrainedTokenizerBase
 
     keep_gradients_exact(model)
     if config.model.adapter_name_or_path is not None:
-        return _wear_old(model, config)
+        return _attach_trained_before(model, config)
     if config.adapter.finetuning_type == "alora" and config.data.packing:
         raise PackingRefused
     kind = config.adapter.finetuning_type
@@ -70,29 +70,29 @@ def wear(model: Any, config: FinetuneConfig, tokenizer: "PreTrainedTokenizerBase
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # peft uses a name that transformers has renamed
         try:
-            wearing = get_peft_model(model, peft_config, adapter_name=ADAPTER)
+            peft_model = get_peft_model(model, peft_config, adapter_name=ADAPTER)
         except ValueError as error:
             raise AdapterRefused(kind, str(error)) from error
-    _hold_in_float32(wearing)
+    _hold_in_float32(peft_model)
     # not the folder on this machine: whoever loads the adapter elsewhere has the base under its own name
-    wearing.peft_config[ADAPTER].base_model_name_or_path = config.model.model_name_or_path
-    return wearing
+    peft_model.peft_config[ADAPTER].base_model_name_or_path = config.model.model_name_or_path
+    return peft_model
 
 
-def _wear_old(model: Any, config: FinetuneConfig) -> "PeftModel":
+def _attach_trained_before(model: Any, config: FinetuneConfig) -> "PeftModel":
     folder, name = config.model.adapter_name_or_path, config.model.model_name_or_path
     assert folder is not None, "called for an adapter that is trained on"
     base = read_adapter(folder.expanduser())[0].base_model_name_or_path
     if base and base != name and _says_which(base) and _says_which(name):
         raise AdapterMismatch(folder, f"does not belong on {name!r}", base)
-    wearing = attach_adapter(model, folder.expanduser(), name=ADAPTER)
-    if config.data.packing and getattr(wearing.peft_config[ADAPTER], "alora_invocation_tokens", None):
+    peft_model = attach_adapter(model, folder.expanduser(), name=ADAPTER)
+    if config.data.packing and getattr(peft_model.peft_config[ADAPTER], "alora_invocation_tokens", None):
         raise PackingRefused
-    _check_sharing(config, wearing.peft_config[ADAPTER])
-    wearing.set_adapter(ADAPTER)
-    wearing.peft_config[ADAPTER].inference_mode = False
-    _hold_in_float32(wearing)
-    return wearing
+    _check_sharing(config, peft_model.peft_config[ADAPTER])
+    peft_model.set_adapter(ADAPTER)
+    peft_model.peft_config[ADAPTER].inference_mode = False
+    _hold_in_float32(peft_model)
+    return peft_model
 
 
 def _says_which(name: str) -> bool:

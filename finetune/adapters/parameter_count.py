@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from finetune.adapters.attach import wear
+from finetune.adapters.attach import attach_trainable_adapter
 from finetune.config.schema import FinetuneConfig
 
 if TYPE_CHECKING:
@@ -42,4 +42,4 @@ def count_on_meta(config: FinetuneConfig) -> Parameters:
     folder = find_local(config.model.model_name_or_path)
     base = build_on_meta(Qwen3VLConfig.from_pretrained(folder))
     base.requires_grad_(False)
-    return count_parameters(wear(base, config, AutoTokenizer.from_pretrained(folder)))
+    return count_parameters(attach_trainable_adapter(base, config, AutoTokenizer.from_pretrained(folder)))

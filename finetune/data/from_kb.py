@@ -26,7 +26,7 @@ from graph.prompts import CHINESE, SYSTEM
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
-    from graph.run_context import Context
+    from graph.run_context import RunContext
     from model.open import ModelIdentity
 
 Kind = Literal["written", "quoted"]
@@ -157,7 +157,7 @@ def _written(
         return None
 
 
-def _reviewed(excerpt: Excerpt, evidence: list[Passage], context: "Context") -> Exchange | str:
+def _reviewed(excerpt: Excerpt, evidence: list[Passage], context: "RunContext") -> Exchange | str:
     from langchain_core.messages import HumanMessage
     from langgraph.runtime import Runtime
 
@@ -212,15 +212,15 @@ def _quoted(excerpt: Excerpt, evidence: list[Passage]) -> Exchange | str:
     return words.answer_from_evidence.format(evidence=numbered(evidence), question=question), answer
 
 
-def _context(writer: Writer, text: str, cancel: threading.Event | None) -> "Context":
+def _context(writer: Writer, text: str, cancel: threading.Event | None) -> "RunContext":
     from graph.answer import ModelResult
-    from graph.run_context import Context
+    from graph.run_context import RunContext
 
     def closed(*_: object) -> NoReturn:
         raise AssertionError("the responder and the reviewer search nothing and save nothing")
 
     began, identity = time.monotonic(), writer.identity
-    return Context(
+    return RunContext(
         chat=writer.chat,
         model=ModelResult(name=identity.name, adapter=identity.adapter, quantization=identity.quantization),
         prompts=prompts_for(text),
@@ -233,7 +233,7 @@ def _context(writer: Writer, text: str, cancel: threading.Event | None) -> "Cont
         search=closed,
         archive=closed,
         session_id="",
-        lenses=frozenset(identity.lenses),
+        node_adapters=frozenset(identity.node_adapters),
     )
 
 

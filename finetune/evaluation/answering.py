@@ -31,7 +31,7 @@ class Answering:
     model: str = "tiny"
     """As the setting model names it; a local one."""
     adapter: Path | None = None
-    """Folder of the adapter that it wears."""
+    """Folder of the adapter that it uses."""
     base: bool = False
     """Whether the model without the adapter answers, too."""
     quantization: Quantization = "auto"

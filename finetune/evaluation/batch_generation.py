@@ -114,7 +114,7 @@ class Answerer:
 
         Args:
             prompts: What `encode` returned.
-            adapted: With the adapter, where the model wears one, or without it.
+            adapted: With the adapter, where the model uses one, or without it.
 
         Raises:
             OutOfMemory: A single prompt does not fit.
@@ -139,11 +139,11 @@ class Answerer:
         inputs = left_padded(prompts, self._pad)
         length = inputs["input_ids"].shape[1]
         _base(model).model.rope_deltas = None  # of the batch before
-        worn: AbstractContextManager[Any] = nullcontext()
+        switch: AbstractContextManager[Any] = nullcontext()
         if not adapted and hasattr(model, "disable_adapter"):
-            worn = model.disable_adapter()
+            switch = model.disable_adapter()
 
-        with worn:
+        with switch:
             written = model.generate(
                 **{name: tensor.to(self._loaded.device) for name, tensor in inputs.items()},
                 generation_config=self._config,
@@ -193,7 +193,7 @@ def answer_all(
     """Answer samples with and without the adapter; a prompt is made once for both.
 
     Args:
-        loaded: The model, which wears the adapter.
+        loaded: The model, which uses the adapter.
         samples: All samples.
         wanted: Number of a sample, and whether the adapter is to answer.
         max_new_tokens: Longest answer.

@@ -173,7 +173,7 @@ def prepare_all(
         config: Of the run.
         data: Its rows.
         encoder: Of its processor.
-        model: Wears the adapter.
+        model: Has the adapter.
         args: Know the other processes.
         say: Told which rows are left out, and what goes slower than it could.
     """

@@ -101,14 +101,14 @@ def _learn(
     loaded = load_base(config, dtype)
     from transformers import set_seed
 
-    from finetune.adapters.attach import wear
+    from finetune.adapters.attach import attach_trainable_adapter
     from finetune.adapters.parameter_count import count_parameters
     from finetune.training.encoding import Encoder
     from finetune.training.invocation import check_invoked
     from finetune.training.prepare import prepare_all
 
     set_seed(config.training.seed)  # the adapter's first weights hang on it
-    model = wear(loaded.model, config, loaded.processor.tokenizer)
+    model = attach_trainable_adapter(loaded.model, config, loaded.processor.tokenizer)
     parameters = count_parameters(model)
     say(f"{parameters}.")
     encoder = Encoder(

@@ -3,11 +3,11 @@
 from langgraph.runtime import Runtime
 
 from graph.errors import ReportsOff
-from graph.run_context import Context
+from graph.run_context import RunContext
 from graph.state import AgentState, noted
 
 
-def archivist(state: AgentState, runtime: Runtime[Context]) -> AgentState:
+def archivist(state: AgentState, runtime: Runtime[RunContext]) -> AgentState:
     """Write the summary and say where it is, or that nothing may be written."""
     context = runtime.context
     notes = []

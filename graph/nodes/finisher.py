@@ -8,14 +8,14 @@ from langgraph.runtime import Runtime
 
 from graph.answer import Answer, Box, Turn
 from graph.evidence import cite
-from graph.run_context import Context
+from graph.run_context import RunContext
 from graph.state import AgentState, noted
 from model.call_options import Cancelled
 from model.pictures.boxes import parse_boxes
 from model.pictures.open import Picture
 
 
-def finisher(state: AgentState, runtime: Runtime[Context]) -> AgentState:
+def finisher(state: AgentState, runtime: Runtime[RunContext]) -> AgentState:
     """End the run."""
     context, draft, evidence = runtime.context, state["draft"], state.get("evidence") or []
     if context.cancel.is_set():

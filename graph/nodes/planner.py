@@ -5,12 +5,12 @@ from langgraph.runtime import Runtime
 
 from graph.answer import Plan
 from graph.prompts import SYSTEM
-from graph.run_context import Context
+from graph.run_context import RunContext
 from graph.state import AgentState, noted
 from model.call_options import DeadlineExceeded
 
 
-def planner(state: AgentState, runtime: Runtime[Context]) -> AgentState:
+def planner(state: AgentState, runtime: Runtime[RunContext]) -> AgentState:
     """Plan the answer; out of time, go on without a plan and say so."""
     context = runtime.context
     text = context.prompts.plan.format(question=state["question"])

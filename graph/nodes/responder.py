@@ -8,7 +8,7 @@ from langgraph.runtime import Runtime
 
 from graph.answer import Event, Extraction, Moderation
 from graph.evidence import numbered, quoted
-from graph.run_context import Context
+from graph.run_context import RunContext
 from graph.state import AgentState, noted
 from model.call_options import DeadlineExceeded
 
@@ -18,7 +18,7 @@ FIELD_CHARS = 200
 TIME_UP = "time or length was up before the first word; ask again, or allow more with time_budget_s"
 
 
-def responder(state: AgentState, runtime: Runtime[Context]) -> AgentState:
+def responder(state: AgentState, runtime: Runtime[RunContext]) -> AgentState:
     """Draft the answer, or write it again with the reviewer's feedback."""
     context, evidence, review = runtime.context, state.get("evidence"), state.get("review")
     if evidence is not None and (context.quotes if evidence else not state["pictures"]):
@@ -51,7 +51,7 @@ def responder(state: AgentState, runtime: Runtime[Context]) -> AgentState:
     return update
 
 
-def _question(state: AgentState, context: Context) -> str:
+def _question(state: AgentState, context: RunContext) -> str:
     words, evidence, plan = context.prompts, state.get("evidence"), state.get("plan")
     if evidence:
         return words.answer_from_evidence.format(question=state["question"], evidence=numbered(evidence))
@@ -61,7 +61,7 @@ def _question(state: AgentState, context: Context) -> str:
     return form.format(question=state["question"])
 
 
-def _more(context: Context, conversation: list[BaseMessage], drafts: list[str]) -> list[str]:
+def _more(context: RunContext, conversation: list[BaseMessage], drafts: list[str]) -> list[str]:
     """Return further drafts that say something else; without their words as events, since one of all is chosen."""
     others: list[str] = []
     for seed in range(1, DRAFTS):
@@ -73,7 +73,7 @@ def _more(context: Context, conversation: list[BaseMessage], drafts: list[str]) 
     return others
 
 
-def _filled(context: Context, conversation: list[BaseMessage], task: str) -> AIMessage:
+def _filled(context: RunContext, conversation: list[BaseMessage], task: str) -> AIMessage:
     """Let the model fill in the task's form; the answer is a JSON object in one line."""
     try:
         if task == "moderate":

@@ -4,7 +4,7 @@ from langgraph.runtime import Runtime
 
 from graph.answer import Grade, Passage, Query
 from graph.evidence import numbered
-from graph.run_context import Context
+from graph.run_context import RunContext
 from graph.state import AgentState, noted
 from model.call_options import DeadlineExceeded
 from retrieval.errors import RetrievalError
@@ -12,7 +12,7 @@ from retrieval.errors import RetrievalError
 PASSAGES = 5
 
 
-def retriever(state: AgentState, runtime: Runtime[Context]) -> AgentState:
+def retriever(state: AgentState, runtime: Runtime[RunContext]) -> AgentState:
     """Find passages; what cannot be searched or graded in time is said and not guessed."""
     context, question = runtime.context, state["question"]
     plan = state.get("plan")
@@ -28,7 +28,7 @@ def retriever(state: AgentState, runtime: Runtime[Context]) -> AgentState:
     return {"evidence": found, "degraded": noted(state, *notes)}
 
 
-def _graded(context: Context, question: str, found: list[Passage], notes: list[str]) -> list[Passage]:
+def _graded(context: RunContext, question: str, found: list[Passage], notes: list[str]) -> list[Passage]:
     """Return the passages that help; where none does, of a second search with the model's better words."""
     for attempt in range(2):
         if found:
@@ -44,7 +44,7 @@ def _graded(context: Context, question: str, found: list[Passage], notes: list[s
     return []
 
 
-def _search(context: Context, queries: list[str], notes: list[str]) -> list[Passage]:
+def _search(context: RunContext, queries: list[str], notes: list[str]) -> list[Passage]:
     """Search for each query; the first one's hits come first."""
     passages: dict[str, Passage] = {}
     for query in dict.fromkeys(query for query in queries if query.strip()):

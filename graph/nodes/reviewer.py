@@ -4,12 +4,12 @@ from langchain_core.messages import HumanMessage
 from langgraph.runtime import Runtime
 
 from graph.answer import Choice, Review, ReviewResult
-from graph.run_context import Context
+from graph.run_context import RunContext
 from graph.state import AgentState, noted
 from model.call_options import DeadlineExceeded
 
 
-def reviewer(state: AgentState, runtime: Runtime[Context]) -> AgentState:
+def reviewer(state: AgentState, runtime: Runtime[RunContext]) -> AgentState:
     """Continue the responder's conversation with a second look; out of time, say that nothing was checked."""
     context = runtime.context
     try:
@@ -26,7 +26,7 @@ def reviewer(state: AgentState, runtime: Runtime[Context]) -> AgentState:
     return {"messages": [*state["messages"], asked, message], "review": result}
 
 
-def _chosen(state: AgentState, context: Context, rewrites: int) -> AgentState:
+def _chosen(state: AgentState, context: RunContext, rewrites: int) -> AgentState:
     """Keep the draft that the model prefers; PASS where drafts were many, RETRY where a rewrite did not help."""
     drafts = state["drafts"]
     listed = "\n".join(f"[{number}] {draft}" for number, draft in enumerate(drafts, 1))

@@ -40,7 +40,7 @@ FILE = "adapter.json"
 Stamp = tuple[int, int] | None
 
 
-class Wish(BaseModel):
+class AdapterRequest(BaseModel):
     """What the file says."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -51,12 +51,12 @@ class Wish(BaseModel):
     """Absolute; none takes the adapter off."""
 
 
-def write_wish(wish: Wish) -> Path:
+def request_adapter(request: AdapterRequest) -> Path:
     """Write the file; returns where."""
     path = data_home() / FILE
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}")
-    part.write_text(json.dumps(wish.model_dump(mode="json")) + "\n", encoding="utf-8")
+    part.write_text(json.dumps(request.model_dump(mode="json")) + "\n", encoding="utf-8")
     part.replace(path)
     return path
 
@@ -70,11 +70,11 @@ def agent_for(
     problems: Sequence[str],
 ) -> Agent:
     """Return the agent; where the model is in this process, one that follows the file."""
-    kind: Callable[..., Agent] = FollowingAgent if isinstance(chat, Wears) else Agent
+    kind: Callable[..., Agent] = AdapterSwitch if isinstance(chat, Wears) else Agent
     return kind(chat, identity, settings, knowledge, archive, problems)
 
 
-class FollowingAgent(Agent):
+class AdapterSwitch(Agent):
     """An agent that changes its model's adapter between questions."""
 
     # `_running`, `_followed`, `_problem` and the identity change only under `_changed`, and the adapter only while no
@@ -104,7 +104,7 @@ class FollowingAgent(Agent):
 
     @property
     def refused(self) -> str | None:
-        """Why the adapter that was wished for last is not worn; none where it is."""
+        """Why the adapter that was wished for last is not in use; none where it is."""
         return self._problem
 
     def settle(self) -> None:
@@ -131,21 +131,23 @@ class FollowingAgent(Agent):
 
     def _follow(self, stamp: Stamp) -> None:
         """Change the adapter as the file wishes; to be called while no question runs."""
-        wish = _read(self._path)
-        if wish is not None and wish.model == self._settings.model:
+        request = _read(self._path)
+        if request is not None and request.model == self._settings.model:
             assert isinstance(self._chat, Wears), "agent_for chose this class for it"
             try:
-                self._chat.wear(wish.adapter)
+                self._chat.swap_adapter(request.adapter)
             except ModelBusy:
                 return  # calls that belong to no question; the next question tries again
             except (ModelError, RuntimeError, OSError) as error:  # torch's want of memory is a RuntimeError
-                worn = repr(self._identity.adapter) if self._identity.adapter else "none"
-                self._problem = f"adapter: {error} Worn as before: {worn}."
+                active = repr(self._identity.adapter) if self._identity.adapter else "none"
+                self._problem = f"adapter: {error} In use as before: {active}."
                 logger.warning("the adapter was not changed: %s", error)
             else:
                 self._problem = None
-                self._identity = replace(self._identity, adapter=None if wish.adapter is None else str(wish.adapter))
-                logger.info("the model now wears %s", wish.adapter or "no adapter")
+                self._identity = replace(
+                    self._identity, adapter=None if request.adapter is None else str(request.adapter)
+                )
+                logger.info("the model now uses %s", request.adapter or "no adapter")
         self._followed = stamp
 
 
@@ -158,9 +160,9 @@ def _stamp(path: Path) -> Stamp:
     return found.st_mtime_ns, found.st_ino
 
 
-def _read(path: Path) -> Wish | None:
+def _read(path: Path) -> AdapterRequest | None:
     try:
-        return Wish.model_validate_json(path.read_bytes())
+        return AdapterRequest.model_validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
         logger.warning("the wish for an adapter cannot be read: %s", error)
         return None

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from http.client import HTTPException
 from typing import TYPE_CHECKING
 
-from lorgnette.model_sharing.registry import MODEL_PATH, Holder, find_holder, get, proves_itself
+from lorgnette.model_sharing.registry import MODEL_PATH, RunningServer, find_server, get, proves_itself
 from lorgnette.settings import Settings
 from model.open import ModelIdentity
 
@@ -37,41 +37,41 @@ def open_model(settings: Settings, progress: Progress | None = None) -> "tuple[B
 
 def attach(settings: Settings, progress: Progress | None = None) -> "tuple[BaseChatModel, ModelIdentity] | None":
     """Return the model of a server on this machine; none where none holds the same one."""
-    holder = find_holder(settings)
-    if holder is None:
+    server = find_server(settings)
+    if server is None:
         return None
-    identity = _wait_until_loaded(holder, progress or (lambda phase, share: None))
+    identity = _wait_until_loaded(server, progress or (lambda phase, share: None))
     if identity is None:
         return None
     from model.remote.attached import attached_chat
 
-    logger.info("using the model of process %d at %s", holder.pid, holder.address)
+    logger.info("using the model of process %d at %s", server.pid, server.address)
     chat = attached_chat(
-        settings, holder.address, holder.key, identity.name,
-        lambda: not proves_itself(holder) or _wears_another(holder, identity.adapter),
+        settings, server.address, server.key, identity.name,
+        lambda: not proves_itself(server) or _has_another_adapter(server, identity.adapter),
     )  # fmt: skip
     return chat, identity
 
 
-def _wears_another(holder: Holder, adapter: str | None) -> bool:
+def _has_another_adapter(server: RunningServer, adapter: str | None) -> bool:
     """Return whether the holder's model has changed its adapter, so that this process must learn which it is."""
     try:
-        state = get(holder, MODEL_PATH, holder.key)
+        state = get(server, MODEL_PATH, server.key)
     except (OSError, HTTPException, ValueError):
         return True
     return state.get("state") == "ready" and state.get("adapter") != adapter
 
 
-def _wait_until_loaded(holder: Holder, progress: Progress) -> ModelIdentity | None:
+def _wait_until_loaded(server: RunningServer, progress: Progress) -> ModelIdentity | None:
     """Return which model it is as soon as it is there; none where it does not come."""
     while True:
         try:
-            state = get(holder, MODEL_PATH, holder.key)
+            state = get(server, MODEL_PATH, server.key)
         except (OSError, HTTPException, ValueError):
             return None
         if state.get("state") == "ready":
-            return ModelIdentity(state["name"], state["adapter"], state["quantization"], tuple(state["lenses"]))
+            return ModelIdentity(state["name"], state["adapter"], state["quantization"], tuple(state["node_adapters"]))
         if state.get("state") != "loading":
             return None  # it failed there; here it may not, or says why
-        progress(f"in process {holder.pid}, {state['phase']}", state["share"])
+        progress(f"in process {server.pid}, {state['phase']}", state["share"])
         time.sleep(LOOK_AGAIN_S)

@@ -51,7 +51,7 @@ class Shape(BaseModel):
     """Digest of names, sizes and times of all weights: a folder that was trained again is another model."""
 
 
-class Holder(BaseModel):
+class RunningServer(BaseModel):
     """What one file says."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -104,17 +104,17 @@ def _digest(folders: list[Path]) -> str:
 
 
 @contextmanager
-def announced(address: str, key: str, shape: Shape | None) -> Iterator[None]:
+def advertise(address: str, key: str, shape: Shape | None) -> Iterator[None]:
     """Let other processes find this one's model while the body runs; without a shape nobody is told."""
     if shape is None:
         yield
         return
     folder = data_home() / FOLDER
-    holder = Holder(machine=platform.node(), pid=os.getpid(), address=address, key=key, shape=shape)
+    server = RunningServer(machine=platform.node(), pid=os.getpid(), address=address, key=key, shape=shape)
     path = folder / f"{secrets.token_hex(8)}.json"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _write_privately(path, holder.model_dump_json())
+        _write_privately(path, server.model_dump_json())
     except OSError as error:
         logger.warning("other processes cannot find this server's model: %s", error)
     try:
@@ -124,30 +124,30 @@ def announced(address: str, key: str, shape: Shape | None) -> Iterator[None]:
             path.unlink()
 
 
-def find_holder(settings: Settings) -> Holder | None:
+def find_server(settings: Settings) -> RunningServer | None:
     """Return a process that holds exactly the model that the settings name and lives; removes what others left."""
     shape = None
-    for holder in find_holders():
+    for server in find_servers():
         shape = shape or shape_of(settings)
-        if holder.shape == shape:
-            return holder
+        if server.shape == shape:
+            return server
     return None
 
 
-def find_holders() -> Iterator[Holder]:
+def find_servers() -> Iterator[RunningServer]:
     """Yield every process that holds a model and lives; removes what others left."""
     folder = data_home() / FOLDER
     for path in sorted(folder.glob("*.json")) if folder.is_dir() else ():
-        holder = _read(path)
-        if holder is None:
+        server = _read(path)
+        if server is None:
             continue
-        alive = proves_itself(holder)
+        alive = proves_itself(server)
         if alive is False:
-            logger.info("the server of process %d is gone, its file is removed", holder.pid)
+            logger.info("the server of process %d is gone, its file is removed", server.pid)
             with contextlib.suppress(OSError):
                 path.unlink()
         elif alive:
-            yield holder
+            yield server
 
 
 def proof(key: str, nonce: str) -> str:
@@ -155,33 +155,33 @@ def proof(key: str, nonce: str) -> str:
     return hmac.new(bytes.fromhex(key), b"lorgnette " + nonce.encode(), "sha256").hexdigest()
 
 
-def proves_itself(holder: Holder) -> bool | None:
+def proves_itself(server: RunningServer) -> bool | None:
     """Return whether the holder lives and knows the key of its file; None where it did not answer in time.
 
     The key itself is not sent: another program may have taken the port.
     """
     import psutil
 
-    if not psutil.pid_exists(holder.pid):
+    if not psutil.pid_exists(server.pid):
         return False
     nonce = secrets.token_hex(16)
     try:
-        reply = get(holder, f"{PROOF_PATH}?nonce={nonce}")
+        reply = get(server, f"{PROOF_PATH}?nonce={nonce}")
     except TimeoutError:
         return None
     except (OSError, HTTPException, ValueError):
         return False
     given = reply.get("proof")
-    return isinstance(given, str) and hmac.compare_digest(given, proof(holder.key, nonce))
+    return isinstance(given, str) and hmac.compare_digest(given, proof(server.key, nonce))
 
 
-def get(holder: Holder, path: str, key: str | None = None) -> dict[str, Any]:
+def get(server: RunningServer, path: str, key: str | None = None) -> dict[str, Any]:
     """Return the JSON object that a holder gives; by no proxy, whatever the environment says.
 
     Raises:
         OSError, HTTPException, ValueError: It gives none; TimeoutError, which is an OSError, where it is silent.
     """
-    parts = urlsplit(holder.address)
+    parts = urlsplit(server.address)
     connection = HTTPConnection(parts.hostname or "", parts.port, timeout=ANSWER_S)
     with contextlib.closing(connection):
         headers = {"Authorization": f"Bearer {key}"} if key else {}
@@ -193,16 +193,16 @@ def get(holder: Holder, path: str, key: str | None = None) -> dict[str, Any]:
     return found
 
 
-def _read(path: Path) -> Holder | None:
+def _read(path: Path) -> RunningServer | None:
     try:
         status = path.stat()
         if os.name == "posix" and (status.st_uid != os.getuid() or status.st_mode & 0o077):
             logger.warning("%s can be read or was written by others and is ignored", path)
             return None
-        holder = Holder.model_validate_json(path.read_text("utf-8"))
+        server = RunningServer.model_validate_json(path.read_text("utf-8"))
     except (OSError, UnicodeError, ValidationError):  # of another version, or gone meanwhile
         return None
-    return holder if holder.machine == platform.node() else None
+    return server if server.machine == platform.node() else None
 
 
 def _write_privately(path: Path, text: str) -> None:

@@ -113,7 +113,8 @@ class _Endpoint:
         if isinstance(agent, HoldsModel):
             who = agent.identity
             found |= {
-                "name": who.name, "adapter": who.adapter, "quantization": who.quantization, "lenses": list(who.lenses),
+                "name": who.name, "adapter": who.adapter, "quantization": who.quantization,
+                "node_adapters": list(who.node_adapters),
             }  # fmt: skip
         elif agent is not None:
             found["state"] = "none"
@@ -126,8 +127,8 @@ class _Endpoint:
                 raise ModelUnknown(asked.model, self._id)
             agent = await self._agent()
             options = asked.options()
-            if options["lens"] is not None and options["lens"] not in agent.identity.lenses:
-                raise RequestInvalid(f"there is no lens {options['lens']!r}")
+            if options["node_adapter"] is not None and options["node_adapter"] not in agent.identity.node_adapters:
+                raise RequestInvalid(f"there is no node adapter {options['node_adapter']!r}")
         except LorgnetteError as error:
             return _refusal(error)
         return _Answer(agent.chat, messages, options, asked, Reply(self._id))

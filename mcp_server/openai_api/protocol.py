@@ -73,8 +73,8 @@ class Extension(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    lens: str | None = None
-    """Activated adapter that the call wears."""
+    node_adapter: str | None = None
+    """Activated adapter that the call uses."""
     deadline_s: float | None = None
     """Seconds after which the answer ends with what there is."""
 
@@ -130,7 +130,7 @@ class ChatRequest(Asked):
             "temperature": self.temperature,
             "top_p": self.top_p,
             "seed": self.seed,
-            "lens": extension.lens,
+            "node_adapter": extension.node_adapter,
             "deadline": None if extension.deadline_s is None else time.monotonic() + extension.deadline_s,
             "output_schema": self._schema(),
         }

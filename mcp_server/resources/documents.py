@@ -55,7 +55,7 @@ class StartBeyondEnd(NothingHere):
         super().__init__(f"Nothing begins at {start}, it ends at {length}; give a smaller start.")
 
 
-class HeldDocuments:
+class DocumentResource:
     """The documents under the addresses `kb://`; every method reads the disk, and may be called from any thread."""
 
     def __init__(self, settings: Settings, max_bytes: int = MAX_RESULT_BYTES) -> None:
@@ -104,7 +104,7 @@ class HeldDocuments:
             StartBeyondEnd: It is shorter.
         """
         base, row = self._row(name)
-        whole = base.whole(row)
+        whole = base.full_text(row)
         if start and start >= len(whole.text):
             raise StartBeyondEnd(start, len(whole.text))
         end = self._end(whole.text, start)

@@ -18,8 +18,8 @@ from lorgnette.answer_text import escaped
 from mcp_server.icons import ICON
 from mcp_server.middleware import resource_errors
 from mcp_server.progress import in_thread
-from mcp_server.resources.documents import HeldDocuments, position
-from mcp_server.resources.sessions import HeldSessions
+from mcp_server.resources.documents import DocumentResource, position
+from mcp_server.resources.sessions import SessionResource
 from mcp_server.state.app import App
 from mcp_server.uris import (
     DOCUMENT,
@@ -50,8 +50,8 @@ LOOKED_UP = ResourceSecurity(exempt_params={"id"})
 class Held:
     """What there is to read."""
 
-    documents: HeldDocuments
-    sessions: HeldSessions
+    documents: DocumentResource
+    sessions: SessionResource
     status: Callable[[], dict[str, Any]]
 
 

@@ -21,7 +21,7 @@ ROOM = 20_000  # bytes for what stands around the turns
 LEFT_OUT = "the first {} questions are left out: they do not fit into 900 KB"
 
 
-class HeldSessions:
+class SessionResource:
     """The sessions under the addresses `session://`; every method reads the store, and may be called on any thread."""
 
     def __init__(self, settings: Settings, max_bytes: int = MAX_RESULT_BYTES) -> None:

@@ -29,7 +29,7 @@ def status(settings: Settings, loader: AgentLoader, places: Places) -> dict[str,
             "state": state,
             "doing": without_password(doing),
             "percent": round(100 * share),
-            **_worn(loader),
+            **_active_adapter(loader),
         },
         "questions": {"answered_or_waiting": places.taken, "may_wait": settings.queue_size},
         "knowledge": _knowledge(settings),
@@ -37,7 +37,7 @@ def status(settings: Settings, loader: AgentLoader, places: Places) -> dict[str,
     }
 
 
-def _worn(loader: AgentLoader) -> dict[str, str | None]:
+def _active_adapter(loader: AgentLoader) -> dict[str, str | None]:
     """Return which adapter the last question was answered with, which the settings need not name, and what failed."""
     agent = loader.opened()
     adapter = agent.identity.adapter if isinstance(agent, HoldsModel) else None

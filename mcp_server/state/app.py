@@ -7,7 +7,7 @@ from mcp_server.state.agent_loader import AgentLoader
 from mcp_server.state.box_pictures import DrawnPictures
 from mcp_server.state.jobs import Jobs
 from mcp_server.state.limits import Places
-from mcp_server.state.notifications import News
+from mcp_server.state.notifications import ResourceNotifier
 
 
 @dataclass(frozen=True)
@@ -24,5 +24,5 @@ class App:
     """Questions that go on after their call."""
     drawn: DrawnPictures
     """Pictures with boxes."""
-    news: News
+    news: ResourceNotifier
     """For clients that wait for changes."""

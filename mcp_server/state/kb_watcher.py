@@ -27,7 +27,7 @@ class Captions(Protocol):
         """Who does it."""
 
 
-class Keeper:
+class KnowledgeBaseWatcher:
     """The thread. Several servers may keep one folder: each finds what another has done already."""
 
     def __init__(

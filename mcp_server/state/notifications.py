@@ -52,7 +52,7 @@ class RecentSessions:
         return list(reversed(self._names))
 
 
-class News:
+class ResourceNotifier:
     """The clients of one server, and what is new for them."""
 
     def __init__(self, bus: SubscriptionBus, recent: RecentSessions, stamp: Callable[[str], str | None]) -> None:

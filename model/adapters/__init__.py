@@ -1,4 +1,4 @@
-"""The adapters that the model wears: the tuner types of our own and the putting on of an adapter's folder.
+"""The adapters that the model uses: the tuner types of our own and the putting on of an adapter's folder.
 
 A tuner type becomes known to PEFT by being imported: every type is imported here, in `register_tuners`, which is
 called before any adapter is loaded. Knows no checkpoint and no device.

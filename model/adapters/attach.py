@@ -1,7 +1,7 @@
 """Puts a PEFT adapter's folder on a model, and refuses one that does not fit in every part.
 
 PEFT itself complains only when nothing at all fits: a misspelt target, a missing tensor or an adapter of a smaller
-model would be worn in silence. Trains and merges nothing.
+model would be used in silence. Trains and merges nothing.
 """
 
 import re
@@ -23,7 +23,7 @@ CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
 
 class AdapterError(ModelError):
-    """An adapter that cannot be worn; `folder` and `reason` say which and why."""
+    """An adapter that cannot be used; `folder` and `reason` say which and why."""
 
     def __init__(self, folder: Path, reason: str, fix: str) -> None:
         self.folder, self.reason, self.fix = folder, reason, fix
@@ -58,7 +58,7 @@ class AdapterMismatch(AdapterError):
 
 
 def attach_adapter(model: "nn.Module", folder: Path, name: str = "default") -> Any:
-    """Return the model wearing the adapter, in evaluation mode; one that wears others gets this one beside them.
+    """Return the model using the adapter, in evaluation mode; one that uses others gets this one beside them.
 
     Raises:
         AdapterNotFound, AdapterCorrupt, AdapterUnknown, AdapterMismatch: The model is then spoilt; drop it.
@@ -77,24 +77,24 @@ def attach_adapter(model: "nn.Module", folder: Path, name: str = "default") -> A
         try:
             if isinstance(model, PeftModel):
                 model.load_adapter(str(folder), adapter_name=name, peft_config=config)
-                wearing = model
+                peft_model = model
             else:
-                wearing = PeftModel.from_pretrained(model, str(folder), adapter_name=name, config=config)
+                peft_model = PeftModel.from_pretrained(model, str(folder), adapter_name=name, config=config)
         except (RuntimeError, ValueError, TypeError) as error:
             raise AdapterMismatch(folder, f"does not fit this model ({_first_mismatch(error)})", base) from error
     # save_embedding_layers: the default asks the hub, over the network, for the base's vocabulary
-    worn = get_peft_model_state_dict(wearing, adapter_name=name, save_embedding_layers=False)
-    expected = set(worn)
+    state_dict = get_peft_model_state_dict(peft_model, adapter_name=name, save_embedding_layers=False)
+    expected = set(state_dict)
     prefix = PEFT_TYPE_TO_PREFIX_MAPPING.get(config.peft_type, "")  # without it: a copy of the base's embeddings
     if homeless := sorted(name for name in saved - expected if prefix in name):
         raise AdapterMismatch(folder, f"has weights for {_listed(homeless)}, which this model does not have", base)
     if missing := sorted(expected - saved):
         raise AdapterCorrupt(folder, f"lacks {_listed(missing)}", "save or copy it again")
-    if broken := sorted(name for name, tensor in worn.items() if not bool(tensor.isfinite().all())):
+    if broken := sorted(name for name, tensor in state_dict.items() if not bool(tensor.isfinite().all())):
         raise AdapterCorrupt(
             folder, f"has numbers in {_listed(broken)} that are none", "go back to a checkpoint before"
         )
-    return wearing.eval()
+    return peft_model.eval()
 
 
 def read_adapter(folder: Path) -> tuple["PeftConfig", set[str]]:

@@ -21,39 +21,39 @@ class AdapterNotActivated(AdapterError):
         super().__init__(
             folder,
             "is no activated LoRA, so that it could not share what the base model has read",
-            "train it with alora_invocation_tokens, or wear it in all nodes with the setting adapter",
+            "train it with alora_invocation_tokens, or use it in all nodes with the setting adapter",
         )
 
 
 class NotInvoked(ModelError):
     """The prompt does not hold the tokens from which the adapter works."""
 
-    def __init__(self, lens: str) -> None:
-        self.lens = lens
+    def __init__(self, node_adapter: str) -> None:
+        self.node_adapter = node_adapter
         super().__init__(
-            f"The adapter of {lens!r} is never invoked: its invocation tokens are not in the prompt behind the "
+            f"The adapter of {node_adapter!r} is never invoked: its invocation tokens are not in the prompt behind the "
             "pictures; train it on the tokens that open the assistant's turn, or leave it out of node_adapters."
         )
 
 
-def attach_lenses(model: Any, folders: Sequence[tuple[str, Path]]) -> tuple[Any, dict[str, tuple[int, ...]]]:
-    """Return the model with the adapters on it, none of them worn, and the invocation tokens of each.
+def attach_node_adapters(model: Any, folders: Sequence[tuple[str, Path]]) -> tuple[Any, dict[str, tuple[int, ...]]]:
+    """Return the model with the adapters on it, none of them in use, and the invocation tokens of each.
 
     Raises:
         AdapterError: One of them does not fit, or is not activated.
     """
     invocations: dict[str, tuple[int, ...]] = {}
-    for lens, folder in folders:
+    for node_adapter, folder in folders:
         config, _ = read_adapter(folder)
         tokens = getattr(config, "alora_invocation_tokens", None)
         if not tokens:
             raise AdapterNotActivated(folder)
-        model = attach_adapter(model, folder, name=lens)
-        invocations[lens] = tuple(tokens)
+        model = attach_adapter(model, folder, name=node_adapter)
+        invocations[node_adapter] = tuple(tokens)
     return model, invocations
 
 
-def invoked_at(lens: str, invocation: Sequence[int], input_ids: Sequence[int], after: int) -> int:
+def invoked_at(node_adapter: str, invocation: Sequence[int], input_ids: Sequence[int], after: int) -> int:
     """Return where the invocation tokens stand for the last time, behind all pictures.
 
     Raises:
@@ -63,18 +63,18 @@ def invoked_at(lens: str, invocation: Sequence[int], input_ids: Sequence[int], a
     for start in range(len(input_ids) - size, after - 1, -1):
         if tuple(input_ids[start : start + size]) == tuple(invocation):
             return start
-    raise NotInvoked(lens)
+    raise NotInvoked(node_adapter)
 
 
 @contextmanager
-def worn(model: Any, lens: str | None, lenses: Mapping[str, Sequence[int]]) -> Iterator[None]:
-    """Wear one of the lenses in the body, or none; a model without lenses stays as it is."""
-    if not lenses:
+def active_adapter(model: Any, node_adapter: str | None, node_adapters: Mapping[str, Sequence[int]]) -> Iterator[None]:
+    """Activate one of the node adapters in the body, or none; a model without them stays as it is."""
+    if not node_adapters:
         yield
-    elif lens is None:
+    elif node_adapter is None:
         with model.disable_adapter():
             yield
     else:
-        model.set_adapter(lens)
+        model.set_adapter(node_adapter)
         model.requires_grad_(False)  # set_adapter makes the adapter trainable
         yield

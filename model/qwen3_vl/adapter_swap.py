@@ -41,7 +41,9 @@ class NodesHaveAdapters(AdapterError):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(
-            folder, "cannot be worn while node_adapters are", "leave node_adapters out of the settings and start again"
+            folder,
+            "cannot be used while node_adapters are",
+            "leave node_adapters out of the settings and start again",
         )
 
 
@@ -62,10 +64,12 @@ class _Kept:
     tensors: "dict[str, Tensor]"
 
 
-def wear(loaded: "Loaded", folder: Path | None) -> "tuple[Loaded, AdapterError | RuntimeError | OSError | None]":
-    """Return the model with this adapter in place of the one that it wears, or with none.
+def swap_adapter(
+    loaded: "Loaded", folder: Path | None
+) -> "tuple[Loaded, AdapterError | RuntimeError | OSError | None]":
+    """Return the model with this adapter in place of the one that it uses, or with none.
 
-    `loaded` is of no use afterwards. Where the adapter does not fit, or not into memory, the model wears what it wore
+    `loaded` is of no use afterwards. Where the adapter does not fit, or not into memory, the model uses what it used
     before and the reason is returned with it.
 
     Raises:
@@ -74,7 +78,7 @@ def wear(loaded: "Loaded", folder: Path | None) -> "tuple[Loaded, AdapterError |
     if folder is not None:
         config, _ = read_adapter(folder)  # what is broken is found before anything is taken off
         known = traits(config, folder)
-        if loaded.lenses:
+        if loaded.node_adapters:
             raise NodesHaveAdapters(folder)
         if changes_base(config):
             raise RestartNeeded(folder)
@@ -86,7 +90,7 @@ def wear(loaded: "Loaded", folder: Path | None) -> "tuple[Loaded, AdapterError |
     try:
         model = attach_adapter(base, folder, NAME)
         if traits(config, folder) != known:
-            raise ChangedMeanwhile(folder)  # whose weights it wears nobody knows, nor what was read under them
+            raise ChangedMeanwhile(folder)  # whose weights it uses nobody knows, nor what was read under them
     except (AdapterError, RuntimeError, OSError) as error:  # torch's want of memory is a RuntimeError
         take_off(base)
         return replace(loaded, model=_put_back(base, kept)), error
@@ -95,7 +99,7 @@ def wear(loaded: "Loaded", folder: Path | None) -> "tuple[Loaded, AdapterError |
 
 
 def changes_base(config: "PeftConfig") -> bool:
-    """Return whether wearing it changes weights that taking it off does not bring back."""
+    """Return whether using it changes weights that taking it off does not bring back."""
     begins = getattr(config, "init_lora_weights", True)
     return (
         str(getattr(config.peft_type, "value", config.peft_type)) not in ADDITIVE
@@ -142,7 +146,7 @@ def take_off(model: Any) -> Any:
 def _keep(loaded: "Loaded") -> _Kept | None:
     from peft import PeftModel, get_peft_model_state_dict
 
-    if not isinstance(loaded.model, PeftModel) or loaded.lenses:
+    if not isinstance(loaded.model, PeftModel) or loaded.node_adapters:
         return None
     config = loaded.model.peft_config[NAME]
     if changes_base(config):

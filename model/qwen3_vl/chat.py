@@ -42,7 +42,7 @@ from model.worker import Worker
 
 if TYPE_CHECKING:
     from model.qwen3_vl.grammar import Grammars
-    from model.qwen3_vl.prefill import Reader
+    from model.qwen3_vl.prefill import PrefixReader
 
 
 class ChatQwen3VL(BaseChatModel):
@@ -75,7 +75,7 @@ class ChatQwen3VL(BaseChatModel):
 
     _worker: Worker = PrivateAttr()
     _grammars: "Grammars | None" = PrivateAttr(default=None)
-    _reader: "Reader | None" = PrivateAttr(default=None)
+    _reader: "PrefixReader | None" = PrivateAttr(default=None)
 
     def model_post_init(self, context: Any) -> None:
         """Make the queue; its thread starts with the first question."""
@@ -112,14 +112,14 @@ class ChatQwen3VL(BaseChatModel):
         """Cancel what waits and take no more questions."""
         self._worker.close()
 
-    def wear(self, folder: Path | None) -> None:
+    def swap_adapter(self, folder: Path | None) -> None:
         """Change the adapter, or take it off, behind the questions that wait; `loaded` then says which it is.
 
         Raises:
-            AdapterError: It does not fit; the one of before is worn on.
+            AdapterError: It does not fit; the one of before is in use.
             ModelBusy, WorkerClosed: As every call.
         """
-        self._worker.submit(lambda: self._wear(folder)).result()
+        self._worker.submit(lambda: self._swap_adapter(folder)).result()
 
     def get_token_ids(self, text: str) -> list[int]:
         """Return the text's tokens by the model's own tokenizer."""
@@ -295,24 +295,24 @@ class ChatQwen3VL(BaseChatModel):
             max_pixels=self.max_pixels,
         )  # fmt: skip
 
-    def _wear(self, folder: Path | None) -> None:
-        from model.qwen3_vl.adapter_swap import sees_pictures_otherwise, wear
+    def _swap_adapter(self, folder: Path | None) -> None:
+        from model.qwen3_vl.adapter_swap import sees_pictures_otherwise, swap_adapter
 
         otherwise = sees_pictures_otherwise(self.loaded)
-        self.loaded, problem = wear(self.loaded, folder)
+        self.loaded, problem = swap_adapter(self.loaded, folder)
         if self._reader is not None and (otherwise or sees_pictures_otherwise(self.loaded)):
             self._reader.forget_pictures()
         if problem is not None:
             raise problem
 
-    def _get_reader(self) -> "Reader":
+    def _get_reader(self) -> "PrefixReader":
         # Only the worker's thread comes here.
         if self._reader is None:
-            from model.qwen3_vl.prefill import Reader
+            from model.qwen3_vl.prefill import PrefixReader
 
             model = self.loaded.model
             base = model.get_base_model() if hasattr(model, "get_base_model") else model
-            self._reader = Reader(base, self.prefix_cache_mib * 2**20)
+            self._reader = PrefixReader(base, self.prefix_cache_mib * 2**20)
         return self._reader
 
     def _get_grammars(self) -> "Grammars":

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from model.adapters.node_adapters import worn
+from model.adapters.node_adapters import active_adapter
 from model.call_options import Cancellation, Cancelled
 from model.messages import Turn, for_processor
 from model.qwen3_vl.prefill import UNSHARED
@@ -11,7 +11,7 @@ from model.qwen3_vl.processor import encode
 
 if TYPE_CHECKING:
     from model.qwen3_vl.load import Loaded
-    from model.qwen3_vl.prefill import Reader
+    from model.qwen3_vl.prefill import PrefixReader
 
 
 def shares(
@@ -19,7 +19,7 @@ def shares(
     turns: Sequence[Turn],
     words: Sequence[str],
     *,
-    reader: "Reader",
+    reader: "PrefixReader",
     cancellation: Cancellation,
     max_pixels: int | None,
 ) -> list[float]:
@@ -35,7 +35,7 @@ def shares(
     messages = [for_processor(turn) for turn in turns]
     inputs = encode(loaded.processor, messages, max_pixels=max_pixels).to(loaded.device)
     family = UNSHARED if loaded.mixes_tokens else loaded.family
-    with worn(loaded.model, None, loaded.invocations):
+    with active_adapter(loaded.model, None, loaded.invocations):
         read = reader.read(inputs, family)
         logits = reader.last_logits(inputs, read)
     reader.keep(read, [], family)

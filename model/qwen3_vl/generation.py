@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 
-from model.adapters.node_adapters import invoked_at, worn
+from model.adapters.node_adapters import active_adapter, invoked_at
 from model.call_options import Call, Cancellation, Cancelled, DeadlineExceeded, Generated, json_schema, schema_name
 from model.errors import ModelError
 from model.messages import Turn, for_processor
@@ -24,7 +24,7 @@ from model.qwen3_vl.token_stream import TextFollower
 if TYPE_CHECKING:
     from model.qwen3_vl.grammar import Grammars, JsonConstraint
     from model.qwen3_vl.load import Loaded
-    from model.qwen3_vl.prefill import Reader
+    from model.qwen3_vl.prefill import PrefixReader
 
 
 class PromptTooLong(ModelError):
@@ -56,7 +56,7 @@ def generate(
     turns: Sequence[Turn],
     call: Call,
     *,
-    reader: "Reader",
+    reader: "PrefixReader",
     grammars: Callable[[], "Grammars"],
     cancellation: Cancellation,
     emit: Callable[[str], None],
@@ -95,7 +95,7 @@ def _generate(
     loaded: "Loaded",
     turns: Sequence[Turn],
     call: Call,
-    reader: "Reader",
+    reader: "PrefixReader",
     grammars: Callable[[], "Grammars"],
     cancellation: Cancellation,
     emit: Callable[[str], None],
@@ -123,16 +123,16 @@ def _generate(
     if prompt_tokens > limit:
         raise PromptTooLong(prompt_tokens, limit, max_new_tokens)
     watch.seen = prompt_tokens
-    lens = call.lens or (ALWAYS if loaded.invocation else None)
-    until = _invocation(loaded, lens, inputs) if lens is not None else None
+    node_adapter = call.node_adapter or (ALWAYS if loaded.invocation else None)
+    until = _invocation(loaded, node_adapter, inputs) if node_adapter is not None else None
     family = UNSHARED if loaded.mixes_tokens else loaded.family
     last = constraint or sampler
     read = None
     try:
         with _interruptible(base, watch):
-            with worn(loaded.model, None, loaded.invocations):
+            with active_adapter(loaded.model, None, loaded.invocations):
                 read = reader.read(inputs, family, until)
-            with worn(loaded.model, lens, loaded.invocations):
+            with active_adapter(loaded.model, node_adapter, loaded.invocations):
                 loaded.model.generate(
                     input_ids=inputs["input_ids"],
                     attention_mask=inputs["attention_mask"],
@@ -262,11 +262,11 @@ class _Sampler(LogitsProcessor):
         return scores - noise.clamp_min(torch.finfo(noise.dtype).tiny).log()
 
 
-def _invocation(loaded: "Loaded", lens: str, inputs: Any) -> int:
+def _invocation(loaded: "Loaded", node_adapter: str, inputs: Any) -> int:
     """Return the token from which an adapter works: what stands before is the base model's to read."""
     pictures = inputs["mm_token_type_ids"][0].nonzero()
     behind = int(pictures[-1]) + 1 if len(pictures) else 0
-    return invoked_at(lens, loaded.invocations[lens], inputs["input_ids"][0].tolist(), behind)
+    return invoked_at(node_adapter, loaded.invocations[node_adapter], inputs["input_ids"][0].tolist(), behind)
 
 
 def _config(max_new_tokens: int, eos_token_ids: frozenset[int], pad_token_id: int | None) -> GenerationConfig:

@@ -87,12 +87,12 @@ class Loaded:
     name: str
     """As the settings name it."""
     adapter: str | None
-    """Folder of the adapter that it wears."""
+    """Folder of the adapter that it uses."""
     quantization: Literal["none", "nf4", "int8"]
     device: "torch.device"
     dtype: "torch.dtype"
     """Of what is not quantised."""
-    lenses: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    node_adapters: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     """Activated adapters that a call may name, each with the tokens that invoke it."""
     family: Hashable = None
     """Which adapter it is by its weights: keys and values of another one are of no use to it."""
@@ -104,7 +104,7 @@ class Loaded:
     @property
     def invocations(self) -> Mapping[str, tuple[int, ...]]:
         """Every activated adapter, that of all calls under `ALWAYS`."""
-        return {ALWAYS: self.invocation} if self.invocation else self.lenses
+        return {ALWAYS: self.invocation} if self.invocation else self.node_adapters
 
 
 def load(settings: ModelSettings, progress: Progress | None = None, *, dtype: "torch.dtype | None" = None) -> Loaded:
@@ -145,7 +145,7 @@ def load(settings: ModelSettings, progress: Progress | None = None, *, dtype: "t
     if needed > available:
         raise shortage
     report("reading", 1.0)
-    worn: dict[str, Any] = {}
+    adapter_traits: dict[str, Any] = {}
     try:
         model = _load_weights(checkpoint, fix, dtype, device, quantization, report)
         if settings.adapter is not None:
@@ -154,20 +154,22 @@ def load(settings: ModelSettings, progress: Progress | None = None, *, dtype: "t
 
             report("adapter", 0.0)
             model = attach_adapter(model, settings.adapter.expanduser())
-            worn = traits(adapter_config, settings.adapter.expanduser())
+            adapter_traits = traits(adapter_config, settings.adapter.expanduser())
             report("adapter", 1.0)
-        lenses: dict[str, tuple[int, ...]] = {}
+        node_adapters: dict[str, tuple[int, ...]] = {}
         if settings.node_adapters:
-            from model.adapters.node_adapters import attach_lenses
+            from model.adapters.node_adapters import attach_node_adapters
 
             folders = [(node, folder.expanduser()) for node, folder in settings.node_adapters]
-            model, lenses = attach_lenses(model, folders)
+            model, node_adapters = attach_node_adapters(model, folders)
     except torch.OutOfMemoryError as error:
         raise shortage from error
     model.requires_grad_(False)
     report("ready", 1.0)
     adapter = None if settings.adapter is None else str(settings.adapter)
-    return Loaded(model.eval(), processor, settings.model, adapter, quantization, device, dtype, lenses, **worn)
+    return Loaded(
+        model.eval(), processor, settings.model, adapter, quantization, device, dtype, node_adapters, **adapter_traits
+    )
 
 
 def _fix(model: str, folder: Path) -> str:

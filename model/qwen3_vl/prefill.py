@@ -61,7 +61,7 @@ class _Sight:
     digest: bytes
 
 
-class Reader:
+class PrefixReader:
     """Remembers what one model has read, within a limit of bytes; for one thread."""
 
     def __init__(self, base: Any, limit_bytes: int) -> None:

@@ -91,8 +91,8 @@ class AttachedChat(RemoteChat):
     def _options(self, call: Call) -> dict[str, Any]:
         options = super()._options(call)
         extension: dict[str, Any] = {}
-        if call.lens is not None:
-            extension["lens"] = call.lens
+        if call.node_adapter is not None:
+            extension["node_adapter"] = call.node_adapter
         if call.deadline is not None:
             extension["deadline_s"] = max(call.deadline - time.monotonic(), 0.0)
         options["extra_body"] = {**options.get("extra_body", {}), EXTENSION: extension, "user": _client()}

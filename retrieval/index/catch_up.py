@@ -12,7 +12,7 @@ PAGE = 1000  # passages that are in memory at once
 
 
 @dataclass(frozen=True)
-class Brought:
+class CaughtUp:
     """What was done."""
 
     written: int
@@ -21,13 +21,13 @@ class Brought:
     """False where it was cancelled; the next time goes on from there."""
 
 
-def bring(
+def catch_up(
     catalogue: Catalogue,
     index: DenseIndex,
     embedder: str,
     progress: Progress | None = None,
     cancel: threading.Event | None = None,
-) -> Brought:
+) -> CaughtUp:
     """Take out what has gone, and write what is newer than the index's generation, oldest first.
 
     After each page the index stands at the generation up to which it has everything, so that whatever ends this early
@@ -52,7 +52,7 @@ def bring(
     written = 0
     for start in range(0, len(numbers), PAGE):
         if cancel is not None and cancel.is_set():
-            return Brought(written, removed, complete=False)
+            return CaughtUp(written, removed, complete=False)
         end = min(start + PAGE, len(numbers))
         written += _write(catalogue, index, embedder, numbers[start:end])
         # The generation of the page's last passage may go on in the next one.
@@ -61,7 +61,7 @@ def bring(
         if progress:
             progress("writing", end, len(numbers))
     index.commit(target)
-    return Brought(written, removed, complete=True)
+    return CaughtUp(written, removed, complete=True)
 
 
 def _write(catalogue: Catalogue, index: DenseIndex, embedder: str, page: Sequence[int]) -> int:

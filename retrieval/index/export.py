@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from retrieval.catalogue.catalogue import Catalogue
 from retrieval.errors import RetrievalError
-from retrieval.index.catch_up import bring
+from retrieval.index.catch_up import catch_up
 from retrieval.index.dense_location import DensePlace
 from retrieval.store import Store
 from retrieval.sync.missing_vectors import Progress
@@ -68,19 +68,19 @@ def export(
     _, first = next(catalogue.vector_pages(embedder, 1))
     index = DensePlace(store, catalogue.path.parent / "projections", catalogue.identity).open(embedder, first.shape[1])
     try:
-        brought = bring(catalogue, index, embedder, progress, cancel)
+        caught_up = catch_up(catalogue, index, embedder, progress, cancel)
         return ExportReport(
             store=store.shown,
             embedder=embedder,
             dimension=first.shape[1],
-            written=brought.written,
-            removed=brought.removed,
+            written=caught_up.written,
+            removed=caught_up.removed,
             held=index.count,
             without_vector=len(catalogue.chunks_without_vector(embedder)),
             generation=index.generation,
             wanted_generation=catalogue.generation,
             seconds=time.perf_counter() - began,
-            cancelled=not brought.complete,
+            cancelled=not caught_up.complete,
         )
     finally:
         index.close()

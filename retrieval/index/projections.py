@@ -12,7 +12,7 @@ from pathlib import Path
 
 from retrieval.catalogue.catalogue import Catalogue
 from retrieval.catalogue.rows import Changes
-from retrieval.index.catch_up import bring
+from retrieval.index.catch_up import catch_up
 from retrieval.index.dense import DenseIndex
 from retrieval.index.dense_location import DensePlace
 from retrieval.index.engines.engine import EngineUnavailable
@@ -27,7 +27,7 @@ RETRY_S = 5.0  # for how long searches do not wait for an engine that was away
 
 
 @dataclass(frozen=True)
-class Finding:
+class IndexComparison:
     """How one projection compares with the catalogue."""
 
     projection: str
@@ -105,18 +105,18 @@ class Projections:
             if self._embedder is not None and (self.dense_problem or self._generation_of_dense() != generation):
                 self._try_dense(self._bring_dense)
 
-    def compare(self) -> list[Finding]:
+    def compare(self) -> list[IndexComparison]:
         """Compare what is held with what should be, number by number; changes nothing but catches up first."""
         try:
             self.catch_up()
         except ProjectionDamaged as error:  # not even a new one could be made
-            return [Finding("lexical", 0, self._catalogue.counts().chunks, 0, 0, str(error))]
+            return [IndexComparison("lexical", 0, self._catalogue.counts().chunks, 0, 0, str(error))]
         findings = [_finding("lexical", self._lexical, set(map(int, self._catalogue.numbers())))]
         if self._embedder is not None:
             pages = self._catalogue.vector_pages(self._embedder[0], PAGE)
             wanted = {int(n) for numbers, _ in pages for n in numbers}
             if self.dense is None:
-                findings.append(Finding("dense", 0, len(wanted), len(wanted), 0, self.dense_problem))
+                findings.append(IndexComparison("dense", 0, len(wanted), len(wanted), 0, self.dense_problem))
             else:
                 findings.append(_finding("dense", self.dense, wanted))
         return findings
@@ -210,16 +210,16 @@ class Projections:
 
     def _write_dense(self) -> None:
         assert self._dense is not None and self._embedder is not None, "there is one to bring forward"
-        bring(self._catalogue, self._dense, self._embedder[0])
+        catch_up(self._catalogue, self._dense, self._embedder[0])
 
 
 def _pages(numbers: Sequence[int]) -> list[Sequence[int]]:
     return [numbers[i : i + PAGE] for i in range(0, len(numbers), PAGE)]
 
 
-def _finding(name: str, index: TantivyIndex | DenseIndex, wanted: set[int]) -> Finding:
+def _finding(name: str, index: TantivyIndex | DenseIndex, wanted: set[int]) -> IndexComparison:
     try:
         held = set(index.numbers())
     except (ProjectionDamaged, EngineUnavailable) as error:
-        return Finding(name, 0, len(wanted), len(wanted), 0, str(error))
-    return Finding(name, len(held), len(wanted), len(wanted - held), len(held - wanted))
+        return IndexComparison(name, 0, len(wanted), len(wanted), 0, str(error))
+    return IndexComparison(name, len(held), len(wanted), len(wanted - held), len(held - wanted))

@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from retrieval.errors import RetrievalError
-from retrieval.index.projections import Finding
-from retrieval.records import Filter, Found, Hit
+from retrieval.index.projections import IndexComparison
+from retrieval.records import Filter, Hit, SearchOutcome
 
 
 class OwnerFailed(RetrievalError):
@@ -58,17 +58,17 @@ def failure(error: Exception) -> bytes:
     return json.dumps({"error": str(error)}).encode()
 
 
-def found_to_bytes(found: Found) -> bytes:
+def found_to_bytes(found: SearchOutcome) -> bytes:
     """Write a search's result."""
     return json.dumps(asdict(found)).encode()
 
 
-def findings_to_bytes(findings: list[Finding]) -> bytes:
+def findings_to_bytes(findings: list[IndexComparison]) -> bytes:
     """Write a comparison's result."""
     return json.dumps({"findings": [asdict(finding) for finding in findings]}).encode()
 
 
-def found_from_bytes(answer: bytes) -> Found:
+def found_from_bytes(answer: bytes) -> SearchOutcome:
     """Read a search's result.
 
     Raises:
@@ -76,16 +76,16 @@ def found_from_bytes(answer: bytes) -> Found:
     """
     read = _read(answer)
     hits = (Hit(**(hit | {key: tuple(hit[key]) for key in ("headings", "also_in")})) for hit in read["hits"])
-    return Found(**(read | {"hits": tuple(hits), "degraded": tuple(read["degraded"])}))
+    return SearchOutcome(**(read | {"hits": tuple(hits), "degraded": tuple(read["degraded"])}))
 
 
-def findings_from_bytes(answer: bytes) -> list[Finding]:
+def findings_from_bytes(answer: bytes) -> list[IndexComparison]:
     """Read a comparison's result.
 
     Raises:
         OwnerFailed: It went wrong over there.
     """
-    return [Finding(**finding) for finding in _read(answer)["findings"]]
+    return [IndexComparison(**finding) for finding in _read(answer)["findings"]]
 
 
 def _read(answer: bytes) -> dict[str, Any]:

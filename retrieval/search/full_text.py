@@ -21,7 +21,7 @@ READ_AGAIN = {"text", "markdown", "csv", "log", "html", "docx"}
 
 
 @dataclass(frozen=True)
-class Whole:
+class FullText:
     """A document's text as it was indexed."""
 
     text: str
@@ -31,11 +31,11 @@ class Whole:
     """Whether the file has changed or gone since."""
 
 
-def whole(catalogue: Catalogue, folder: Path, row: FileRow, recipe: Recipe) -> Whole:
+def full_text(catalogue: Catalogue, folder: Path, row: FileRow, recipe: Recipe) -> FullText:
     """Give the text of a file that the catalogue knows."""
     if row.media_type in READ_AGAIN and (text := _read_again(folder, row, recipe)) is not None:
-        return Whole(text, complete=True, stale=False)
-    return Whole(_joined(catalogue.chunks_in(row.source)), complete=False, stale=is_stale(folder, row))
+        return FullText(text, complete=True, stale=False)
+    return FullText(_joined(catalogue.chunks_in(row.source)), complete=False, stale=is_stale(folder, row))
 
 
 def _read_again(folder: Path, row: FileRow, recipe: Recipe) -> str | None:

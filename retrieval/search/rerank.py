@@ -13,7 +13,7 @@ from typing import Protocol
 
 from retrieval.errors import RetrievalError
 from retrieval.on_disk import model_folder
-from retrieval.records import Found
+from retrieval.records import SearchOutcome
 
 DEFAULT_ID = "BAAI/bge-reranker-base"
 _MAX_TOKENS = 512
@@ -131,7 +131,7 @@ def is_generative(name: str) -> bool:
     return isinstance(config, dict) and config.get("model_type") == "qwen3_vl"
 
 
-def reranked(found: Found, query: str, reranker: Reranker, budget_s: float, top_k: int) -> Found:
+def reranked(found: SearchOutcome, query: str, reranker: Reranker, budget_s: float, top_k: int) -> SearchOutcome:
     """Return the best hits of a search in the order of a reranker that lives in this process."""
     from retrieval.sync.missing_vectors import text_to_embed
 

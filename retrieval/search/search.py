@@ -14,7 +14,7 @@ from retrieval.catalogue.rows import Occurrence, StoredChunk
 from retrieval.embedders.embedder import Embedder
 from retrieval.index.engines.engine import EngineUnavailable
 from retrieval.index.projections import Projections
-from retrieval.records import Filter, Found, Hit
+from retrieval.records import Filter, Hit, SearchOutcome
 from retrieval.search.fusion import Fused, fuse, lexical_weight
 from retrieval.search.relevance import THRESHOLD, coverage, likeness, relevance, unrelated_cosine, word_worths
 from retrieval.search.rerank import Reranker
@@ -55,7 +55,7 @@ class Searcher:
         self._unrelated = unrelated_cosine(embedder)
         self.embedder = embedder
 
-    def search(self, query: str, top_k: int = 5, wanted: Filter = _ANYTHING) -> Found:
+    def search(self, query: str, top_k: int = 5, wanted: Filter = _ANYTHING) -> SearchOutcome:
         """Return the passages that help with the question, best first; none where nothing does.
 
         Raises:
@@ -100,7 +100,9 @@ class Searcher:
             self._hit(found, chunk, helps, score, wanted)
             for (found, chunk, helps), score in zip(ranked[:top_k], rerank_scores, strict=False)
         ]
-        return Found(tuple(hit for hit in hits if hit), "+".join(modes) or "none", tuple(degraded), THRESHOLD, seconds)
+        return SearchOutcome(
+            tuple(hit for hit in hits if hit), "+".join(modes) or "none", tuple(degraded), THRESHOLD, seconds
+        )
 
     def _nearest(
         self, query: str, allowed: set[int] | None, degraded: list[str], seconds: dict[str, float]

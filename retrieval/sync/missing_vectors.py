@@ -42,7 +42,7 @@ def embed(embedder: Embeds, texts: Sequence[str], cancel: threading.Event) -> li
     return vectors
 
 
-def fill_vectors(
+def embed_missing(
     catalogue: Catalogue, embedder: Embeds, progress: Progress | None = None, cancel: threading.Event | None = None
 ) -> int:
     """Embed all chunks that have no vector of this embedder; what is done stays done if it is cancelled.

@@ -24,10 +24,10 @@ from retrieval.reading.snapshot import Content
 from retrieval.reading.walk import Entry, walk
 from retrieval.records import Chunk
 from retrieval.sync.ingestion import Ingestion, LocalIngestion, Worked
-from retrieval.sync.missing_vectors import Embeds, Progress, embed, fill_vectors, text_to_embed
+from retrieval.sync.missing_vectors import Embeds, Progress, embed, embed_missing, text_to_embed
 from retrieval.web.origins import notes_on_origin
 
-__all__ = ["FolderMissing", "SyncReport", "fill_vectors", "sync"]
+__all__ = ["FolderMissing", "SyncReport", "embed_missing", "sync"]
 
 BATCH_FILES = 64
 BATCH_CHUNKS = 64
@@ -87,7 +87,7 @@ def sync(
     Args:
         catalogue: Where it is kept; its own files are left out of the folder.
         folder: Read only, with all folders in it; names that begin with a dot are left out.
-        embedder: None leaves chunks without vectors; `fill_vectors` or the next sync adds them.
+        embedder: None leaves chunks without vectors; `embed_missing` or the next sync adds them.
         recipe: How files become chunks.
         progress: Told after each file that it is safely stored, how many are, and of how many.
         cancel: Set it to stop after the file at hand.
@@ -399,7 +399,7 @@ class _Run:
             self._counts["removed"] += len(gone[i : i + REMOVED_AT_ONCE])
         if self._embedder:
             try:
-                self._counts["embedded"] += fill_vectors(self._catalogue, self._embedder, self._progress, self._cancel)
+                self._counts["embedded"] += embed_missing(self._catalogue, self._embedder, self._progress, self._cancel)
             except RetrievalError as error:
                 self._go_on_without_vectors(str(error))
 

@@ -326,7 +326,7 @@ ADAPTERS: dict[str, tuple[Make, str, str]] = {
 
 
 @pytest.mark.parametrize("case", ADAPTERS)
-def test_an_adapter_that_cannot_be_worn(case: str, root: Path, lora: Path) -> None:
+def test_an_adapter_that_cannot_be_used(case: str, root: Path, lora: Path) -> None:
     spoil, wrong, fix = ADAPTERS[case]
     spoil(Path(shutil.copytree(lora, root / "lens")))
     said = ask("--adapter", "lens")

@@ -18,7 +18,7 @@ from graph.agent import Agent, Archive
 from graph.session_store import Sessions
 from graph.settings import AgentSettings
 from model.open import ModelIdentity
-from retrieval.records import Found, Hit
+from retrieval.records import Hit, SearchOutcome
 
 USAGE = {"input_tokens": 10, "output_tokens": 2, "total_tokens": 12, "input_token_details": {"cache_read": 4}}
 
@@ -83,7 +83,7 @@ class Documents:
     def is_empty(self) -> bool:
         return not self.texts
 
-    def search(self, query: str, top_k: int = 5, wanted: object = None, *, wait_s: float = 0.0) -> Found:
+    def search(self, query: str, top_k: int = 5, wanted: object = None, *, wait_s: float = 0.0) -> SearchOutcome:
         self.asked.append(query)
         words = set(query.lower().strip("?").split())
         hits = tuple(
@@ -94,7 +94,7 @@ class Documents:
             for number, text in enumerate(self.texts)
             if words & set(text.lower().strip(".").split())
         )  # fmt: skip
-        return Found(hits[:top_k], "lexical", ("dense: still loading",))
+        return SearchOutcome(hits[:top_k], "lexical", ("dense: still loading",))
 
 
 @pytest.fixture

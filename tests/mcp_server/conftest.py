@@ -41,7 +41,7 @@ def answer() -> Answer:
         plan=Plan(task="answer", steps=["count the circles"], needs_knowledge=True, queries=["circle"]),
         review=ReviewResult(verdict="PASS", feedback="three", rewrites=1),
         degraded=["search: lexical only"],
-        model=ModelResult(name="fake", adapter="lens", quantization="none"),
+        model=ModelResult(name="fake", adapter="node_adapter", quantization="none"),
         usage=Usage(prefill_tokens=11, cached_tokens=22, new_tokens=33, seconds=0.5),
         session_id="s-1",
         truncated=False,

@@ -95,7 +95,7 @@ class Web:
         return self.address(path)
 
     def lead(self, path: str, to: str) -> str:
-        return self.put(path, b"", "text/plain", f"Location: {to}", status="302 Found")
+        return self.put(path, b"", "text/plain", f"Location: {to}", status="302 SearchOutcome")
 
     def internet(
         self, places: dict[str, list[str]] | None = None, refusal: Callable[[str], str | None] | None = None

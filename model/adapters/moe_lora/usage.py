@@ -30,7 +30,7 @@ class Usage:
 
 
 def has_moe_lora(model: "nn.Module") -> bool:
-    """Return whether the model wears experts."""
+    """Return whether the model uses experts."""
     return any(True for _ in _layers(model))
 
 

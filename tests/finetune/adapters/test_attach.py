@@ -63,7 +63,7 @@ def test_the_keys_of_the_other_tuners_are_theirs() -> None:
         (("--additional_target=lm_hed",), "take it out of additional_target, or choose among model, lm_head"),
     ],
 )
-def test_what_cannot_be_worn_is_refused_without_any_weights(flags: tuple[str, ...], says: str) -> None:
+def test_what_cannot_be_used_is_refused_without_any_weights(flags: tuple[str, ...], says: str) -> None:
     with pytest.raises((AdapterRefused, TargetsUnmatched), match=says):
         count_on_meta(load_config(None, ["--freeze_vision_tower=false", *flags]))
 

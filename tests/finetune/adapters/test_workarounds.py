@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from finetune.adapters.attach import wear
+from finetune.adapters.attach import attach_trainable_adapter
 from finetune.adapters.workarounds import uncast
 from finetune.config.loading import load_config
 from model.adapters.moe_lora import aux_loss
@@ -35,7 +35,7 @@ def kept_bytes(compute: Any) -> tuple[torch.Tensor, int]:
 def test_a_step_without_the_copies_is_the_same_step(flags: tuple[str, ...]) -> None:
     loaded = load(ModelSettings(model="tiny"), dtype=torch.bfloat16)
     torch.manual_seed(0)
-    model: Any = wear(loaded.model, load_config(None, flags), loaded.processor.tokenizer).train()
+    model: Any = attach_trainable_adapter(loaded.model, load_config(None, flags), loaded.processor.tokenizer).train()
     for name, parameter in model.named_parameters():
         if parameter.requires_grad and "lora_B" in name:
             nn.init.normal_(parameter, std=0.1)

@@ -106,9 +106,11 @@ def test_a_base_of_bfloat16_stays_one_and_is_rounded_once(tmp_path: Path) -> Non
     done = export(folder, str(base), tmp_path / "model")
     assert {tensor.dtype for tensor in load_file(done.folder / SAFE).values()} == {torch.bfloat16}
     assert json.loads((done.folder / "config.json").read_text())["dtype"] == "bfloat16"
-    bare, worn = (logits(load(ModelSettings(model=str(base), adapter=a), dtype=torch.bfloat16)) for a in (None, folder))
+    bare, adapted = (
+        logits(load(ModelSettings(model=str(base), adapter=a), dtype=torch.bfloat16)) for a in (None, folder)
+    )
     merged = logits(load(ModelSettings(model=str(done.folder)), dtype=torch.bfloat16))
-    assert (merged - worn).abs().mean() < 0.05 * (worn - bare).abs().mean()
+    assert (merged - adapted).abs().mean() < 0.05 * (adapted - bare).abs().mean()
 
 
 @pytest.mark.parametrize("worked_on", ["lm_head", "embed_tokens"])
@@ -116,9 +118,9 @@ def test_where_head_and_embeddings_are_the_same_weights_only_the_one_that_was_tr
     tmp_path: Path, worked_on: str
 ) -> None:
     folder = adapter(tmp_path / "adapter", target_modules=["q_proj", worked_on])
-    worn = load(ModelSettings(model="tiny", adapter=folder))
-    assert worn.model.config.tie_word_embeddings, "the case that goes wrong"
-    expected = logits(worn)
+    adapted = load(ModelSettings(model="tiny", adapter=folder))
+    assert adapted.model.config.tie_word_embeddings, "the case that goes wrong"
+    expected = logits(adapted)
     done = export(folder, None, tmp_path / "model")
     merged = load(ModelSettings(model=str(done.folder)), dtype=torch.float32)
     torch.testing.assert_close(logits(merged), expected, atol=2e-4, rtol=1e-4)

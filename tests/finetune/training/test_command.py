@@ -18,7 +18,7 @@ def test_a_dry_run_tells_configuration_data_and_parameters_and_writes_nothing(di
     assert not (tmp_path / "out").exists()
 
 
-def test_a_run_ends_with_the_command_that_wears_its_adapter(discs: Path, tmp_path: Path) -> None:
+def test_a_run_ends_with_the_command_that_uses_its_adapter(discs: Path, tmp_path: Path) -> None:
     words = f"finetune train --config none.yaml --train_json {discs} --output_dir {tmp_path / 'out'} --max_steps=1"
     assert CliRunner().invoke(app, words.split()).exit_code == 1, "the file is missing"
     words = words.replace("--config none.yaml ", "") + f" --vision_cache_dir={tmp_path / 'cache'} --report_samples=0"
@@ -26,8 +26,8 @@ def test_a_run_ends_with_the_command_that_wears_its_adapter(discs: Path, tmp_pat
     assert run.exit_code == 0, run.stderr
     assert run.stdout.count("\n") == 1 and f"ask with --adapter {tmp_path / 'out'}" in run.stdout
     asked = ["ask", "What is it?", str(discs.parent / "0.png"), "--root", str(discs.parent), "--effort", "quick"]
-    worn = CliRunner(env={"LORGNETTE_HOME": str(tmp_path)}).invoke(app, [*asked, "--adapter", str(tmp_path / "out")])
-    assert worn.exit_code == 0, worn.stderr
+    adapted = CliRunner(env={"LORGNETTE_HOME": str(tmp_path)}).invoke(app, [*asked, "--adapter", str(tmp_path / "out")])
+    assert adapted.exit_code == 0, adapted.stderr
 
 
 def test_what_is_wrong_is_one_line_on_stderr() -> None:

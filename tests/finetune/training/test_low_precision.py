@@ -95,7 +95,7 @@ def test_a_loss_of_float16_that_is_no_number_ends_the_run(quick: Quick, monkeypa
         train(quick(*FP16))
 
 
-def wearing(kind: str, quantization: str) -> Any:
+def peft_model(kind: str, quantization: str) -> Any:
     from peft import LoraConfig, get_peft_model
 
     from model.adapters.moe_lora import MoeLoraConfig
@@ -123,17 +123,17 @@ def test_gradients_on_a_base_of_eight_bits_are_right_before_and_after_an_evaluat
         model(**{name: tensor.to(model.device) for name, tensor in inputs.items()}).loss.backward()
         return [p.grad.clone().flatten() for p in model.parameters() if p.grad is not None]
 
-    eight = wearing(kind, "int8")
+    eight = peft_model(kind, "int8")
     before = gradients(eight)
     with torch.no_grad():
         eight.eval()(**{name: tensor.to(eight.device) for name, tensor in inputs.items()})
     assert before and all(map(torch.equal, before, gradients(eight)))
-    found, wanted = torch.cat(before), torch.cat(gradients(wearing(kind, "none")))
+    found, wanted = torch.cat(before), torch.cat(gradients(peft_model(kind, "none")))
     assert torch.nn.functional.cosine_similarity(found, wanted, dim=0) > 0.99
 
 
 @pytest.mark.parametrize("kind", ["lora", pytest.param("moe_lora", marks=pytest.mark.slow)])
-def test_an_adapter_trained_on_eight_bits_is_worn_by_the_whole_base(quick: Quick, tmp_path: Path, kind: str) -> None:
+def test_an_adapter_trained_on_eight_bits_is_in_use_by_the_whole_base(quick: Quick, tmp_path: Path, kind: str) -> None:
     pytest.importorskip("bitsandbytes")
     common = (f"--finetuning_type={kind}", "--max_steps=3", "--val_size=4", "--per_device_eval_batch_size=4")
     plain = train(quick(*common))

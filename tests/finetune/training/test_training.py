@@ -58,8 +58,8 @@ def test_a_run_learns_and_leaves_adapter_log_curves_and_report(quick: Quick) -> 
     assert page.count("data:image/png;base64,") == 3 and "data:image/jpeg;base64," in page
     assert "lora_rank: 4" in page and "<b>" not in page and 'src="/' not in page
     assert json.loads((folder / "adapter_config.json").read_text("utf-8"))["base_model_name_or_path"] == "tiny"
-    worn = load(ModelSettings(model="tiny", adapter=folder))
-    assert worn.adapter == str(folder)
+    adapted = load(ModelSettings(model="tiny", adapter=folder))
+    assert adapted.adapter == str(folder)
     assert not (folder / ".saving").exists()
     # who may read the configuration may read the weights: a server often is another user
     assert (folder / WEIGHTS).stat().st_mode == (folder / "adapter_config.json").stat().st_mode
@@ -80,7 +80,7 @@ def test_the_report_shows_answers_to_rows_that_can_be_asked(quick: Quick, discs:
 
 
 @pytest.mark.parametrize("kind", ["moe_lora", "alora", "ia3"])
-def test_every_tuner_trains_and_is_worn(quick: Quick, kind: str) -> None:
+def test_every_tuner_trains_and_is_in_use(quick: Quick, kind: str) -> None:
     config = quick(f"--finetuning_type={kind}", "--num_experts=4", "--top_k=2", "--max_steps=6")
     result = train(config)
     assert losses(result.output_dir)[-1] < losses(result.output_dir)[0]

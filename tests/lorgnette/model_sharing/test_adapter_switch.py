@@ -17,9 +17,9 @@ from PIL import Image
 
 from cli.main import app
 from graph.answer import Answer, Event
-from lorgnette.model_sharing import adapter_switch as wearing
-from lorgnette.model_sharing.adapter_switch import FILE, FollowingAgent
-from lorgnette.model_sharing.registry import MODEL_PATH, find_holders, get
+from lorgnette.model_sharing import adapter_switch
+from lorgnette.model_sharing.adapter_switch import FILE, AdapterSwitch
+from lorgnette.model_sharing.registry import MODEL_PATH, find_servers, get
 from lorgnette.opening import open_real_agent
 from lorgnette.settings import Settings, data_home
 from mcp_server.app import build_server
@@ -53,15 +53,15 @@ def adapters(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @pytest.fixture
-def agent(settings: Settings, tmp_path: Path) -> FollowingAgent:
+def agent(settings: Settings, tmp_path: Path) -> AdapterSwitch:
     Image.new("RGB", (96, 64), "red").save(tmp_path / "red.png")
     quiet = settings.model_copy(update={"sessions": "none", "attach": "never", "kb": tmp_path / "none"})
     opened = open_real_agent(quiet, lambda phase, share: None)
-    assert isinstance(opened, FollowingAgent)
+    assert isinstance(opened, AdapterSwitch)
     return opened
 
 
-def ask(agent: FollowingAgent, **options: Any) -> Answer:
+def ask(agent: AdapterSwitch, **options: Any) -> Answer:
     return agent.ask("What do you see?", ["red.png"], effort="quick", max_new_tokens=8, **options)
 
 
@@ -72,7 +72,7 @@ def lorgnette(*words: str) -> Result:
 
 
 def test_the_next_question_is_answered_with_the_adapter_that_is_wished_for(
-    agent: FollowingAgent, adapters: dict[str, Path]
+    agent: AdapterSwitch, adapters: dict[str, Path]
 ) -> None:
     base = ask(agent)
     assert base.model.adapter is None
@@ -89,20 +89,20 @@ def test_the_next_question_is_answered_with_the_adapter_that_is_wished_for(
     assert (again.answer, again.model.adapter) == (base.answer, None)
 
 
-def test_one_that_does_not_fit_leaves_the_old_one_worn_and_every_answer_says_so(
-    agent: FollowingAgent, adapters: dict[str, Path], tmp_path: Path
+def test_one_that_does_not_fit_leaves_the_old_one_in_use_and_every_answer_says_so(
+    agent: AdapterSwitch, adapters: dict[str, Path], tmp_path: Path
 ) -> None:
     lorgnette("use", str(adapters["lora"]))
-    worn = ask(agent)
+    active_adapter = ask(agent)
     fits_not = adapter(tmp_path / "deeper", 2, False)
     config = fits_not / "adapter_config.json"
     config.write_text(config.read_text().replace("self_attn", "cross_attn"))
     lorgnette("use", str(fits_not))
     for _ in range(2):
         answer = ask(agent)
-        assert (answer.answer, answer.model.adapter) == (worn.answer, str(adapters["lora"]))
+        assert (answer.answer, answer.model.adapter) == (active_adapter.answer, str(adapters["lora"]))
         (note,) = [note for note in answer.degraded if note.startswith("adapter")]
-        assert "cross_attn" in note and "Worn as before" in note
+        assert "cross_attn" in note and "In use as before" in note
     lorgnette("use", str(adapters["experts"]))
     assert not [note for note in ask(agent).degraded if note.startswith("adapter")]
 
@@ -114,7 +114,7 @@ def test_a_broken_folder_is_refused_where_it_is_named(tmp_path: Path) -> None:
 
 
 def test_a_wish_for_another_model_and_a_file_that_is_none_change_nothing(
-    agent: FollowingAgent, adapters: dict[str, Path]
+    agent: AdapterSwitch, adapters: dict[str, Path]
 ) -> None:
     lorgnette("use", str(adapters["lora"]), "--model", "Qwen/Qwen3-VL-2B-Instruct")
     assert ask(agent).model.adapter is None
@@ -130,7 +130,7 @@ def test_a_wish_of_before_the_start_is_not_followed(
 
 
 def test_the_adapter_is_changed_between_questions_and_never_within_one(
-    agent: FollowingAgent, adapters: dict[str, Path]
+    agent: AdapterSwitch, adapters: dict[str, Path]
 ) -> None:
     inside, wished = threading.Event(), threading.Event()
 
@@ -150,7 +150,7 @@ def test_the_adapter_is_changed_between_questions_and_never_within_one(
         assert second.result().model.adapter == str(adapters["lora"])
 
 
-def test_who_waits_for_a_change_can_be_cancelled(agent: FollowingAgent, adapters: dict[str, Path]) -> None:
+def test_who_waits_for_a_change_can_be_cancelled(agent: AdapterSwitch, adapters: dict[str, Path]) -> None:
     from model.call_options import Cancelled
 
     inside, go_on, cancel = threading.Event(), threading.Event(), threading.Event()
@@ -171,7 +171,7 @@ def test_who_waits_for_a_change_can_be_cancelled(agent: FollowingAgent, adapters
 
 
 def test_a_change_that_falls_between_two_looks_at_the_file_waits_for_the_question_that_runs(
-    agent: FollowingAgent, adapters: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+    agent: AdapterSwitch, adapters: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inside, go_on = threading.Event(), threading.Event()
 
@@ -179,20 +179,20 @@ def test_a_change_that_falls_between_two_looks_at_the_file_waits_for_the_questio
         inside.set()
         assert go_on.wait(30)
 
-    looked: list[wearing.Stamp] = []
+    looked: list[adapter_switch.Stamp] = []
 
-    def stamp(path: Path) -> wearing.Stamp:
+    def stamp(path: Path) -> adapter_switch.Stamp:
         looked.append(found(path))
         if len(looked) == 1:
             lorgnette("use", str(adapters["lora"]))
         return looked[-1]
 
-    found = wearing._stamp
+    found = adapter_switch._stamp
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(ask, agent, on_event=wait)
         assert inside.wait(30)
         with monkeypatch.context() as patch:
-            patch.setattr(wearing, "_stamp", stamp)
+            patch.setattr(adapter_switch, "_stamp", stamp)
             second = pool.submit(ask, agent, on_event=lambda _: go_on.set())
             assert go_on.wait(30)
         first.result()
@@ -201,8 +201,8 @@ def test_a_change_that_falls_between_two_looks_at_the_file_waits_for_the_questio
 
 
 @pytest.mark.anyio
-async def test_the_status_says_what_is_worn_and_not_what_the_settings_name(
-    agent: FollowingAgent, adapters: dict[str, Path], settings: Settings, tmp_path: Path
+async def test_the_status_says_what_is_in_use_and_not_what_the_settings_name(
+    agent: AdapterSwitch, adapters: dict[str, Path], settings: Settings, tmp_path: Path
 ) -> None:
     async def status(client: Any) -> Any:
         await client.call_tool("ask_image", {"question": "What do you see?", "images": ["red.png"], "effort": "quick"})
@@ -220,30 +220,30 @@ async def test_the_status_says_what_is_worn_and_not_what_the_settings_name(
         config = fits_not / "adapter_config.json"
         config.write_text(config.read_text().replace("self_attn", "cross_attn"))
         lorgnette("use", str(fits_not))
-        worn, refused = await status(client)
-        assert worn == str(adapters["lora"]) and "cross_attn" in refused
+        active_adapter, refused = await status(client)
+        assert active_adapter == str(adapters["lora"]) and "cross_attn" in refused
         lorgnette("none")
         assert await status(client) == (None, None)
 
 
-def test_the_list_says_which_adapter_a_running_server_wears(
-    agent: FollowingAgent, adapters: dict[str, Path], settings: Settings, serve: Any
+def test_the_list_says_which_adapter_a_running_server_uses(
+    agent: AdapterSwitch, adapters: dict[str, Path], settings: Settings, serve: Any
 ) -> None:
     server = serve(settings, lambda own, _: agent)
     until_loaded(server)
     folder = str(adapters["lora"].parent)
-    assert "wears no adapter" in lorgnette("list", folder).stderr
+    assert "uses no adapter" in lorgnette("list", folder).stderr
     lorgnette("use", str(adapters["lora"]))
     found = lorgnette("list", folder)
-    assert [line.endswith(", worn") for line in found.stdout.splitlines()] == [False, True]
-    assert f"wears {adapters['lora']}." in found.stderr and "refused" not in found.stderr
-    worn = {one["folder"]: one["worn_by"] for one in json.loads(lorgnette("list", folder, "--json").stdout)}
-    assert worn == {str(adapters["lora"]): [os.getpid()], str(adapters["experts"]): []}
+    assert [line.endswith(", in use") for line in found.stdout.splitlines()] == [False, True]
+    assert f"uses {adapters['lora']}." in found.stderr and "refused" not in found.stderr
+    active_adapter = {one["folder"]: one["worn_by"] for one in json.loads(lorgnette("list", folder, "--json").stdout)}
+    assert active_adapter == {str(adapters["lora"]): [os.getpid()], str(adapters["experts"]): []}
 
 
 def until_loaded(server: Any) -> None:
     """Wait for the model of a server that has just started."""
-    (holder,) = find_holders()
+    (holder,) = find_servers()
     while get(holder, MODEL_PATH, holder.key)["state"] != "ready":
         pass
 

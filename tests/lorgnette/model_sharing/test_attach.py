@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw
 from graph.agent import Agent
 from graph.answer import Answer
 from lorgnette.model_sharing.attach import attach, open_model
-from lorgnette.model_sharing.registry import FOLDER, announced, find_holder, shape_of
+from lorgnette.model_sharing.registry import FOLDER, advertise, find_server, shape_of
 from lorgnette.opening import open_real_agent
 from lorgnette.settings import Settings, data_home
 from mcp_server.state.agent_loader import AgentLoader
@@ -163,20 +163,20 @@ def test_what_was_trained_again_is_another_model(settings: Settings, tmp_path: P
     adapter = tmp_path / "adapter"
     adapter.mkdir()
     (adapter / "adapter_model.safetensors").write_bytes(b"1")
-    worn = settings.model_copy(update={"adapter": adapter})
-    before = shape_of(worn)
-    assert before == shape_of(worn)
+    active_adapter = settings.model_copy(update={"adapter": adapter})
+    before = shape_of(active_adapter)
+    assert before == shape_of(active_adapter)
     (adapter / "adapter_model.safetensors").write_bytes(b"22")
-    assert shape_of(worn) != before
+    assert shape_of(active_adapter) != before
 
 
 def test_a_file_whose_server_is_gone_is_removed(settings: Settings) -> None:
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
-    with announced("http://127.0.0.1:9/v1", "00" * 32, shape_of(settings)):
+    with advertise("http://127.0.0.1:9/v1", "00" * 32, shape_of(settings)):
         (path,) = files()
         path.write_text(json.dumps({**json.loads(path.read_text()), "pid": dead.pid}))
-        assert find_holder(settings) is None
+        assert find_server(settings) is None
         assert files() == []
 
 
@@ -184,13 +184,13 @@ def test_another_program_at_the_address_gets_neither_trust_nor_the_key(
     serve: Serve, settings: Settings, answer: Answer, fake_agent: Any
 ) -> None:
     stranger = serve(settings.model_copy(update={"model": "http://127.0.0.1:1/v1#x"}), lambda *_: fake_agent(answer))
-    with announced(f"{stranger.url}/v1", "00" * 32, shape_of(settings)):
-        assert find_holder(settings) is None
+    with advertise(f"{stranger.url}/v1", "00" * 32, shape_of(settings)):
+        assert find_server(settings) is None
     other = serve(settings, lambda *_: fake_agent(answer))
     for path in files():
         path.unlink()
-    with announced(f"{other.url}/v1", "11" * 32, shape_of(settings)):  # it lives, with another key
-        assert find_holder(settings) is None
+    with advertise(f"{other.url}/v1", "11" * 32, shape_of(settings)):  # it lives, with another key
+        assert find_server(settings) is None
         assert files() == []
 
 
@@ -198,15 +198,15 @@ def test_another_program_at_the_address_gets_neither_trust_nor_the_key(
 def test_a_file_that_others_can_read_is_not_believed(holder: Any, settings: Settings) -> None:
     (path,) = files()
     path.chmod(0o644)
-    assert find_holder(settings) is None
+    assert find_server(settings) is None
     path.chmod(0o600)
-    assert find_holder(settings) is not None
+    assert find_server(settings) is not None
 
 
 def test_a_file_of_another_machine_is_neither_used_nor_removed(holder: Any, settings: Settings) -> None:
     (path,) = files()
     path.write_text(json.dumps({**json.loads(path.read_text()), "machine": "elsewhere"}))
-    assert find_holder(settings) is None
+    assert find_server(settings) is None
     assert files() == [path]
 
 
@@ -215,7 +215,7 @@ def test_with_two_servers_each_is_found_by_its_own_settings(
 ) -> None:
     small = settings.model_copy(update={"max_pixels": 4096})
     second = serve(small, lambda own, _: Agent(*local, own))
-    found = [find_holder(one) for one in (settings, small)]
+    found = [find_server(one) for one in (settings, small)]
     assert [one.address for one in found if one] == [f"{server.url}/v1" for server in (holder, second)]
 
 
@@ -277,7 +277,7 @@ async def test_a_server_that_has_changed_its_adapter_is_attached_to_anew(
 
 
 @pytest.mark.slow
-def test_adapters_of_single_nodes_are_worn_at_the_other_end(
+def test_adapters_of_single_nodes_are_in_use_at_the_other_end(
     serve: Serve, settings: Settings, pictures: list[str], tmp_path: Path
 ) -> None:
     from peft import LoraConfig, get_peft_model
@@ -292,16 +292,18 @@ def test_adapters_of_single_nodes_are_worn_at_the_other_end(
     )  # fmt: skip
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # peft uses a name that transformers has renamed
-        get_peft_model(loaded.model, config).save_pretrained(str(tmp_path / "lens"), save_embedding_layers=False)
-    lensed = settings.model_copy(update={"node_adapters": (("responder", tmp_path / "lens"),)})
+        get_peft_model(loaded.model, config).save_pretrained(
+            str(tmp_path / "node_adapter"), save_embedding_layers=False
+        )
+    lensed = settings.model_copy(update={"node_adapters": (("responder", tmp_path / "node_adapter"),)})
     local = open_chat(lensed)
     serve(lensed, lambda own, _: Agent(*local, own))
     attached = attach(lensed)
-    assert attached is not None and attached[1].lenses == ("responder",)
+    assert attached is not None and attached[1].node_adapters == ("responder",)
     asked: dict[str, Any] = {"question": "Describe the picture.", "images": pictures[:1], "max_new_tokens": 12}
-    worn, own = (Agent(*model, lensed).ask(**asked) for model in (attached, local))
-    assert said(worn) == said(own)
-    assert said(worn) != said(Agent(local[0], ModelIdentity("tiny", None, "none"), settings).ask(**asked))
+    active_adapter, own = (Agent(*model, lensed).ask(**asked) for model in (attached, local))
+    assert said(active_adapter) == said(own)
+    assert said(active_adapter) != said(Agent(local[0], ModelIdentity("tiny", None, "none"), settings).ask(**asked))
     local[0].close()  # type: ignore[attr-defined]
 
 

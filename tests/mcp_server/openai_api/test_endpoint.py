@@ -125,13 +125,13 @@ def test_every_option_reaches_the_model(client: Any, chat: Scripted) -> None:
     ask(
         client, max_tokens=9, temperature=0.5, top_p=0.25, seed=3, stop=["\n"], user="me",
         response_format={"type": "json_schema", "json_schema": {"name": "square", "schema": schema, "strict": True}},
-        extra_body={"lorgnette": {"lens": "planner"}},
+        extra_body={"lorgnette": {"node_adapter": "planner"}},
     )  # fmt: skip
     (asked,) = chat.asked
     assert isinstance(asked.pop("cancel"), threading.Event)
     assert [message.content for message in asked.pop("messages")] == ["What is it?"]
     assert asked == {
-        "stop": ["\n"], "max_new_tokens": 9, "temperature": 0.5, "top_p": 0.25, "seed": 3, "lens": "planner",
+        "stop": ["\n"], "max_new_tokens": 9, "temperature": 0.5, "top_p": 0.25, "seed": 3, "node_adapter": "planner",
         "output_schema": {"title": "square", **schema}, "client": "127.0.0.1 me",
     }  # fmt: skip
 
@@ -173,7 +173,7 @@ def test_roles_and_pictures_arrive_as_they_were_sent(client: Any, chat: Scripted
         ({"messages": []}, "messages: "),
         ({"messages": [{"role": "tool", "content": "x", "tool_call_id": "1"}]}, r"messages\.0\.role: "),
         ({"response_format": {"type": "json_object"}}, "needs type 'json_schema'"),
-        ({"extra_body": {"lorgnette": {"lens": "nobody"}}}, "no lens 'nobody'"),
+        ({"extra_body": {"lorgnette": {"node_adapter": "nobody"}}}, "no node adapter 'nobody'"),
         (
             {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:text,x"}}]}]},
             "is not an image",

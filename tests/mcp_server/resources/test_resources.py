@@ -16,7 +16,7 @@ from graph.agent import Agent
 from lorgnette.opening import close_knowledge, open_archive, open_knowledge
 from lorgnette.settings import Settings
 from mcp_server.app import build_server
-from mcp_server.resources.documents import HeldDocuments
+from mcp_server.resources.documents import DocumentResource
 from model.open import ModelIdentity
 
 pytestmark = pytest.mark.anyio
@@ -64,7 +64,7 @@ async def test_documents_are_listed_with_what_was_skipped_and_why(mode: str, set
 
 
 async def test_a_list_too_long_goes_on_from_its_note(settings: Settings) -> None:
-    held = HeldDocuments(settings, max_bytes=20_300)  # room for one entry
+    held = DocumentResource(settings, max_bytes=20_300)  # room for one entry
     base = open_knowledge(settings)
     assert base is not None
     base.sync()
@@ -91,7 +91,7 @@ async def test_a_document_is_read_by_its_path_and_by_its_hash(settings: Settings
 async def test_a_long_document_is_cut_at_a_line_and_says_where_it_goes_on(settings: Settings) -> None:
     text = "".join(f"Line {number} of the log.\n" for number in range(2000))
     (settings.kb / "long.log").write_text(text, "utf-8")
-    held = HeldDocuments(settings, max_bytes=40_000)
+    held = DocumentResource(settings, max_bytes=40_000)
     base = open_knowledge(settings)
     assert base is not None
     base.sync()

@@ -8,7 +8,7 @@ from PIL import Image
 
 from lorgnette.opening import close_knowledge, open_knowledge
 from lorgnette.settings import load_settings
-from mcp_server.state.kb_watcher import Keeper
+from mcp_server.state.kb_watcher import KnowledgeBaseWatcher
 from retrieval.sync.captions import Caption
 
 WAIT_S = 60.0
@@ -44,7 +44,7 @@ def test_the_servers_model_captions_pictures_where_that_is_wanted(
         looked.set()
         return eyes
 
-    keeper = Keeper(settings, lambda: None, opened)
+    keeper = KnowledgeBaseWatcher(settings, lambda: None, opened)
     keeper.start()
     try:
         if captions == "on":

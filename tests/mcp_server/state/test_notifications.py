@@ -26,7 +26,7 @@ from mcp.types import (
 
 from lorgnette.settings import Settings
 from mcp_server.app import build_server
-from mcp_server.state.notifications import MAX_CLIENTS, MAX_SESSIONS, News, RecentSessions
+from mcp_server.state.notifications import MAX_CLIENTS, MAX_SESSIONS, RecentSessions, ResourceNotifier
 
 pytestmark = pytest.mark.anyio
 
@@ -161,8 +161,8 @@ class Listener:
 
 
 @asynccontextmanager
-async def news_of(stamps: dict[str, str]) -> AsyncIterator[News]:
-    news = News(InMemorySubscriptionBus(), RecentSessions(), stamps.get)
+async def news_of(stamps: dict[str, str]) -> AsyncIterator[ResourceNotifier]:
+    news = ResourceNotifier(InMemorySubscriptionBus(), RecentSessions(), stamps.get)
     try:
         yield news
     finally:

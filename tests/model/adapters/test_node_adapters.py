@@ -36,7 +36,7 @@ def save_adapter(folder: Path, invocation: str | None, seed: int) -> Path:
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    home = tmp_path_factory.mktemp("lenses")
+    home = tmp_path_factory.mktemp("node_adapters")
     return {
         node: save_adapter(home / node, "<|im_start|>assistant\n", seed)
         for seed, node in enumerate(("planner", "reviewer"))
@@ -56,7 +56,7 @@ def conversation(picture: Picture, text: str = "Describe the picture.") -> list[
 def test_a_lens_over_the_shared_prefix_says_what_peft_says_without_it(lensed: Loaded, picture: Picture) -> None:
     chat = ChatQwen3VL(loaded=lensed, max_new_tokens=12)
     chat.invoke(conversation(picture, "How many objects are there?"))
-    replies = {node: chat.invoke(conversation(picture), lens=node) for node in ("planner", "reviewer")}
+    replies = {node: chat.invoke(conversation(picture), node_adapter=node) for node in ("planner", "reviewer")}
     block = {"type": "image", "image": picture.image}
     inputs = encode(
         lensed.processor,
@@ -76,20 +76,20 @@ def test_a_lens_over_the_shared_prefix_says_what_peft_says_without_it(lensed: Lo
 
 
 def test_the_base_model_speaks_where_no_lens_is_named(lensed: Loaded, loaded: Loaded, picture: Picture) -> None:
-    with_lenses, without = (ChatQwen3VL(loaded=model, max_new_tokens=12) for model in (lensed, loaded))
-    with_lenses.invoke(conversation(picture), lens="planner")
-    assert with_lenses.invoke(conversation(picture)).text == without.invoke(conversation(picture)).text
-    with_lenses.close()
+    with_node_adapters, without = (ChatQwen3VL(loaded=model, max_new_tokens=12) for model in (lensed, loaded))
+    with_node_adapters.invoke(conversation(picture), node_adapter="planner")
+    assert with_node_adapters.invoke(conversation(picture)).text == without.invoke(conversation(picture)).text
+    with_node_adapters.close()
     without.close()
 
 
 def test_what_a_lens_wrote_is_never_taken_for_the_base_models(lensed: Loaded, loaded: Loaded, picture: Picture) -> None:
     """The reviewer continues what the planner's lens wrote; its keys and values are not the base's."""
-    with_lenses, without = (ChatQwen3VL(loaded=model, max_new_tokens=12) for model in (lensed, loaded))
-    said = with_lenses.invoke(conversation(picture), lens="planner")
+    with_node_adapters, without = (ChatQwen3VL(loaded=model, max_new_tokens=12) for model in (lensed, loaded))
+    said = with_node_adapters.invoke(conversation(picture), node_adapter="planner")
     talk = [*conversation(picture), said, HumanMessage("How many objects are there?")]
-    assert with_lenses.invoke(talk).text == without.invoke(talk).text
-    with_lenses.close()
+    assert with_node_adapters.invoke(talk).text == without.invoke(talk).text
+    with_node_adapters.close()
     without.close()
 
 
@@ -111,7 +111,7 @@ def test_an_adapter_whose_tokens_never_come_is_named(tmp_path: Path, picture: Pi
         loaded=load(ModelSettings.model_validate({"model": "tiny", "node_adapters": {"planner": never}}))
     )
     with pytest.raises(NotInvoked, match="planner"):
-        chat.invoke(conversation(picture), lens="planner")
+        chat.invoke(conversation(picture), node_adapter="planner")
     chat.close()
 
 

@@ -56,7 +56,7 @@ def written(model: Any, loaded: Loaded, inputs: Any) -> str:
 
 
 @pytest.mark.parametrize("kind", CONFIGS)
-def test_trained_saved_and_worn_it_answers_as_it_was_trained(kind: str, picture: Picture, tmp_path: Path) -> None:
+def test_trained_saved_and_loaded_it_answers_as_it_was_trained(kind: str, picture: Picture, tmp_path: Path) -> None:
     base = load(ModelSettings(model="tiny"))
     tokenizer = base.processor.tokenizer
     invocation = tokenizer("<|im_start|>assistant\n", add_special_tokens=False)["input_ids"]
@@ -74,17 +74,19 @@ def test_trained_saved_and_worn_it_answers_as_it_was_trained(kind: str, picture:
     assert all(p.grad is not None for p in model.parameters() if p.requires_grad)
     model.eval().save_pretrained(str(tmp_path), save_embedding_layers=False)
 
-    worn = load(ModelSettings(model="tiny", adapter=tmp_path))
+    active_adapter = load(ModelSettings(model="tiny", adapter=tmp_path))
     with torch.no_grad():
         forget_positions(model)
         expected = model(**inputs).logits
-        forget_positions(worn.model)
-        assert torch.equal(worn.model(**inputs).logits, expected)
-        with worn.model.disable_adapter():
-            assert (worn.model(**inputs).logits - expected).abs().max() > 1e-3, "it learned something"
+        forget_positions(active_adapter.model)
+        assert torch.equal(active_adapter.model(**inputs).logits, expected)
+        with active_adapter.model.disable_adapter():
+            assert (active_adapter.model(**inputs).logits - expected).abs().max() > 1e-3, "it learned something"
 
-    chat = ChatQwen3VL(loaded=worn, max_new_tokens=10)
+    chat = ChatQwen3VL(loaded=active_adapter, max_new_tokens=10)
     for text in ("How many objects are there?", "What colour is it?", "How many objects are there?"):
         messages, turns = asked(picture, text)
-        assert chat.invoke(messages).text == written(model, worn, encode(worn.processor, turns)), text
+        assert chat.invoke(messages).text == written(model, active_adapter, encode(active_adapter.processor, turns)), (
+            text
+        )
     chat.close()

@@ -84,7 +84,7 @@ def test_each_adapter_answers_as_if_the_model_had_been_loaded_with_it(
     expected = {name: said(folders[name], picture) for name in names} | {"": said(None, picture)}
     assert len(set(expected.values())) > 3, "they do not all say the same"
     for name in ["", "lora", "experts", "mixing", "tower", "", "experts", "lora", ""]:
-        running.wear(folders[name] if name else None)
+        running.swap_adapter(folders[name] if name else None)
         assert running.loaded.adapter == (str(folders[name]) if name else None)
         for _ in range(2):  # the second time from what was remembered
             assert running.invoke(question(picture)).text == expected[name], name
@@ -101,13 +101,13 @@ def test_what_was_read_under_an_adapter_is_used_under_it_alone(
         assert usage is not None
         return usage["input_token_details"]["cache_read"]
 
-    running.wear(folders["lora"])
+    running.swap_adapter(folders["lora"])
     assert cached() == 0 and cached() > 0
-    running.wear(folders["other"])
+    running.swap_adapter(folders["other"])
     assert cached() == 0
-    running.wear(folders["lora"])
+    running.swap_adapter(folders["lora"])
     assert cached() > 0, "its own is still there"
-    running.wear(folders["mixing"])
+    running.swap_adapter(folders["mixing"])
     assert cached() == 0 and cached() == 0, "it needs more than keys and values"
 
 
@@ -115,33 +115,33 @@ def test_a_folder_that_was_trained_again_is_another_adapter(
     folders: dict[str, Path], running: ChatQwen3VL, picture: Picture, tmp_path: Path
 ) -> None:
     folder = Path(shutil.copytree(folders["lora"], tmp_path / "run"))
-    running.wear(folder)
+    running.swap_adapter(folder)
     running.invoke(question(picture))
     shutil.copytree(folders["other"], folder, dirs_exist_ok=True)
-    running.wear(folder)
+    running.swap_adapter(folder)
     assert running.invoke(question(picture)).text == said(folders["other"], picture)
 
 
 def test_one_that_is_written_while_it_is_read_is_refused(
     folders: dict[str, Path], running: ChatQwen3VL, picture: Picture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from model.qwen3_vl import adapter_swap as wear
+    from model.qwen3_vl import adapter_swap as swap_adapter
 
     folder = Path(shutil.copytree(folders["other"], tmp_path / "run"))
-    attach = wear.attach_adapter
+    attach = swap_adapter.attach_adapter
 
     def slowly(*args: Any) -> Any:
-        worn = attach(*args)
+        active_adapter = attach(*args)
         shutil.copytree(folders["lora"], folder, dirs_exist_ok=True)
-        return worn
+        return active_adapter
 
     before = running.invoke(question(picture)).text
     with monkeypatch.context() as patch:
-        patch.setattr(wear, "attach_adapter", slowly)
-        with pytest.raises(wear.ChangedMeanwhile, match="was written while it was read"):
-            running.wear(folder)
+        patch.setattr(swap_adapter, "attach_adapter", slowly)
+        with pytest.raises(swap_adapter.ChangedMeanwhile, match="was written while it was read"):
+            running.swap_adapter(folder)
     assert running.loaded.adapter is None and running.invoke(question(picture)).text == before
-    running.wear(folder)
+    running.swap_adapter(folder)
     assert running.invoke(question(picture)).text == said(folders["lora"], picture)
 
 
@@ -166,7 +166,7 @@ def of_a_nan(folder: Path) -> None:
     ("spoil", "error"),
     [(not_there, AdapterNotFound), (of_a_wider_base, AdapterMismatch), (of_a_nan, AdapterCorrupt)],
 )
-def test_a_broken_adapter_leaves_the_one_of_before_worn(
+def test_a_broken_adapter_leaves_the_one_of_before_in_use(
     folders: dict[str, Path],
     running: ChatQwen3VL,
     picture: Picture,
@@ -177,17 +177,17 @@ def test_a_broken_adapter_leaves_the_one_of_before_worn(
 ) -> None:
     broken = Path(shutil.copytree(folders["other"], tmp_path / "broken"))
     spoil(broken)
-    worn = Path(shutil.copytree(folders[before], tmp_path / "worn")) if before else None
-    running.wear(worn)
+    active_adapter = Path(shutil.copytree(folders[before], tmp_path / "in use")) if before else None
+    running.swap_adapter(active_adapter)
     answer = running.invoke(question(picture)).text
-    if worn is not None:
-        shutil.rmtree(worn)  # what is worn needs its folder no more
+    if active_adapter is not None:
+        shutil.rmtree(active_adapter)  # what is in use needs its folder no more
     with pytest.raises(error):
-        running.wear(broken)
-    assert running.loaded.adapter == (str(worn) if worn else None)
+        running.swap_adapter(broken)
+    assert running.loaded.adapter == (str(active_adapter) if active_adapter else None)
     assert not any(p.requires_grad for p in running.loaded.model.parameters())
     assert running.invoke([*question(picture)]).text == answer
-    running.wear(None)
+    running.swap_adapter(None)
     assert running.invoke(question(picture)).text == said(None, picture)
 
 
@@ -195,11 +195,11 @@ def test_one_that_changes_the_base_is_refused_and_so_is_one_beside_lenses(
     folders: dict[str, Path], running: ChatQwen3VL, tmp_path: Path
 ) -> None:
     with pytest.raises(RestartNeeded, match="start again"):
-        running.wear(folders["biased"])
-    lens = LoraConfig(**STRONG, target_modules=ATTENTION, alora_invocation_tokens=[1])
-    save(tmp_path / "lens", lens, 0)
-    settings = {"model": "tiny", "node_adapters": {"planner": tmp_path / "lens"}}
+        running.swap_adapter(folders["biased"])
+    node_adapter = LoraConfig(**STRONG, target_modules=ATTENTION, alora_invocation_tokens=[1])
+    save(tmp_path / "node_adapter", node_adapter, 0)
+    settings = {"model": "tiny", "node_adapters": {"planner": tmp_path / "node_adapter"}}
     lensed = ChatQwen3VL(loaded=load(ModelSettings.model_validate(settings)))
     with pytest.raises(NodesHaveAdapters):
-        lensed.wear(folders["lora"])
+        lensed.swap_adapter(folders["lora"])
     lensed.close()

@@ -22,7 +22,7 @@ from model.pictures.open import Picture, to_data_url
 from model.qwen3_vl.chat import ChatQwen3VL
 from model.qwen3_vl.generation import OutOfMemory, PromptTooLong, generate
 from model.qwen3_vl.load import Loaded
-from model.qwen3_vl.prefill import Reader
+from model.qwen3_vl.prefill import PrefixReader
 from model.qwen3_vl.processor import encode
 from model.qwen3_vl.token_stream import TextFollower
 from model.worker import ModelBusy
@@ -164,7 +164,7 @@ def test_cancel_stops_at_the_token_that_is_being_written(loaded: Loaded) -> None
     call = Call(max_new_tokens=500, temperature=2.0, top_p=1.0, seed=1, cancel=cancel)
     with pytest.raises(Cancelled):
         generate(
-            loaded, parse_messages([HumanMessage("Say it.")]), call, reader=Reader(loaded.model, 0),
+            loaded, parse_messages([HumanMessage("Say it.")]), call, reader=PrefixReader(loaded.model, 0),
             grammars=lambda: pytest.fail("no schema"), cancellation=Cancellation(cancel),
             emit=lambda piece: cancel.set(), max_pixels=None,
         )  # fmt: skip

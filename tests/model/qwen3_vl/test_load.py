@@ -299,9 +299,9 @@ def saved_adapter(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = LoraConfig(r=4, target_modules=["q_proj", "v_proj"], init_lora_weights=False)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers for a property of its old name
-        wearing = get_peft_model(load(ModelSettings(model="tiny")).model, config)
+        using = get_peft_model(load(ModelSettings(model="tiny")).model, config)
     folder = tmp_path_factory.mktemp("saved")
-    wearing.save_pretrained(str(folder))
+    using.save_pretrained(str(folder))
     edit_json(folder / "adapter_config.json", base_model_name_or_path="somebody/a-base")
     return folder
 
@@ -312,7 +312,7 @@ def adapter(saved_adapter: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(saved_adapter, tmp_path / "adapter"))
 
 
-def test_an_adapter_is_worn_and_changes_the_answer(adapter: Path, tiny: Loaded) -> None:
+def test_an_adapter_is_in_use_and_changes_the_answer(adapter: Path, tiny: Loaded) -> None:
     calls: list[str] = []
     loaded = load(ModelSettings(model="tiny", adapter=adapter), lambda phase, share: calls.append(phase))
     assert loaded.adapter == str(adapter)
@@ -324,13 +324,13 @@ def test_an_adapter_is_worn_and_changes_the_answer(adapter: Path, tiny: Loaded) 
         torch.testing.assert_close(logits(loaded), logits(tiny))
 
 
-def test_an_adapter_is_worn_over_four_bits(adapter: Path) -> None:
+def test_an_adapter_is_in_use_over_four_bits(adapter: Path) -> None:
     pytest.importorskip("bitsandbytes")
     loaded = load(ModelSettings(model="tiny", adapter=adapter, quantization="nf4"))
     assert logits(loaded).isfinite().all()
 
 
-def test_wearing_an_adapter_asks_nothing_of_the_network(adapter: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_attaching_an_adapter_asks_nothing_of_the_network(adapter: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def connect(*_: object) -> None:
         calls.append("connect")
         raise OSError("no network here")

@@ -9,7 +9,7 @@ import pytest
 
 from retrieval.catalogue.catalogue import Catalogue
 from retrieval.catalogue.rows import FileRow, StoredChunk
-from retrieval.index.catch_up import bring
+from retrieval.index.catch_up import catch_up
 from retrieval.index.dense import ExactIndex
 from retrieval.records import Chunk
 from retrieval.vectors import Vectors
@@ -66,20 +66,20 @@ def put(catalogue: Catalogue, source: str, *ids: str) -> None:
 def test_it_writes_what_is_there_and_then_only_what_is_new(catalogue: Catalogue) -> None:
     index = Keeping()
     put(catalogue, "a", "one", "two", "three")
-    assert bring(catalogue, index, "letters").written == 3
+    assert catch_up(catalogue, index, "letters").written == 3
     put(catalogue, "b", "four")
-    assert bring(catalogue, index, "letters").written == 1
+    assert catch_up(catalogue, index, "letters").written == 1
     assert (index.held, index.generation) == ([1, 2, 3, 4], catalogue.generation)
-    assert bring(catalogue, index, "letters").written == 0
+    assert catch_up(catalogue, index, "letters").written == 0
 
 
 def test_what_has_gone_is_taken_out(catalogue: Catalogue) -> None:
     index = Keeping()
     put(catalogue, "a", "one")
     put(catalogue, "b", "two")
-    bring(catalogue, index, "letters")
+    catch_up(catalogue, index, "letters")
     catalogue.remove_files(["a"])
-    assert bring(catalogue, index, "letters").removed == 1
+    assert catch_up(catalogue, index, "letters").removed == 1
     assert index.held == [2]
 
 
@@ -87,10 +87,10 @@ def test_passages_without_a_vector_of_this_embedder_are_left_out(catalogue: Cata
     index = Keeping()
     put(catalogue, "a", "one")
     catalogue.put_file(row("b"), [Chunk("two", "two", 0, 3)])
-    assert bring(catalogue, index, "letters").written == 1
-    assert bring(catalogue, Keeping(), "another").written == 0
+    assert catch_up(catalogue, index, "letters").written == 1
+    assert catch_up(catalogue, Keeping(), "another").written == 0
     catalogue.set_vectors({2: EAST}, "letters")
-    assert bring(catalogue, index, "letters").written == 1
+    assert catch_up(catalogue, index, "letters").written == 1
 
 
 def test_what_was_stopped_goes_on_from_the_last_whole_generation(catalogue: Catalogue) -> None:
@@ -98,11 +98,11 @@ def test_what_was_stopped_goes_on_from_the_last_whole_generation(catalogue: Cata
     for source in "abcde":
         put(catalogue, source, source)
     put(catalogue, "f", "f", "g", "h")
-    first = bring(catalogue, index, "letters", lambda _what, done, _total: stop.set() if done == 4 else None, stop)
+    first = catch_up(catalogue, index, "letters", lambda _what, done, _total: stop.set() if done == 4 else None, stop)
     assert (first.written, first.complete, index.held) == (4, False, [1, 2, 3, 4])
     assert index.generation == 4
     put(catalogue, "a", "later")  # "a" has gone meanwhile
-    second = bring(catalogue, index, "letters")
+    second = catch_up(catalogue, index, "letters")
     assert (second.written, second.removed, second.complete) == (5, 1, True)
     assert (index.held, index.generation) == ([2, 3, 4, 5, 6, 7, 8, 9], catalogue.generation)
 
@@ -110,12 +110,12 @@ def test_what_was_stopped_goes_on_from_the_last_whole_generation(catalogue: Cata
 def test_removals_that_are_noted_behind_a_stop_are_not_forgotten(catalogue: Catalogue) -> None:
     index, stop = Keeping(), threading.Event()
     put(catalogue, "a", "a")
-    bring(catalogue, index, "letters")
+    catch_up(catalogue, index, "letters")
     catalogue.remove_files(["a"])
     for source in "bcdef":
         put(catalogue, source, source)
-    bring(catalogue, index, "letters", lambda *_: stop.set(), stop)
-    bring(catalogue, index, "letters")
+    catch_up(catalogue, index, "letters", lambda *_: stop.set(), stop)
+    catch_up(catalogue, index, "letters")
     assert index.held == [2, 3, 4, 5, 6]
 
 
@@ -123,12 +123,12 @@ def test_an_index_too_far_behind_is_compared_and_not_emptied(catalogue: Catalogu
     index = Keeping()
     put(catalogue, "a", "a")
     put(catalogue, "b", "b")
-    bring(catalogue, index, "letters")
+    catch_up(catalogue, index, "letters")
     catalogue.remove_files(["a"])
     for n in range(20):  # removals are remembered for 8 generations
         put(catalogue, "c", f"c{n}")
     index.written.clear()
-    bring(catalogue, index, "letters")
+    catch_up(catalogue, index, "letters")
     assert index.written == [22] and index.held == [2, 22]
 
 
@@ -137,7 +137,7 @@ def test_an_index_ahead_of_an_older_copy_of_the_catalogue_is_written_anew(catalo
     ExactIndex.add(index, [1, 7], np.stack([-EAST, -EAST]))
     index.commit(99)
     put(catalogue, "a", "one")
-    bring(catalogue, index, "letters")
+    catch_up(catalogue, index, "letters")
     assert (index.held, index.search(EAST, 1), index.generation) == ([1], [(1, 1.0)], catalogue.generation)
 
 
@@ -145,24 +145,24 @@ def test_a_renamed_file_and_a_lost_place_are_written_anew_where_passages_are_kep
     index = Keeping()
     put(catalogue, "a", "shared", "own")
     put(catalogue, "b", "shared")
-    bring(catalogue, index, "letters")
+    catch_up(catalogue, index, "letters")
     assert index.sources == {1: "a", 2: "a"}
     catalogue.rename("a", row("z"))
-    bring(catalogue, index, "letters")
+    catch_up(catalogue, index, "letters")
     assert index.sources == {1: "b", 2: "z"}
     catalogue.remove_files(["b"])
-    bring(catalogue, index, "letters")
+    catch_up(catalogue, index, "letters")
     assert index.sources == {1: "z", 2: "z"}
     put(catalogue, "y", "shared")
-    bring(catalogue, index, "letters")
+    catch_up(catalogue, index, "letters")
     put(catalogue, "y", "other")
-    bring(catalogue, index, "letters")
+    catch_up(catalogue, index, "letters")
     assert index.sources[1] == "z"
 
 
 def test_a_renamed_file_costs_an_index_of_numbers_nothing(catalogue: Catalogue) -> None:
     index = ExactIndex(2)
     put(catalogue, "a", "one")
-    bring(catalogue, index, "letters")
+    catch_up(catalogue, index, "letters")
     catalogue.rename("a", row("z"))
-    assert bring(catalogue, index, "letters").written == 0
+    assert catch_up(catalogue, index, "letters").written == 0

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from retrieval.catalogue.catalogue import Catalogue
-from retrieval.index.projections import Finding, Projections
+from retrieval.index.projections import IndexComparison, Projections
 from retrieval.reading.recipe import Recipe
 from retrieval.sync.sync import sync
 from retrieval.tokens import query_tokens
@@ -59,7 +59,7 @@ def place_of(catalogue: Catalogue, tmp_path: Path, kind: str) -> Path:
 
 def test_what_was_synced_is_in_both_after_catching_up(catalogue, folder, tmp_path, letters, paragraphs):
     projections = opened(catalogue, tmp_path)
-    assert projections.compare() == [Finding("lexical", 3, 3, 0, 0), Finding("dense", 3, 3, 0, 0)]
+    assert projections.compare() == [IndexComparison("lexical", 3, 3, 0, 0), IndexComparison("dense", 3, 3, 0, 0)]
     (folder / "two.txt").write_text("doughnut bab", "utf-8")
     (folder / "three.txt").write_text("egg cab", "utf-8")
     sync(catalogue, folder, letters, paragraphs)
@@ -131,7 +131,7 @@ def test_projections_of_another_catalogue_are_not_used(catalogue, tmp_path, lett
     sync(other, elsewhere, letters, paragraphs)
     projections = opened(other, tmp_path)
     assert by_word(other, projections, "cactus") == [] and by_word(other, projections, "zebra") == ["zebra abc"]
-    assert projections.compare() == [Finding("lexical", 1, 1, 0, 0), Finding("dense", 1, 1, 0, 0)]
+    assert projections.compare() == [IndexComparison("lexical", 1, 1, 0, 0), IndexComparison("dense", 1, 1, 0, 0)]
     projections.close()
     other.close()
 
@@ -151,7 +151,7 @@ def test_an_older_copy_of_the_catalogue_gets_projections_of_its_own_state(
     old = Catalogue(tmp_path / "catalogue.sqlite")
     projections = opened(old, tmp_path)
     assert by_word(old, projections, "cactus") == ["cactus ccc"]
-    assert projections.compare() == [Finding("lexical", 3, 3, 0, 0), Finding("dense", 3, 3, 0, 0)]
+    assert projections.compare() == [IndexComparison("lexical", 3, 3, 0, 0), IndexComparison("dense", 3, 3, 0, 0)]
     projections.close()
     old.close()
 
@@ -165,7 +165,7 @@ def test_a_projection_too_far_behind_is_begun_anew(folder, tmp_path, letters, pa
         (folder / "one.txt").write_text(f"apple aaa\n\nday {number}", "utf-8")
         sync(catalogue, folder, letters, paragraphs)
     projections = opened(catalogue, tmp_path)
-    assert projections.compare() == [Finding("lexical", 2, 2, 0, 0), Finding("dense", 2, 2, 0, 0)]
+    assert projections.compare() == [IndexComparison("lexical", 2, 2, 0, 0), IndexComparison("dense", 2, 2, 0, 0)]
     assert by_word(catalogue, projections, "cactus") == []
     projections.close()
     catalogue.close()
@@ -208,5 +208,5 @@ def test_before_an_embedder_is_known_words_alone_are_kept(catalogue, tmp_path):
     projections = Projections(catalogue, tmp_path / "projections")
     projections.catch_up()
     assert projections.dense is None
-    assert projections.compare() == [Finding("lexical", 3, 3, 0, 0)]
+    assert projections.compare() == [IndexComparison("lexical", 3, 3, 0, 0)]
     projections.close()

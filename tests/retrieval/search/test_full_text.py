@@ -9,7 +9,7 @@ from retrieval.catalogue.catalogue import Catalogue
 from retrieval.catalogue.rows import FileRow
 from retrieval.reading.recipe import Recipe, open_recipe
 from retrieval.records import Chunk
-from retrieval.search.full_text import whole
+from retrieval.search.full_text import full_text
 from retrieval.settings import RetrievalSettings
 from retrieval.sync.sync import sync
 
@@ -39,7 +39,7 @@ def row_of(catalogue: Catalogue, source: str) -> FileRow:
 def test_a_text_file_is_read_again_with_what_is_in_no_passage(
     tmp_path: Path, catalogue: Catalogue, recipe: Recipe
 ) -> None:
-    found = whole(catalogue, tmp_path / "kb", row_of(catalogue, "lamp.md"), recipe)
+    found = full_text(catalogue, tmp_path / "kb", row_of(catalogue, "lamp.md"), recipe)
     assert (found.text, found.complete, found.stale) == (LAMP, True, False)
 
 
@@ -49,7 +49,7 @@ def test_a_file_that_changed_or_went_is_put_together_as_it_was_indexed(
 ) -> None:
     file = tmp_path / "kb" / "lamp.md"
     file.unlink() if change is None else file.write_text(change, "utf-8")
-    found = whole(catalogue, tmp_path / "kb", row_of(catalogue, "lamp.md"), recipe)
+    found = full_text(catalogue, tmp_path / "kb", row_of(catalogue, "lamp.md"), recipe)
     assert (found.complete, found.stale) == (False, True)
     for chunk in catalogue.chunks_in("lamp.md"):
         assert found.text[chunk.start : chunk.end] == LAMP[chunk.start : chunk.end] == chunk.text
@@ -59,7 +59,7 @@ def test_passages_that_overlap_are_put_where_they_stand(tmp_path: Path, catalogu
     row = FileRow("scan.pdf", "a" * 64, 1, 1, "indexed", media_type="pdf")
     chunks = [Chunk("1", "one two", 0, 7), Chunk("2", "two three", 4, 13), Chunk("3", "four", 16, 20)]
     catalogue.put_file(row, chunks)
-    found = whole(catalogue, tmp_path / "kb", row_of(catalogue, "scan.pdf"), recipe)
+    found = full_text(catalogue, tmp_path / "kb", row_of(catalogue, "scan.pdf"), recipe)
     assert found.text == "one two three  \nfour"
 
 
@@ -67,7 +67,7 @@ def test_a_path_that_leads_out_of_the_folder_is_not_read(tmp_path: Path, catalog
     (tmp_path / "secret.md").write_text("secret", "utf-8")
     sha256 = hashlib.sha256(b"secret").hexdigest()
     catalogue.put_file(FileRow("../secret.md", sha256, 6, 1, "indexed", media_type="markdown"))
-    assert whole(catalogue, tmp_path / "kb", row_of(catalogue, "../secret.md"), recipe).text == ""
+    assert full_text(catalogue, tmp_path / "kb", row_of(catalogue, "../secret.md"), recipe).text == ""
 
 
 def test_a_chunk_is_found_by_its_id_and_by_the_beginning_of_it(catalogue: Catalogue) -> None:

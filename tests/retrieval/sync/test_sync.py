@@ -16,7 +16,7 @@ from retrieval.reading.recipe import open_recipe
 from retrieval.reading.walk import LEADS_NOWHERE, LEADS_OUT
 from retrieval.records import Document
 from retrieval.settings import RetrievalSettings
-from retrieval.sync.sync import FolderMissing, fill_vectors, sync
+from retrieval.sync.sync import FolderMissing, embed_missing, sync
 
 LONG_AGO = 1_700_000_000
 
@@ -241,9 +241,9 @@ def test_without_an_embedder_vectors_are_filled_in_later(catalogue, folder, para
     assert catalogue.counts().chunks == 150 and catalogue.counts().vectors == {}
     stop = threading.Event()
     # Stops after the first batch; what is done is done.
-    assert fill_vectors(catalogue, letters, lambda *_: stop.set(), stop) == 64
-    assert fill_vectors(catalogue, letters) == 86
-    assert fill_vectors(catalogue, letters) == 0
+    assert embed_missing(catalogue, letters, lambda *_: stop.set(), stop) == 64
+    assert embed_missing(catalogue, letters) == 86
+    assert embed_missing(catalogue, letters) == 0
     assert catalogue.counts().vectors == {"letters": 150}
 
 

@@ -128,7 +128,7 @@ def test_adapters_are_switched_disabled_and_deleted(inputs: dict[str, Any]) -> N
     torch.manual_seed(1)
     config = MoeLoraConfig(r=2, num_experts=3, top_k=1, target_modules=["v_proj"], init_weights=False)
     model.add_adapter("other", config)
-    assert torch.equal(logits(model, inputs), first), "one that is added is not worn yet"
+    assert torch.equal(logits(model, inputs), first), "one that is added is not in use yet"
     model.set_adapter("other")
     other = logits(model, inputs)
     assert (other - first).abs().max() > 1e-3
@@ -168,10 +168,10 @@ def test_it_sits_on_eight_and_four_bits(inputs: dict[str, Any], tmp_path: Path) 
     wearing().save_pretrained(tmp_path, save_embedding_layers=False)
     for quantization in ("nf4", "int8"):
         loaded = load(ModelSettings.model_validate({"quantization": quantization, "adapter": tmp_path}))
-        worn = logits(loaded.model, inputs)
+        active_adapter = logits(loaded.model, inputs)
         with loaded.model.disable_adapter():
-            assert (worn - logits(loaded.model, inputs)).abs().max() > 1e-3
-        assert worn.isfinite().all()
+            assert (active_adapter - logits(loaded.model, inputs)).abs().max() > 1e-3
+        assert active_adapter.isfinite().all()
 
 
 def test_merging_is_refused_with_the_reason_and_unloading_gives_the_base_back(inputs: dict[str, Any]) -> None:
