@@ -178,6 +178,7 @@ def starts(home: Path, runs: int) -> list[dict[str, Any]]:
 def serve_stub(transport: str) -> None:
     """Serve an agent that answers at once."""
     from graph.answer import Answer, ModelResult, Usage
+    from graph.served_agent import ServedAgent
     from lorgnette.settings import load_settings
     from mcp_server.app import build_server
 
@@ -187,8 +188,8 @@ def serve_stub(transport: str) -> None:
         usage=Usage(prefill_tokens=0, cached_tokens=0, new_tokens=0, seconds=0.0), session_id="s", truncated=False,
     )  # fmt: skip
 
-    class Stub:
-        def ask(self, *_: Any, **__: Any) -> Answer:
+    class Stub(ServedAgent):
+        def answer(self, *_: Any, **__: Any) -> Answer:
             return answer
 
     settings = load_settings(calls_per_minute=0, kb="no-documents")

@@ -34,7 +34,7 @@ class Run:
 
     verbose: bool = False
     open_agent: "OpenAgent | None" = None
-    """Loads the agent; `graph.agent.open_agent` where there is none."""
+    """Loads the agent; None loads the real one."""
     internet: "Internet | None" = None
     """How the network is reached; `retrieval.web.fetch.INTERNET` where there is none."""
 

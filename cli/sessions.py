@@ -82,10 +82,7 @@ def delete(session_ids: tuple[str, ...]) -> None:
 
 
 def _archive() -> "Archive":
-    from lorgnette.opening import SessionsOff, open_archive
+    from lorgnette.archive import required_archive
     from lorgnette.settings import load_settings
 
-    archive = open_archive(load_settings())
-    if archive is None:
-        raise SessionsOff
-    return archive
+    return required_archive(load_settings())

@@ -6,18 +6,21 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from graph.answer import Answer, Event, ModelResult, Seen, Summary, Turn
+from graph.answer import Answer, ModelResult, Seen, Summary, Turn
 from graph.errors import PictureMissing, QuestionEmpty, ReportsOff, SessionMissing, SessionStoreFailed
 from graph.history import Exchange, History, first_kept
 from graph.prompt_language import prompts_for
+from graph.question import Question
 from graph.report import render, write
-from graph.settings import AgentSettings, Effort
+from graph.served_agent import OnEvent, OnPictures, ServedAgent
+from graph.settings import AgentSettings
 from model.errors import ImageError
-from model.open import Borrowed
 from model.pictures.open import Picture, open_picture
+from model.served import served
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -51,7 +54,7 @@ class Knowledge(Protocol):
         """Search the documents."""
 
 
-class Agent:
+class Agent(ServedAgent):
     """Answers questions with one chat model; safe to call from several threads."""
 
     def __init__(
@@ -67,54 +70,28 @@ class Agent:
         self._chat, self._identity, self._settings = chat, identity, settings
         self._knowledge, self._archive, self._problems = knowledge, archive, tuple(problems)
 
-    def ask(
+    def answer(
         self,
-        question: str,
-        images: Sequence[str] = (),
+        question: Question,
         *,
-        session_id: str | None = None,
-        use_knowledge: bool = True,
-        effort: Effort | None = None,
-        max_new_tokens: int | None = None,
-        fields: Sequence[str] = (),
-        time_budget_s: float | None = None,
-        on_event: Callable[[Event], None] | None = None,
-        on_pictures: Callable[[Sequence[Picture], int], None] | None = None,
+        on_event: OnEvent | None = None,
+        on_pictures: OnPictures | None = None,
         cancel: threading.Event | None = None,
     ) -> Answer:
-        """Answer a question about the pictures.
-
-        Args:
-            question: In the user's words.
-            images: Paths inside the roots, or `data:` URLs.
-            session_id: The session to go on with or to begin; without it one with a new name begins.
-            use_knowledge: Whether documents may be searched.
-            effort: Overrides the setting.
-            max_new_tokens: Overrides the setting.
-            fields: Extract these; the answer is then a JSON object with their values, null for what is not there.
-            time_budget_s: Overrides the setting; counted from now.
-            on_event: Called from this thread with the news of each node.
-            on_pictures: Called once with the opened pictures of this question and the number that a box has which is in
-                the first of them; pictures of earlier questions come before.
-            cancel: Set it from another thread to stop within one token.
-
-        Raises:
-            GraphError: The question cannot be answered as it was asked.
-            ImageError: A picture was refused.
-            ModelError: The model failed, is busy, or was cancelled.
-        """
+        """Answer a question; see `ServedAgent.answer`."""
         from graph.run_context import RunContext
 
         began = time.monotonic()
-        if not question.strip():
+        if not question.text.strip():
             raise QuestionEmpty
-        pictures = open_pictures(images, self._settings)
-        knowledge = self._knowledge if use_knowledge else None
+        pictures = open_pictures(question.images, self._settings)
+        knowledge = self._knowledge if question.use_knowledge else None
         search = knowledge is not None and not knowledge.is_empty
-        deadline = began + (self._settings.time_budget_s if time_budget_s is None else time_budget_s)
+        budget_s = self._settings.time_budget_s if question.time_budget_s is None else question.time_budget_s
+        deadline = began + budget_s
         cancel = cancel or threading.Event()
-        notes = list(self._problems) if use_knowledge else []
-        with self._session(session_id, deadline, cancel, notes) as (name, turns, remembered):
+        notes = list(self._problems) if question.use_knowledge else []
+        with self._session(question.session_id, deadline, cancel, notes) as (name, turns, remembered):
             history = self._history(turns, notes)
             if on_pictures is not None:
                 on_pictures(pictures, len(history.pictures))
@@ -125,32 +102,37 @@ class Agent:
                 model=ModelResult(
                     name=self._identity.name, adapter=self._identity.adapter, quantization=self._identity.quantization
                 ),
-                prompts=prompts_for(question),
+                prompts=prompts_for(question.text),
                 pictures=pictures,
                 began=began,
                 deadline=deadline,
                 cancel=cancel,
-                max_new_tokens=max_new_tokens or self._settings.max_new_tokens,
+                max_new_tokens=question.max_new_tokens or self._settings.max_new_tokens,
                 on_event=on_event or (lambda _: None),
                 search=lambda query, top_k: _found(knowledge, query, top_k),
                 archive=lambda: self._summarize(turns, name),
                 session_id=name,
                 history=history,
-                seen=self._seen(images, pictures, name),
-                fields=tuple(fields),
+                seen=self._seen(question.images, pictures, name),
+                fields=question.fields,
                 quotes=self._quotes,
                 node_adapters=frozenset(self._identity.node_adapters),
             )
             if self._identity.name == "tiny":
                 notes.append(TINY_LIMITS)
             start: AgentState = {
-                "question": question.strip(),
-                "effort": effort or self._settings.effort,
+                "question": question.text.strip(),
+                "effort": question.effort or self._settings.effort,
                 "search": search,
                 "pictures": len(context.all_pictures),
                 "degraded": notes,
             }
             return self._run(start, context, self._archive.sessions if self._archive and remembered else None)
+
+    @property
+    def settings(self) -> AgentSettings:
+        """How it answers."""
+        return self._settings
 
     @property
     def chat(self) -> "BaseChatModel":
@@ -164,7 +146,16 @@ class Agent:
 
     def is_lost(self) -> bool:
         """Return whether the process that holds the model has ended; the agent is then of no use."""
-        return isinstance(self._chat, Borrowed) and self._chat.is_lost()
+        return served(self._chat).is_lost()
+
+    def use_adapter(self, folder: Path | None) -> None:
+        """Change the model's adapter, or take it off; to be called while no question runs.
+
+        Raises:
+            NotOffered, AdapterError, ModelBusy: The adapter is as it was.
+        """
+        served(self._chat).swap_adapter(folder)
+        self._identity = replace(self._identity, adapter=None if folder is None else str(folder))
 
     @property
     def reranker(self) -> "Reranker":

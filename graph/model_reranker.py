@@ -31,14 +31,15 @@ def judge_of(chat: "BaseChatModel", name: str) -> "Judge":
     """
     from langchain_core.messages import HumanMessage, SystemMessage
 
-    from model.open import Weighs
+    from model.served import served
 
-    if not isinstance(chat, Weighs):
+    model = served(chat)
+    if not model.gives_probabilities:
         raise RerankerMissing(name, "a model behind an address gives no probabilities; name a local one")
 
     def score(query: str, passages: Sequence[str]) -> list[float]:
         return [
-            chat.shares(
+            model.choice_probabilities(
                 [SystemMessage(SYSTEM), HumanMessage(PAIR.format(query=query, passage=passage[:PASSAGE_CHARS]))],
                 ("yes", "no"),
             )[0]

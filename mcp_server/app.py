@@ -2,13 +2,15 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from mcp.server import MCPServer
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.subscriptions import InMemorySubscriptionBus
 
-from lorgnette.opening import OpenAgent, close_knowledge, open_real_agent
+from lorgnette.documents import Documents
+from lorgnette.opening import OpenAgent, open_served_agent
 from lorgnette.settings import Settings, data_home
 from lorgnette.version import own_version
 from mcp_server.caller import in_turns
@@ -44,35 +46,38 @@ def build_server(
     *,
     heartbeat_s: float = 2.0,
     loader: AgentLoader | None = None,
+    documents: Documents | None = None,
 ) -> MCPServer[App]:
     """Build the server, ready to run on any transport.
 
     Args:
         settings: Read once by the caller.
-        open_agent: Loads the agent; `graph.agent.open_agent` where none is given.
+        open_agent: Loads the agent; None loads the real one.
         heartbeat_s: Longest time without a progress report during a call.
-        loader: Who opens the agent, where others use it too; `open_agent` is then not needed.
+        loader: Who opens the agent, if others use it too; `open_agent` is then not needed.
+        documents: Those of the settings, if the loader's agent has them too.
     """
-    loader = loader or AgentLoader(settings, open_agent or open_real_agent)
+    documents = documents or Documents(settings)
+    loader = loader or AgentLoader(settings, open_agent or partial(open_served_agent, documents=documents))
     places, jobs, drawn = Places(settings.queue_size), Jobs(), DrawnPictures(data_home() / "pictures")
 
-    held = Held(DocumentResource(settings), SessionResource(settings), lambda: status(settings, loader, places))
+    held = Held(DocumentResource(documents), SessionResource(settings), lambda: status(documents, loader, places))
     bus, recent = InMemorySubscriptionBus(), RecentSessions()
 
     @asynccontextmanager
     async def lifespan(_: MCPServer[App]) -> AsyncIterator[App]:
         news = ResourceNotifier(bus, recent, held.documents.stamp)
         loader.start(news.status_changed)
-        keeper = KnowledgeBaseWatcher(settings, loader.wait_for_handshake, loader.opened, news.knowledge_changed)
+        keeper = KnowledgeBaseWatcher(documents, loader.wait_for_handshake, loader.opened, news.knowledge_changed)
         keeper.start()
         try:
-            yield App(settings, loader, heartbeat_s, places, jobs, drawn, news)
+            yield App(settings, documents, loader, heartbeat_s, places, jobs, drawn, news)
         finally:
             await jobs.close()
             keeper.stop()
             await news.close()
             held.sessions.close()
-            close_knowledge()
+            documents.close()
 
     async def let_handshake_pass(ctx: ServerRequestContext[Any], call_next: CallNext) -> HandlerResult:
         result = await call_next(ctx)

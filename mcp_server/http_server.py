@@ -12,13 +12,15 @@ import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
 from typing import Any
 
 import uvicorn
 
+from lorgnette.documents import Documents
 from lorgnette.model_sharing.registry import advertise, shape_of
-from lorgnette.opening import OpenAgent, open_real_agent
+from lorgnette.opening import OpenAgent, open_served_agent
 from lorgnette.settings import Settings
 from mcp_server.app import build_server
 from mcp_server.openai_api.endpoint import add_endpoint
@@ -43,7 +45,7 @@ class HttpServer:
             settings: Read once by the caller.
             host: Name or address to listen on.
             port: 0 takes any that is free.
-            open_agent: Loads the agent; `mcp_server.state.agent_loader.open_real_agent` where none is given.
+            open_agent: Loads the agent; None loads the real one.
 
         Raises:
             ListenRefused: By a child.
@@ -95,11 +97,12 @@ def build_http_app(
         settings: Read once by the caller.
         key: That other processes of this machine may bear instead of the token.
         names: Hosts by which it may be addressed, beside this machine's and those of the settings.
-        open_agent: Loads the agent; `mcp_server.state.agent_loader.open_real_agent` where none is given.
+        open_agent: Loads the agent; None loads the real one.
     """
     own = settings.model_copy(update={"attach": "never"})  # whoever attaches wants the model that is here
-    loader = AgentLoader(own, open_agent or open_real_agent)
-    server = build_server(own, loader=loader)
+    documents = Documents(own)
+    loader = AgentLoader(own, open_agent or partial(open_served_agent, documents=documents))
+    server = build_server(own, loader=loader, documents=documents)
     if not is_remote(settings.model):  # whoever wants that one can ask it without us
         add_endpoint(server, own, loader, key)
     checks = security([*names, *settings.allowed_hosts])

@@ -1,16 +1,13 @@
 """Opens the model that the settings name, wherever it is. It loads nothing heavy before it is asked."""
 
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING
 
 from model.settings import ModelSettings
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
-    from langchain_core.messages import BaseMessage
 
 
 @dataclass(frozen=True)
@@ -25,35 +22,6 @@ class ModelIdentity:
     """none, nf4 or int8; `remote` where the server decides."""
     node_adapters: tuple[str, ...] = ()
     """Nodes that have an adapter of their own."""
-
-
-@runtime_checkable
-class Borrowed(Protocol):
-    """A chat model that another process of Lorgnette holds."""
-
-    def is_lost(self) -> bool:
-        """Return whether that process has ended."""
-        ...
-
-
-@runtime_checkable
-class Weighs(Protocol):
-    """A chat model that tells how likely words are."""
-
-    def shares(
-        self, messages: "list[BaseMessage]", words: Sequence[str], *, cancel: threading.Event | None = None
-    ) -> list[float]:
-        """Return how likely each of the words begins the answer, among them alone."""
-        ...
-
-
-@runtime_checkable
-class Wears(Protocol):
-    """A chat model whose adapter can be changed while it runs."""
-
-    def swap_adapter(self, folder: Path | None) -> None:
-        """Change the adapter, or take it off; raises AdapterError and stays as it was where it does not fit."""
-        ...
 
 
 def is_remote(address: str) -> bool:

@@ -59,16 +59,13 @@ def filter_options(command: F) -> F:
 @contextmanager
 def open_base(options: dict[str, Any], *, reranks: bool = False) -> "Iterator[KnowledgeBase]":
     """Open the knowledge base that flags, environment and file name; `reranks` where it is going to be searched."""
-    from lorgnette.opening import NoDocuments, close_knowledge, open_knowledge, use_named_reranker
+    from lorgnette.documents import Documents
+    from lorgnette.opening import use_named_reranker
     from lorgnette.settings import load_settings
 
     settings = load_settings(**{key: options.get(key) for key in KB_SETTINGS})
-    base = open_knowledge(settings)
-    if base is None:
-        raise NoDocuments(settings.kb)
-    try:
+    with Documents(settings) as documents:
+        base = documents.required()
         if reranks:
             use_named_reranker(base, settings)
         yield base
-    finally:
-        close_knowledge()

@@ -10,28 +10,29 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from graph.agent import Agent
+from graph.answer import Answer
+from graph.question import Question
+from graph.served_agent import OnEvent, OnPictures, ServedAgent
 from lorgnette.settings import data_home
 from model.call_options import POLL_S, Cancelled
 from model.errors import ModelError
-from model.open import Wears
+from model.served import served
 from model.worker import ModelBusy
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
-    from graph.agent import Archive, Knowledge
-    from graph.answer import Answer
-    from graph.settings import AgentSettings
     from model.open import ModelIdentity
+    from retrieval.sync.captions import Captioner
 
 logger = logging.getLogger(__name__)
 
@@ -61,54 +62,71 @@ def request_adapter(request: AdapterRequest) -> Path:
     return path
 
 
-def agent_for(
-    chat: "BaseChatModel",
-    identity: "ModelIdentity",
-    settings: "AgentSettings",
-    knowledge: "Knowledge | None",
-    archive: "Archive | None",
-    problems: Sequence[str],
-) -> Agent:
-    """Return the agent; where the model is in this process, one that follows the file."""
-    kind: Callable[..., Agent] = AdapterSwitch if isinstance(chat, Wears) else Agent
-    return kind(chat, identity, settings, knowledge, archive, problems)
+def with_adapter_switch(agent: Agent) -> ServedAgent:
+    """Return an agent that follows the file, if its model can change its adapter; else the agent itself."""
+    return AdapterSwitch(agent) if served(agent.chat).swaps_adapters else agent
 
 
-class AdapterSwitch(Agent):
-    """An agent that changes its model's adapter between questions."""
+class AdapterSwitch(ServedAgent):
+    """Changes the adapter of an agent's model between its questions."""
 
-    # `_running`, `_followed`, `_problem` and the identity change only under `_changed`, and the adapter only while no
-    # question runs: its nodes must all have the same.
+    # `_running`, `_followed`, `_problem` and the agent's adapter change only under `_changed`, and the adapter only
+    # while no question runs: its nodes must all have the same.
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Take what `Agent` takes; the file is looked at from now on."""
-        super().__init__(*args, **kwargs)
+    def __init__(self, agent: Agent) -> None:
+        """Stand before the agent; the file is looked at from now on."""
+        self._agent = agent
         self._path = data_home() / FILE
         self._changed = threading.Condition()
         self._running = 0
         self._followed = _stamp(self._path)
         self._problem: str | None = None
 
-    def ask(self, question: str, images: Sequence[str] = (), **options: Any) -> "Answer":
-        """Answer as `Agent.ask` does, with the adapter that is wished for; the time it takes to change counts."""
+    def answer(
+        self,
+        question: Question,
+        *,
+        on_event: OnEvent | None = None,
+        on_pictures: OnPictures | None = None,
+        cancel: threading.Event | None = None,
+    ) -> Answer:
+        """Answer with the adapter that is requested; the time that the change takes counts."""
         began = time.monotonic()
-        with self._turn(options.get("cancel")):
-            budget_s = options.get("time_budget_s")
-            budget_s = self._settings.time_budget_s if budget_s is None else budget_s
-            options["time_budget_s"] = max(0.0, budget_s - (time.monotonic() - began))
+        with self._turn(cancel):
+            budget_s = self._agent.settings.time_budget_s if question.time_budget_s is None else question.time_budget_s
+            left = replace(question, time_budget_s=max(0.0, budget_s - (time.monotonic() - began)))
             problem = self._problem
-            answer = super().ask(question, images, **options)
+            answer = self._agent.answer(left, on_event=on_event, on_pictures=on_pictures, cancel=cancel)
         if problem is None:
             return answer
         return answer.model_copy(update={"degraded": [*answer.degraded, problem]})
 
     @property
-    def refused(self) -> str | None:
-        """Why the adapter that was wished for last is not in use; none where it is."""
+    def chat(self) -> "BaseChatModel":
+        """The agent's."""
+        return self._agent.chat
+
+    @property
+    def identity(self) -> "ModelIdentity":
+        """The agent's."""
+        return self._agent.identity
+
+    @property
+    def captioner(self) -> "Captioner":
+        """The agent's."""
+        return self._agent.captioner
+
+    def is_lost(self) -> bool:
+        """Return whether the agent must be opened again."""
+        return self._agent.is_lost()
+
+    @property
+    def adapter_refused(self) -> str | None:
+        """Why the adapter that was requested last is not in use; None if it is."""
         return self._problem
 
     def settle(self) -> None:
-        """Change now where that is wished for; waits until no question runs."""
+        """Change now if that is requested; waits until no question runs."""
         with self._turn(None):
             pass
 
@@ -130,23 +148,19 @@ class AdapterSwitch(Agent):
                 self._changed.notify_all()
 
     def _follow(self, stamp: Stamp) -> None:
-        """Change the adapter as the file wishes; to be called while no question runs."""
+        """Change the adapter as the file says; to be called while no question runs."""
         request = _read(self._path)
-        if request is not None and request.model == self._settings.model:
-            assert isinstance(self._chat, Wears), "agent_for chose this class for it"
+        if request is not None and request.model == self._agent.settings.model:
             try:
-                self._chat.swap_adapter(request.adapter)
+                self._agent.use_adapter(request.adapter)
             except ModelBusy:
                 return  # calls that belong to no question; the next question tries again
             except (ModelError, RuntimeError, OSError) as error:  # torch's want of memory is a RuntimeError
-                active = repr(self._identity.adapter) if self._identity.adapter else "none"
+                active = repr(self.identity.adapter) if self.identity.adapter else "none"
                 self._problem = f"adapter: {error} In use as before: {active}."
                 logger.warning("the adapter was not changed: %s", error)
             else:
                 self._problem = None
-                self._identity = replace(
-                    self._identity, adapter=None if request.adapter is None else str(request.adapter)
-                )
                 logger.info("the model now uses %s", request.adapter or "no adapter")
         self._followed = stamp
 

@@ -1,6 +1,6 @@
 """The server's own model for OpenAI clients, at /v1, and for other processes of Lorgnette on this machine.
 
-The chat model answers and keeps the queue; `openai_wire` knows the protocol's forms, `guard` who may ask.
+The chat model answers and keeps the queue; `protocol` knows the protocol's forms, `guard` who may ask.
 """
 
 import json
@@ -18,21 +18,22 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from lorgnette.model_sharing.registry import MODEL_PATH, PROOF_PATH, proof
-from lorgnette.opening import Follows, HoldsModel
 from lorgnette.settings import Settings
-from mcp_server.openai_api.protocol import Asked, ChatRequest, Reply, RequestInvalid, SharesRequest, parse
+from mcp_server.openai_api.protocol import Asked, ChatRequest, ChoiceRequest, Reply, RequestInvalid, parse
 from mcp_server.progress import in_thread
 from mcp_server.state.agent_loader import AgentLoader, StillLoading
 from mcp_server.transport.guard import ATTACHED, ENDPOINT
 from model.call_options import Cancelled, DeadlineExceeded
 from model.errors import LorgnetteError
-from model.open import Weighs
 from model.pictures.open import ImageLimits
+from model.served import ServedModel, served
 from model.worker import ModelBusy, WorkerClosed, asking
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
     from langchain_core.messages import BaseMessage
+
+    from model.open import ModelIdentity
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +84,7 @@ def add_endpoint(server: MCPServer[Any], settings: Settings, loader: AgentLoader
         ("/chat/completions", "POST", endpoint.complete),
         (PROOF_PATH, "GET", endpoint.prove),
         (MODEL_PATH, "GET", endpoint.model),
-        ("/lorgnette/shares", "POST", endpoint.shares),
+        ("/lorgnette/choice_probabilities", "POST", endpoint.choice_probabilities),
     ):
         server.custom_route(ENDPOINT + path, methods=[method], include_in_schema=False)(handler)
 
@@ -105,13 +106,11 @@ class _Endpoint:
         state, phase, share = self._loader.state()
         found: dict[str, Any] = {"state": state, "phase": phase, "share": share}
         agent = self._loader.opened()
-        if isinstance(agent, Follows):
-            follows = agent
+        if agent is not None:
             with anyio.move_on_after(SETTLE_S):
-                await in_thread(lambda _: follows.settle())
-            found["refused"] = follows.refused
-        if isinstance(agent, HoldsModel):
-            who = agent.identity
+                await in_thread(lambda _: agent.settle())
+            found["refused"] = agent.adapter_refused
+        if agent is not None and (who := agent.identity) is not None:
             found |= {
                 "name": who.name, "adapter": who.adapter, "quantization": who.quantization,
                 "node_adapters": list(who.node_adapters),
@@ -125,21 +124,21 @@ class _Endpoint:
             asked, messages = await self._read(ChatRequest, request)
             if asked.model not in (self._id, self._settings.model):
                 raise ModelUnknown(asked.model, self._id)
-            agent = await self._agent()
+            chat, identity = await self._model()
             options = asked.options()
-            if options["node_adapter"] is not None and options["node_adapter"] not in agent.identity.node_adapters:
+            if options["node_adapter"] is not None and options["node_adapter"] not in identity.node_adapters:
                 raise RequestInvalid(f"there is no node adapter {options['node_adapter']!r}")
         except LorgnetteError as error:
             return _refusal(error)
-        return _Answer(agent.chat, messages, options, asked, Reply(self._id))
+        return _Answer(chat, messages, options, asked, Reply(self._id))
 
-    async def shares(self, request: Request) -> Response:
+    async def choice_probabilities(self, request: Request) -> Response:
         try:
-            asked, messages = await self._read(SharesRequest, request)
-            chat = (await self._agent()).chat
-            if not isinstance(chat, Weighs):
+            asked, messages = await self._read(ChoiceRequest, request)
+            chat = served((await self._model())[0])
+            if not chat.gives_probabilities:
                 raise NoModelHere
-            return _Shares(chat, messages, asked.words)
+            return _Choice(chat, messages, asked.words)
         except LorgnetteError as error:
             return _refusal(error)
 
@@ -160,18 +159,17 @@ class _Endpoint:
         asking.set(f"{host} {asked.user or request.headers.get('user-agent')}"[:200])
         return asked, messages
 
-    async def _agent(self) -> HoldsModel:
-        """Return the agent; one that is not there yet is not waited for, which clients do better themselves."""
+    async def _model(self) -> "tuple[BaseChatModel, ModelIdentity]":
+        """Return the model; one that is not there yet is not waited for, which clients do better themselves."""
         state, phase, _ = self._loader.state()
         if state == "failed":
             self._loader.start()  # for the next who asks
             raise LoadingFailed(phase)
         agent = self._loader.opened() or await self._loader.agent(0.1)
-        if not isinstance(agent, HoldsModel):
+        await anyio.to_thread.run_sync(agent.settle, abandon_on_cancel=True)
+        if agent.chat is None or agent.identity is None:
             raise NoModelHere
-        if isinstance(agent, Follows):
-            await anyio.to_thread.run_sync(agent.settle, abandon_on_cancel=True)
-        return agent
+        return agent.chat, agent.identity
 
 
 class LoadingFailed(LorgnetteError):
@@ -272,16 +270,18 @@ class _Answer(_UntilLeft):
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-class _Shares(_UntilLeft):
+class _Choice(_UntilLeft):
     """How likely words are."""
 
-    def __init__(self, chat: Weighs, messages: "list[BaseMessage]", words: list[str]) -> None:
+    def __init__(self, chat: ServedModel, messages: "list[BaseMessage]", words: list[str]) -> None:
         super().__init__()
         self._chat, self._messages, self._words = chat, messages, words
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        shares = await in_thread(lambda cancel: self._chat.shares(self._messages, self._words, cancel=cancel))
-        await JSONResponse({"shares": shares})(scope, receive, send)
+        found = await in_thread(
+            lambda cancel: self._chat.choice_probabilities(self._messages, self._words, cancel=cancel)
+        )
+        await JSONResponse({"probabilities": found})(scope, receive, send)
 
 
 STATUS: tuple[tuple[type[LorgnetteError], int], ...] = (

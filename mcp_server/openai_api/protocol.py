@@ -92,7 +92,7 @@ class Asked(BaseModel):
 R = TypeVar("R", bound=Asked)
 
 
-class SharesRequest(Asked):
+class ChoiceRequest(Asked):
     """A question that is answered with one of some words."""
 
     words: list[str] = Field(min_length=1, max_length=100)

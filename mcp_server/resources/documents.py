@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from lorgnette.answer_text import MAX_RESULT_BYTES, escaped
-from lorgnette.opening import open_knowledge
-from lorgnette.settings import Settings
+from lorgnette.documents import Documents
 from lorgnette.untrusted_text import QUOTED, cleaned, one_line, quoted
 from mcp_server.errors import NothingHere
 from mcp_server.uris import DOCUMENTS, document_name, document_uri, passage_name, passage_uri
@@ -58,14 +57,14 @@ class StartBeyondEnd(NothingHere):
 class DocumentResource:
     """The documents under the addresses `kb://`; every method reads the disk, and may be called from any thread."""
 
-    def __init__(self, settings: Settings, max_bytes: int = MAX_RESULT_BYTES) -> None:
-        self._settings, self._max_bytes = settings, max_bytes
+    def __init__(self, documents: Documents, max_bytes: int = MAX_RESULT_BYTES) -> None:
+        self._documents, self._max_bytes = documents, max_bytes
 
     def listing(self, start: int = 0) -> dict[str, Any]:
         """List what is indexed, and behind that what is not and why; cut where it is too long."""
-        base = open_knowledge(self._settings)
+        base = self._documents.open()
         if base is None:
-            missing = NO_FOLDER.format(str(self._settings.kb))
+            missing = NO_FOLDER.format(str(self._documents.settings.kb))
             return {
                 "untrusted": True, "generation": 0, "files": 0, "documents": [], "skipped": [], "note": missing,
             }  # fmt: skip
@@ -125,7 +124,7 @@ class DocumentResource:
         Raises:
             PassageMissing: There is none of this id.
         """
-        base = open_knowledge(self._settings)
+        base = self._documents.open()
         found = base.catalogue.chunk(name) if base is not None and _is_unicode(name) else None
         if base is None or found is None:
             raise PassageMissing(name)
@@ -153,7 +152,7 @@ class DocumentResource:
     def names(self, prefix: str, limit: int) -> list[str]:
         """Return indexed paths that begin so, or whose file's name does."""
         wanted = prefix.casefold()
-        base = open_knowledge(self._settings)
+        base = self._documents.open()
         known = sorted(base.catalogue.known().items()) if base is not None else []
         found = [
             source
@@ -166,17 +165,17 @@ class DocumentResource:
 
     def passage_ids(self, prefix: str, limit: int) -> list[str]:
         """Return ids of passages that begin so."""
-        base = open_knowledge(self._settings)
+        base = self._documents.open()
         return base.catalogue.chunk_ids(prefix, limit) if base is not None else []
 
     def first(self, limit: int) -> "Sequence[FileRow]":
         """Return the first documents by path."""
-        base = open_knowledge(self._settings)
+        base = self._documents.open()
         return base.catalogue.files()[:limit] if base is not None else []
 
     def stamp(self, uri: str) -> str | None:
         """Return what is another one when what stands under a kb:// address has changed; none where nothing does."""
-        base = open_knowledge(self._settings)
+        base = self._documents.open()
         if base is None:
             return None
         if (passage := passage_name(uri)) is not None:
@@ -191,7 +190,7 @@ class DocumentResource:
         return str(base.catalogue.generation)
 
     def _row(self, name: str) -> "tuple[KnowledgeBase, FileRow]":
-        base = open_knowledge(self._settings)
+        base = self._documents.open()
         if base is None or not _is_unicode(name):
             raise DocumentMissing(name)
         row = base.catalogue.file(name)

@@ -9,7 +9,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from lorgnette.answer_text import MAX_RESULT_BYTES, escaped
-from lorgnette.opening import SessionsOff, open_archive
+from lorgnette.archive import required_archive
 from lorgnette.settings import Settings
 from lorgnette.untrusted_text import cleaned
 
@@ -84,9 +84,7 @@ class SessionResource:
 
     def _opened(self) -> "Archive":
         with self._opening:
-            self._archive = self._archive or open_archive(self._settings)
-            if self._archive is None:
-                raise SessionsOff
+            self._archive = self._archive or required_archive(self._settings)
             return self._archive
 
 

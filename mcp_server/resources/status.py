@@ -3,8 +3,7 @@
 from typing import Any
 
 from lorgnette.answer_text import escaped
-from lorgnette.opening import Follows, HoldsModel, open_knowledge
-from lorgnette.settings import Settings
+from lorgnette.documents import Documents
 from lorgnette.version import own_version
 from mcp_server.state.agent_loader import AgentLoader
 from mcp_server.state.limits import Places
@@ -19,8 +18,9 @@ SHOWN = (
 )  # fmt: skip
 
 
-def status(settings: Settings, loader: AgentLoader, places: Places) -> dict[str, Any]:
+def status(documents: Documents, loader: AgentLoader, places: Places) -> dict[str, Any]:
     """Gather it; reads the catalogue, so call it on a thread."""
+    settings = documents.settings
     state, doing, share = loader.state()
     return {
         "version": own_version(),
@@ -32,7 +32,7 @@ def status(settings: Settings, loader: AgentLoader, places: Places) -> dict[str,
             **_active_adapter(loader),
         },
         "questions": {"answered_or_waiting": places.taken, "may_wait": settings.queue_size},
-        "knowledge": _knowledge(settings),
+        "knowledge": _knowledge(documents),
         "settings": {name: _shown(getattr(settings, name)) for name in SHOWN},
     }
 
@@ -40,15 +40,15 @@ def status(settings: Settings, loader: AgentLoader, places: Places) -> dict[str,
 def _active_adapter(loader: AgentLoader) -> dict[str, str | None]:
     """Return which adapter the last question was answered with, which the settings need not name, and what failed."""
     agent = loader.opened()
-    adapter = agent.identity.adapter if isinstance(agent, HoldsModel) else None
-    refused = agent.refused if isinstance(agent, Follows) else None
+    adapter = agent.identity.adapter if agent is not None and agent.identity is not None else None
+    refused = agent.adapter_refused if agent is not None else None
     return {"adapter": adapter and escaped(adapter), "adapter_refused": refused and escaped(refused)}
 
 
-def _knowledge(settings: Settings) -> dict[str, Any]:
-    folder = escaped(str(settings.kb))
+def _knowledge(documents: Documents) -> dict[str, Any]:
+    folder = escaped(str(documents.settings.kb))
     try:
-        base = open_knowledge(settings)
+        base = documents.open()
         if base is None:
             return {"folder": folder, "problem": "there is no such folder; name the folder of your documents with --kb"}
         counts = base.catalogue.counts()

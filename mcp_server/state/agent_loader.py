@@ -14,7 +14,8 @@ from typing import Literal
 
 import anyio
 
-from lorgnette.opening import Asks, Borrows, OpenAgent
+from graph.served_agent import ServedAgent
+from lorgnette.opening import OpenAgent
 from lorgnette.settings import Settings
 from model.errors import LorgnetteError
 
@@ -38,7 +39,7 @@ class AgentLoader:
         self._settings, self._open = settings, open_agent
         self._phase, self._share, self._began = "starting", 0.0, time.monotonic()
         self._handshake_done = threading.Event()
-        self._opening: Future[Asks] | None = None  # only set on the event loop's thread
+        self._opening: Future[ServedAgent] | None = None  # only set on the event loop's thread
 
     def start(self, ended: Callable[[], None] = lambda: None) -> None:
         """Begin to load, at once after the handshake and at the latest in a second; `ended` hears of its end."""
@@ -52,7 +53,7 @@ class AgentLoader:
         """Wait until the client has what it needed first, a second at most; to be called on another thread."""
         self._handshake_done.wait(HANDSHAKE_S)
 
-    def opened(self) -> Asks | None:
+    def opened(self) -> ServedAgent | None:
         """Return the agent if it is there; from any thread, and without waiting."""
         opening = self._opening
         return opening.result() if opening and opening.done() and opening.exception() is None else None
@@ -72,7 +73,7 @@ class AgentLoader:
         """Say how far the loading is."""
         return f"loading {self._settings.model}: {self._phase} {self._share:.0%}"
 
-    async def agent(self, timeout_s: float) -> Asks:
+    async def agent(self, timeout_s: float) -> ServedAgent:
         """Return the agent as soon as it is there.
 
         Raises:
@@ -83,16 +84,14 @@ class AgentLoader:
         opening = self._attempt()
         with anyio.move_on_after(timeout_s):
             agent = await asyncio.wrap_future(opening)
-            if not isinstance(agent, Borrows) or not await anyio.to_thread.run_sync(
-                agent.is_lost, abandon_on_cancel=True
-            ):
+            if not await anyio.to_thread.run_sync(agent.is_lost, abandon_on_cancel=True):
                 return agent
             if self._opening is opening:
                 self._opening = None
             return await asyncio.wrap_future(self._attempt())
         raise StillLoading(self._settings.model, time.monotonic() - self._began, f"{self._phase} {self._share:.0%}")
 
-    def _attempt(self) -> Future[Asks]:
+    def _attempt(self) -> Future[ServedAgent]:
         if self._opening is None or (self._opening.done() and self._opening.exception() is not None):
             self._phase, self._share, self._began = "starting", 0.0, time.monotonic()
             self._opening = Future()
@@ -100,7 +99,7 @@ class AgentLoader:
             threading.Thread(target=self._load, args=(self._opening,), name="model-load", daemon=True).start()
         return self._opening
 
-    def _load(self, opening: "Future[Asks]") -> None:
+    def _load(self, opening: "Future[ServedAgent]") -> None:
         self.wait_for_handshake()
         try:
             opening.set_result(self._open(self._settings, self._progress))

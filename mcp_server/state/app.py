@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from lorgnette.documents import Documents
 from lorgnette.settings import Settings
 from mcp_server.state.agent_loader import AgentLoader
 from mcp_server.state.box_pictures import DrawnPictures
@@ -15,6 +16,7 @@ class App:
     """Reached as `ctx.request_context.lifespan_context`."""
 
     settings: Settings
+    documents: Documents
     loader: AgentLoader
     heartbeat_s: float
     """Longest time without a progress report."""

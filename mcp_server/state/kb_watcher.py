@@ -3,10 +3,10 @@
 import logging
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING
 
-from lorgnette.opening import open_knowledge
-from lorgnette.settings import Settings
+from graph.served_agent import ServedAgent
+from lorgnette.documents import Documents
 from retrieval.errors import RetrievalError
 
 if TYPE_CHECKING:
@@ -18,40 +18,31 @@ logger = logging.getLogger(__name__)
 LEAVE_S = 0.5  # a sync that was told to stop ends after the file at hand; a large one is left behind
 
 
-@runtime_checkable
-class Captions(Protocol):
-    """An agent that can describe pictures (`graph.agent.Agent`)."""
-
-    @property
-    def captioner(self) -> "Captioner":
-        """Who does it."""
-
-
 class KnowledgeBaseWatcher:
     """The thread. Several servers may keep one folder: each finds what another has done already."""
 
     def __init__(
         self,
-        settings: Settings,
+        documents: Documents,
         wait_for_handshake: Callable[[], object],
-        opened: Callable[[], object],
+        opened: Callable[[], ServedAgent | None],
         changed: Callable[[int], None] = lambda _: None,
     ) -> None:
         """Prepare it.
 
         Args:
-            settings: Which folder, and whether its pictures are captioned.
+            documents: Which folder, and whether its pictures are captioned.
             wait_for_handshake: Returns when the client has what it needed first.
-            opened: Gives the agent as soon as there is one; one that captions is asked to.
+            opened: Returns the agent as soon as there is one; one that captions is asked to.
             changed: Told after each sync which generation the catalogue stands at.
         """
-        self._settings, self._wait, self._opened, self._changed = settings, wait_for_handshake, opened, changed
+        self._documents, self._wait, self._opened, self._changed = documents, wait_for_handshake, opened, changed
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="kb-keeper", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="kb-watcher", daemon=True)
 
     def start(self) -> None:
         """Begin, if there is a folder to keep."""
-        if self._settings.kb.is_dir():
+        if self._documents.settings.kb.is_dir():
             self._thread.start()
 
     def stop(self) -> None:
@@ -66,15 +57,15 @@ class KnowledgeBaseWatcher:
         from retrieval.watch import watch
 
         try:
-            base = open_knowledge(self._settings)
+            base = self._documents.open()
             if base is not None and not self._stop.is_set():
-                captioner = self._captioner if wants_captions(self._settings) else None
+                captioner = self._captioner if wants_captions(self._documents.settings) else None
 
-                def tell(report: "SyncReport") -> None:
+                def report_sync(report: "SyncReport") -> None:
                     logger.info("knowledge base: %s", report)
                     self._changed(base.catalogue.generation)
 
-                watch(base, self._stop, tell, self._warn, captioner=captioner)
+                watch(base, self._stop, report_sync, self._warn, captioner=captioner)
         except RetrievalError as error:
             self._warn(error)
         except Exception:  # a thread's edge: the server lives on without it
@@ -82,7 +73,7 @@ class KnowledgeBaseWatcher:
 
     def _captioner(self) -> "Captioner | None":
         agent = self._opened()
-        return agent.captioner if isinstance(agent, Captions) else None
+        return agent.captioner if agent is not None else None
 
     def _warn(self, error: RetrievalError) -> None:
         logger.warning("the knowledge base could not be synced: %s", error)

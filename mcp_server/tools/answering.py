@@ -1,18 +1,18 @@
 """A question on its way through the server: let in, answered within its time, drawn, or handed over to a job.
 
-The agent answers it; `tools` holds the words of the tool, `progress` the heartbeat.
+The agent answers it; `ask_image` holds the words of the tool, `progress` the heartbeat.
 """
 
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import replace
 
 from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult, ContentBlock, TextContent
 
 from graph.answer import Answer, ModelResult, Usage
-from graph.settings import Effort
+from graph.question import Question
 from lorgnette.answer_text import AskResult, JobAskResult, fit, render, structured
 from mcp_server.progress import Watch, heartbeat, in_thread
 from mcp_server.state.app import App
@@ -33,18 +33,6 @@ class NoAnswerInTime(LorgnetteError):
             f"There is no answer after {seconds:.0f} s (still {doing}); ask again with fewer or smaller pictures or "
             "effort 'quick', or allow more with time_budget_s."
         )
-
-
-@dataclass(frozen=True)
-class Question:
-    """The arguments of the agent's `ask`."""
-
-    question: str
-    images: list[str]
-    session_id: str | None
-    use_knowledge: bool
-    effort: Effort | None
-    max_new_tokens: int | None
 
 
 async def answer(app: App, ctx: Context[App], question: Question) -> CallToolResult:
@@ -93,9 +81,8 @@ async def _work(app: App, question: Question, watch: Watch, deadline: float) -> 
     watch.begin()
     seen: list[tuple[Sequence[Picture], int]] = []
     found = await in_thread(
-        lambda cancel: agent.ask(
-            **asdict(question),
-            time_budget_s=max(0.0, deadline - time.monotonic()),
+        lambda cancel: agent.answer(
+            replace(question, time_budget_s=max(0.0, deadline - time.monotonic())),
             on_event=watch.on_event,
             on_pictures=lambda pictures, first: seen.append((pictures, first)),
             cancel=cancel,

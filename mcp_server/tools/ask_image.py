@@ -9,11 +9,12 @@ from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult
 from pydantic import Field
 
+from graph.question import Question
 from graph.settings import Effort
 from lorgnette.answer_text import AskResult, JobAskResult
 from mcp_server.middleware import tool_errors
 from mcp_server.state.app import App
-from mcp_server.tools.answering import Question, answer
+from mcp_server.tools.answering import answer
 
 MAX_SOURCE_CHARS = 6_000_000  # 4 MiB as base64, and the address in front of it
 ImageSource = Annotated[str, Field(min_length=1, max_length=MAX_SOURCE_CHARS)]
@@ -82,5 +83,5 @@ async def ask_image(
     """
     app: App = ctx.request_context.lifespan_context
     with tool_errors():
-        asked = Question(question, images, session_id, use_knowledge, effort, max_new_tokens)
+        asked = Question(question, tuple(images), session_id, use_knowledge, effort, max_new_tokens)
         return await answer(app, ctx, asked)

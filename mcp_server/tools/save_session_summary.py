@@ -8,7 +8,7 @@ from pydantic import Field
 
 from graph.answer import Summary
 from graph.printable import printable
-from lorgnette.opening import SessionsOff, open_archive
+from lorgnette.archive import required_archive
 from mcp_server.middleware import tool_errors
 from mcp_server.progress import heartbeat, in_thread
 from mcp_server.state.app import App
@@ -31,9 +31,7 @@ async def save_session_summary(
     """
     app: App = ctx.request_context.lifespan_context
     with tool_errors():
-        archive = open_archive(app.settings)
-        if archive is None:
-            raise SessionsOff
+        archive = required_archive(app.settings)
         async with heartbeat(ctx, app.heartbeat_s, lambda: "saving"):
             summary = await in_thread(lambda _: archive.summarize(session_id, title))
     questions = "1 question" if summary.turns == 1 else f"{summary.turns} questions"

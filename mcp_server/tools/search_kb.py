@@ -6,9 +6,8 @@ from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult, TextContent
 from pydantic import Field
 
-from lorgnette.opening import NoDocuments, open_knowledge
+from lorgnette.documents import Documents
 from lorgnette.search_text import SearchResult, render_found, search_result
-from lorgnette.settings import Settings
 from mcp_server.middleware import tool_errors
 from mcp_server.progress import heartbeat, in_thread
 from mcp_server.state.app import App
@@ -36,16 +35,14 @@ async def search_kb(
     app: App = ctx.request_context.lifespan_context
     with tool_errors():
         async with heartbeat(ctx, app.heartbeat_s, lambda: "searching"):
-            result = await in_thread(lambda _: _search(app.settings, query, top_k, source, context))
+            result = await in_thread(lambda _: _search(app.documents, query, top_k, source, context))
     text = TextContent(type="text", text=render_found(result, for_model=True))
     return CallToolResult(content=[text], structured_content=result.model_dump(mode="json"))
 
 
-def _search(settings: Settings, query: str, top_k: int, source: str | None, context: int) -> SearchResult:
+def _search(documents: Documents, query: str, top_k: int, source: str | None, context: int) -> SearchResult:
     from retrieval.records import Filter
 
-    base = open_knowledge(settings)
-    if base is None:
-        raise NoDocuments(settings.kb)
+    base = documents.required()
     found = base.search(query, top_k, Filter(source=source))
     return search_result(found, lambda hit: base.neighbours(hit, context))

@@ -12,7 +12,7 @@ from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import BaseChatModel
@@ -38,6 +38,7 @@ from model.call_options import (
     usage,
 )
 from model.messages import parse_messages
+from model.served import ServedModel
 from model.worker import Worker
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
     from model.qwen3_vl.prefill import PrefixReader
 
 
-class ChatQwen3VL(BaseChatModel):
+class ChatQwen3VL(ServedModel, BaseChatModel):
     """Answers one question at a time; the others wait in a bounded queue.
 
     Only one instance may use a `Loaded`: the model keeps state between the steps of an answer. Calls take
@@ -72,6 +73,9 @@ class ChatQwen3VL(BaseChatModel):
     """Questions that may wait."""
     prefix_cache_mib: int = Field(default=512, ge=0)
     """Memory for what was read of earlier prompts and pictures; 0 reads everything anew."""
+
+    gives_probabilities: ClassVar[bool] = True
+    swaps_adapters: ClassVar[bool] = True
 
     _worker: Worker = PrivateAttr()
     _grammars: "Grammars | None" = PrivateAttr(default=None)
@@ -143,17 +147,17 @@ class ChatQwen3VL(BaseChatModel):
         bounded(json_schema(schema), schema_name(schema))
         return structured(self, schema, include_raw=include_raw)
 
-    def shares(
+    def choice_probabilities(
         self, messages: list[BaseMessage], words: Sequence[str], *, cancel: threading.Event | None = None
     ) -> list[float]:
         """Return how likely each of the words begins the answer, among them alone; raises as every call."""
-        from model.qwen3_vl.choice_probabilities import shares
+        from model.qwen3_vl.choice_probabilities import choice_probabilities
 
         cancellation = Cancellation(cancel)
         if cancellation.is_set():
             raise Cancelled
         future = self._worker.submit(
-            lambda: shares(
+            lambda: choice_probabilities(
                 self.loaded, parse_messages(messages), words,
                 reader=self._get_reader(), cancellation=cancellation, max_pixels=self.max_pixels,
             )

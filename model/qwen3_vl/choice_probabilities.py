@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from model.qwen3_vl.prefill import PrefixReader
 
 
-def shares(
+def choice_probabilities(
     loaded: "Loaded",
     turns: Sequence[Turn],
     words: Sequence[str],

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx2
 import openai
@@ -20,6 +20,7 @@ from model.call_options import Call, Cancellation, Cancelled
 from model.errors import ModelError
 from model.remote.chat import CONNECT_TIMEOUT_S, RemoteChat, openai_messages
 from model.remote.errors import RemoteBrokeOff, RemoteError, RemoteUnavailable, RemoteUnreadable
+from model.served import ServedModel
 from model.settings import ModelSettings
 from model.worker import asking
 
@@ -47,11 +48,13 @@ class HolderGone(ModelError):
         self.address = address
 
 
-class AttachedChat(RemoteChat):
-    """Same messages, call options, answers and `shares` as the `ChatQwen3VL` at the other end.
+class AttachedChat(ServedModel, RemoteChat):
+    """Same messages, call options, answers and `choice_probabilities` as the `ChatQwen3VL` at the other end.
 
     Calls raise HolderGone and HolderRefused beside those of `RemoteChat`.
     """
+
+    gives_probabilities: ClassVar[bool] = True
 
     lossless: bool = True
     lost: Callable[[], bool] = Field(exclude=True, repr=False)
@@ -61,10 +64,10 @@ class AttachedChat(RemoteChat):
         """Return whether the model must be opened anew; takes a message to the other process and back."""
         return self.lost()
 
-    def shares(
+    def choice_probabilities(
         self, messages: list[BaseMessage], words: Sequence[str], *, cancel: threading.Event | None = None
     ) -> list[float]:
-        """Return how likely each of the words begins the answer; see `ChatQwen3VL.shares`."""
+        """Return how likely each of the words begins the answer; see `ChatQwen3VL.choice_probabilities`."""
         if Cancellation(cancel).is_set():
             raise Cancelled
         turns = openai_messages(messages, lossless=True)
@@ -79,11 +82,13 @@ class AttachedChat(RemoteChat):
                 trust_env=False, timeout=httpx2.Timeout(self.silence_s, connect=CONNECT_TIMEOUT_S)
             ) as http:
                 reply = http.post(
-                    f"{self._address}/lorgnette/shares", json=body, headers={"Authorization": f"Bearer {key}"}
+                    f"{self._address}/lorgnette/choice_probabilities",
+                    json=body,
+                    headers={"Authorization": f"Bearer {key}"},
                 )
             if reply.status_code != 200:
                 raise HolderRefused(self._address, _said(reply.text) or f"HTTP {reply.status_code}")
-            found: list[float] = reply.json()["shares"]
+            found: list[float] = reply.json()["probabilities"]
         except (httpx2.HTTPError, ValueError, KeyError) as error:  # ValueError: no JSON
             raise HolderGone(self._address) from error
         return found

@@ -1,6 +1,7 @@
 """A scripted agent, and an environment that holds no settings of this machine."""
 
 import os
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from PIL import Image
 from cli.edge import Run
 from cli.main import app
 from graph.answer import Answer, Box, Event, ModelResult, Plan, ReviewResult, Usage
+from graph.question import Question
+from graph.served_agent import OnEvent, OnPictures, ServedAgent
 
 
 @pytest.fixture(autouse=True)
@@ -45,30 +48,29 @@ def answer() -> Answer:
     )
 
 
-class ScriptedAgent:
+class ScriptedAgent(ServedAgent):
     """Tells its events, then answers or raises."""
 
     def __init__(self, answer: Answer, events: Sequence[Event] = (), error: BaseException | None = None) -> None:
-        self.answer, self.events, self.error = answer, events, error
-        self.asked: list[dict[str, Any]] = []
+        self.answers_with, self.events, self.error = answer, events, error
+        self.asked: list[Question] = []
         self.settings: Any = None
 
-    def ask(
+    def answer(
         self,
-        question: str,
-        images: Any = (),
+        question: Question,
         *,
-        on_event: Callable[[Event], None],
-        cancel: Any,
-        on_pictures: Any = None,
-        **options: Any,
+        on_event: OnEvent | None = None,
+        on_pictures: OnPictures | None = None,
+        cancel: threading.Event | None = None,
     ) -> Answer:
-        self.asked.append({"question": question, "images": list(images), **options})
+        assert on_event is not None, "the command line always gives it"
+        self.asked.append(question)
         for event in self.events:
             on_event(event)
         if self.error is not None:
             raise self.error
-        return self.answer
+        return self.answers_with
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from PIL import Image
 
 from graph.agent import Agent
 from graph.answer import Event
-from lorgnette.opening import open_archive
+from lorgnette.archive import open_archive
 from lorgnette.settings import load_settings
 from model.open import ModelIdentity
 
@@ -90,7 +90,7 @@ def test_the_trace_draws_each_node_with_its_seconds_and_tokens(
 def test_fields_reach_the_agent(lorgnette: Callable[..., Result], scripted_agent: Any, answer: Any) -> None:
     agent = scripted_agent(answer)
     lorgnette("ask", "Read it.", "--field", "total", "--field", "date", agent=agent)
-    assert agent.asked[0]["fields"] == ("total", "date")
+    assert agent.asked[0].fields == ("total", "date")
 
 
 def test_the_graph_is_printed_as_mermaid(lorgnette: Callable[..., Result]) -> None:

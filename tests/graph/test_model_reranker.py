@@ -35,12 +35,12 @@ def base_of(tmp_path: Path, **settings: Any) -> KnowledgeBase:
 
 def test_the_shares_of_yes_and_no_sum_up_to_one_and_follow_the_model(tiny: ChatQwen3VL) -> None:
     """The checkpoint answers a yes-no question about a picture with the word that it finds likelier."""
-    yes, no = tiny.shares([HumanMessage("Is there a red circle?")], ("yes", "no"))
+    yes, no = tiny.choice_probabilities([HumanMessage("Is there a red circle?")], ("yes", "no"))
     assert yes + no == pytest.approx(1.0)
     said = tiny.invoke([HumanMessage("Is there a red circle?")], max_new_tokens=4).text
     if said in ("yes", "no"):
         assert (said == "yes") == (yes > no)
-    swapped = tiny.shares([HumanMessage("Is there a red circle?")], ("no", "yes"))
+    swapped = tiny.choice_probabilities([HumanMessage("Is there a red circle?")], ("no", "yes"))
     assert swapped == pytest.approx([no, yes], abs=1e-5)
 
 
@@ -88,7 +88,7 @@ def test_the_question_stands_in_front_of_the_passage_so_that_it_is_read_once() -
 
 def test_a_model_that_fails_leaves_the_order_and_is_said(tmp_path: Path) -> None:
     class Broken:
-        def shares(self, *_: Any, **__: Any) -> list[float]:
+        def choice_probabilities(self, *_: Any, **__: Any) -> list[float]:
             raise ModelBusy(8)
 
     base = base_of(tmp_path, reranker="model")

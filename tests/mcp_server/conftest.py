@@ -4,12 +4,15 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from graph.answer import Answer, Box, Citation, Event, ModelResult, Plan, ReviewResult, Usage
+from graph.question import Question
+from graph.served_agent import OnEvent, OnPictures, ServedAgent
 from lorgnette.settings import Settings
 
 
@@ -48,27 +51,25 @@ def answer() -> Answer:
     )
 
 
-class FakeAgent:
+class FakeAgent(ServedAgent):
     """Remembers what it was asked; answers, raises, or waits until it is cancelled."""
 
     def __init__(self, answer: Answer, error: Exception | None = None, wait_for_cancel: bool = False) -> None:
-        self.answer, self.error, self.wait_for_cancel = answer, error, wait_for_cancel
+        self.answers_with, self.error, self.wait_for_cancel = answer, error, wait_for_cancel
         self.hold: threading.Event | None = None
-        self.asked: list[dict[str, Any]] = []
+        self.asked: list[Question] = []
         self.started, self.cancelled = threading.Event(), threading.Event()
 
-    def ask(
+    def answer(
         self,
-        question: str,
-        images: Any = (),
+        question: Question,
         *,
-        on_event: Callable[[Event], None],
-        cancel: threading.Event,
-        time_budget_s: float | None = None,
-        on_pictures: Any = None,
-        **options: Any,
+        on_event: OnEvent | None = None,
+        on_pictures: OnPictures | None = None,
+        cancel: threading.Event | None = None,
     ) -> Answer:
-        self.asked.append({"question": question, "images": list(images), **options})
+        assert on_event is not None and cancel is not None, "the server always gives both"
+        self.asked.append(replace(question, time_budget_s=None))
         on_event(Event(node="planner", kind="start"))
         on_event(Event(node="planner", kind="end"))
         on_event(Event(node="responder", kind="start"))
@@ -81,7 +82,7 @@ class FakeAgent:
             assert self.hold.wait(30)
         if self.error is not None:
             raise self.error
-        return self.answer
+        return self.answers_with
 
 
 @pytest.fixture

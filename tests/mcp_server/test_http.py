@@ -197,9 +197,9 @@ async def test_the_model_is_told_whose_question_it_gets(
     class Asked(fake_agent):  # type: ignore[misc]
         clients: list[str] = []  # noqa: RUF012
 
-        def ask(self, *args: Any, **options: Any) -> Any:
+        def answer(self, *args: Any, **others: Any) -> Any:
             self.clients.append(asking.get())
-            return super().ask(*args, **options)
+            return super().answer(*args, **others)
 
     agent = Asked(answer)
     server = serve(settings, opens(agent))

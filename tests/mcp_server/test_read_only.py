@@ -6,7 +6,7 @@ import pytest
 
 from graph.answer import Answer, Turn
 from graph.errors import ReportsOff
-from lorgnette.opening import open_archive
+from lorgnette.archive import open_archive
 from lorgnette.settings import Settings
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from graph.answer import Answer, Event
+from graph.question import Question
 from model.errors import ImageNotFound
 
 EVIDENCE = [
@@ -96,9 +97,7 @@ def test_flags_reach_the_settings_and_the_agent(
     pictures = [str(tmp_path / name) for name in ("a/a.png", "b/b.png")]  # meant from here, not from the first root
     result = lorgnette("ask", "Which?", "a/a.png", "b/b.png", *flags.split(), *limits.split(), agent=agent)
     assert result.exit_code == 0
-    assert agent.asked == [
-        {"question": "Which?", "images": pictures, "session_id": "s-1", "use_knowledge": False, "fields": ()}
-    ]
+    assert agent.asked == [Question("Which?", tuple(pictures), session_id="s-1", use_knowledge=False)]
     read = agent.settings
     assert (read.effort, read.model, read.quantization) == ("quick", "M", "none")
     assert (read.adapter, read.roots) == (tmp_path / "lens", (tmp_path / "a", tmp_path / "b"))
@@ -151,9 +150,11 @@ import sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it, and so their children
 from cli.edge import Run, leave
 from cli.main import app
+from graph.question import Question
 from graph.answer import Event
-class Endless:
-    def ask(self, question, images, *, on_event, cancel, **options):
+from graph.served_agent import ServedAgent
+class Endless(ServedAgent):
+    def answer(self, question, *, on_event, cancel, **others):
         for number in range(10**9):
             if cancel.wait(WAIT): raise RuntimeError("cancelled")
             on_event(Event(node="responder", kind="text", text=f"word {number}\\n"))

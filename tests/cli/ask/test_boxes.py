@@ -9,23 +9,25 @@ from click.testing import Result
 from PIL import Image
 
 from graph.answer import Answer, Box
+from graph.question import Question
+from graph.served_agent import ServedAgent
 from model.pictures.open import open_picture
 
 Lorgnette = Callable[..., Result]
 
 
-class Boxed:
+class Boxed(ServedAgent):
     """Sees a box in each picture whose number is given."""
 
     def __init__(self, answer: Answer, *numbers: int, earlier: int = 0) -> None:
         boxes = [Box(label="cat", image=number, x1=100, y1=100, x2=200, y2=200) for number in numbers]
-        self.answer = answer.model_copy(update={"boxes": boxes})
+        self.boxed = answer.model_copy(update={"boxes": boxes})
         self.earlier = earlier
 
-    def ask(self, _question: str, images: Any, *, on_pictures: Any, **_: Any) -> Answer:
+    def answer(self, question: Question, *, on_pictures: Any = None, **_: Any) -> Answer:
         if on_pictures is not None:
-            on_pictures([open_picture(image, (Path(image).parent,)) for image in images], self.earlier)
-        return self.answer
+            on_pictures([open_picture(image, (Path(image).parent,)) for image in question.images], self.earlier)
+        return self.boxed
 
 
 @pytest.fixture

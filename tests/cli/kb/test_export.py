@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lorgnette.opening import close_knowledge, open_knowledge
+from lorgnette.documents import Documents
 from lorgnette.settings import load_settings
 from retrieval.index.engines.engine import engine_name
 from retrieval.index.engines.open import open_engine
@@ -111,9 +111,8 @@ def test_a_server_that_goes_away_is_left_out_and_used_again_when_it_is_back(
     monkeypatch.setattr("retrieval.index.projections.RETRY_S", 0.0)
     before, sockets = postgres_url.split("?host=")
     door = tmp_path / "door"
-    base = open_knowledge(load_settings(store=f"{before}?host={door}"))
-    assert base is not None
-    try:
+    with Documents(load_settings(store=f"{before}?host={door}")) as documents:
+        base = documents.required()
         base.sync()
         (note,) = base.search(QUERIES[0], wait_s=60).degraded  # never yet there
         assert "only words were searched" in note and "cannot be used" in note
@@ -129,8 +128,6 @@ def test_a_server_that_goes_away_is_left_out_and_used_again_when_it_is_back(
         door.symlink_to(sockets)
         back = base.search(QUERIES[0])
         assert (back.degraded, back.mode) == ((), "dense+lexical")
-    finally:
-        close_knowledge()
 
 
 def test_an_export_to_a_server_that_is_away_is_one_line(lorgnette: Any) -> None:

@@ -20,7 +20,7 @@ from graph.answer import Answer, Event
 from lorgnette.model_sharing import adapter_switch
 from lorgnette.model_sharing.adapter_switch import FILE, AdapterSwitch
 from lorgnette.model_sharing.registry import MODEL_PATH, find_servers, get
-from lorgnette.opening import open_real_agent
+from lorgnette.opening import open_served_agent
 from lorgnette.settings import Settings, data_home
 from mcp_server.app import build_server
 from model.settings import ModelSettings
@@ -56,7 +56,7 @@ def adapters(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def agent(settings: Settings, tmp_path: Path) -> AdapterSwitch:
     Image.new("RGB", (96, 64), "red").save(tmp_path / "red.png")
     quiet = settings.model_copy(update={"sessions": "none", "attach": "never", "kb": tmp_path / "none"})
-    opened = open_real_agent(quiet, lambda phase, share: None)
+    opened = open_served_agent(quiet, lambda phase, share: None)
     assert isinstance(opened, AdapterSwitch)
     return opened
 

@@ -19,11 +19,12 @@ from graph.agent import Agent
 from graph.answer import Answer
 from lorgnette.model_sharing.attach import attach, open_model
 from lorgnette.model_sharing.registry import FOLDER, advertise, find_server, shape_of
-from lorgnette.opening import open_real_agent
+from lorgnette.opening import open_served_agent
 from lorgnette.settings import Settings, data_home
 from mcp_server.state.agent_loader import AgentLoader
-from model.open import ModelIdentity, Weighs, open_chat
+from model.open import ModelIdentity, open_chat
 from model.pictures.open import open_picture
+from model.served import served
 from retrieval.knowledge_base import KnowledgeBase
 
 WAIT_S = 120
@@ -130,8 +131,10 @@ def test_the_attached_model_reads_boxes_and_judges_words_alike(
     shown = [{"type": "image", "image": open_picture(pictures[0], (tmp_path,))}]
     text = {"type": "text", "text": "Is there a red square?"}
     messages: list[Any] = [HumanMessage([*shown, text])]
-    assert isinstance(chat, Weighs)
-    assert chat.shares(messages, ("yes", "no")) == pytest.approx(local[0].shares(messages, ("yes", "no")), abs=1e-4)
+    assert served(chat).gives_probabilities
+    assert chat.choice_probabilities(messages, ("yes", "no")) == pytest.approx(
+        local[0].choice_probabilities(messages, ("yes", "no")), abs=1e-4
+    )
     sampled = {"temperature": 1.5, "seed": 7, "max_new_tokens": 24}
     assert chat.invoke(messages, **sampled).text == local[0].invoke(messages, **sampled).text
 
@@ -242,7 +245,7 @@ async def test_when_the_server_ends_the_next_call_opens_the_model_here(
     serve: Serve, settings: Settings, local: tuple[Any, ModelIdentity], pictures: list[str]
 ) -> None:
     server = serve(settings, lambda own, _: Agent(*local, own))
-    loader = AgentLoader(settings, open_real_agent)
+    loader = AgentLoader(settings, open_served_agent)
     agent: Any = await loader.agent(WAIT_S)
     assert type(agent.chat).__name__ == "AttachedChat" and not agent.is_lost()
     assert await loader.agent(WAIT_S) is agent
@@ -268,7 +271,7 @@ async def test_a_server_that_has_changed_its_adapter_is_attached_to_anew(
             self._identity = replace(local[1], adapter=wished[-1] if wished else None)
 
     serve(settings, lambda own, _: Changing(*local, own))
-    loader = AgentLoader(settings, open_real_agent)
+    loader = AgentLoader(settings, open_served_agent)
     first: Any = await loader.agent(WAIT_S)
     wished.append("new")
     second: Any = await loader.agent(WAIT_S)
@@ -330,7 +333,7 @@ async def test_a_killed_server_costs_a_clear_error_and_not_the_next_answer(
     from model.remote.attached import HolderGone
 
     served = Process(data_home())
-    loader = AgentLoader(settings, open_real_agent)
+    loader = AgentLoader(settings, open_served_agent)
     try:
         agent: Any = await loader.agent(WAIT_S)
         assert agent.ask("How many objects are there?", pictures[:1]).answer

@@ -74,9 +74,16 @@ def chat() -> Scripted:
 
 @pytest.fixture
 def agent(chat: Scripted, answer: Answer, fake_agent: Any) -> Any:
-    agent = fake_agent(answer)
-    agent.chat, agent.identity = chat, ModelIdentity("tiny", None, "none", ("planner",))
-    return agent
+    class Holds(fake_agent):  # type: ignore[misc]  # a fixture is no type
+        @property
+        def chat(self) -> Scripted:
+            return chat
+
+        @property
+        def identity(self) -> ModelIdentity:
+            return ModelIdentity("tiny", None, "none", ("planner",))
+
+    return Holds(answer)
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ from mcp.shared.exceptions import MCPError
 from PIL import Image
 
 from graph.agent import Agent
-from lorgnette.opening import close_knowledge, open_archive, open_knowledge
+from lorgnette.archive import open_archive
+from lorgnette.documents import Documents
 from lorgnette.settings import Settings
 from mcp_server.app import build_server
 from mcp_server.resources.documents import DocumentResource
@@ -64,17 +65,13 @@ async def test_documents_are_listed_with_what_was_skipped_and_why(mode: str, set
 
 
 async def test_a_list_too_long_goes_on_from_its_note(settings: Settings) -> None:
-    held = DocumentResource(settings, max_bytes=20_300)  # room for one entry
-    base = open_knowledge(settings)
-    assert base is not None
-    base.sync()
-    try:
+    with Documents(settings) as documents:
+        held = DocumentResource(documents, max_bytes=20_300)  # room for one entry
+        documents.required().sync()
         first = held.listing()
         assert (len(first["documents"]), first["skipped"]) == (1, [])
         assert first["note"] == "1 more: kb://documents?start=1"
         assert [item["source"] for item in held.listing(1)["skipped"]] == ["tool.bin"]
-    finally:
-        close_knowledge()
 
 
 async def test_a_document_is_read_by_its_path_and_by_its_hash(settings: Settings) -> None:
@@ -91,11 +88,9 @@ async def test_a_document_is_read_by_its_path_and_by_its_hash(settings: Settings
 async def test_a_long_document_is_cut_at_a_line_and_says_where_it_goes_on(settings: Settings) -> None:
     text = "".join(f"Line {number} of the log.\n" for number in range(2000))
     (settings.kb / "long.log").write_text(text, "utf-8")
-    held = DocumentResource(settings, max_bytes=40_000)
-    base = open_knowledge(settings)
-    assert base is not None
-    base.sync()
-    try:
+    with Documents(settings) as documents:
+        held = DocumentResource(documents, max_bytes=40_000)
+        documents.required().sync()
         start, parts = 0, []
         while True:
             part = held.text("long.log", start)
@@ -105,8 +100,6 @@ async def test_a_long_document_is_cut_at_a_line_and_says_where_it_goes_on(settin
             if "?start=" not in head:
                 break
             start = int(head.partition("?start=")[2].split()[0])
-    finally:
-        close_knowledge()
     assert parts == text.splitlines()
 
 

@@ -13,6 +13,8 @@ from mcp.shared.exceptions import MCPError
 from PIL import Image
 
 from graph.answer import Answer, Box
+from graph.question import Question
+from graph.served_agent import ServedAgent
 from lorgnette.answer_text import AskResult
 from lorgnette.settings import Settings
 from mcp_server.app import build_server
@@ -22,15 +24,15 @@ from model.pictures.open import open_picture
 pytestmark = pytest.mark.anyio
 
 
-class Sees:
+class Sees(ServedAgent):
     """Opens the pictures as the real agent does; those of earlier questions are `earlier` many."""
 
     def __init__(self, answer: Answer, earlier: int = 0) -> None:
-        self.answer, self.earlier = answer, earlier
+        self.answers_with, self.earlier = answer, earlier
 
-    def ask(self, *, images: Any, on_pictures: Any, **_: Any) -> Answer:
-        on_pictures([open_picture(image, (Path.cwd(),)) for image in images], self.earlier)
-        return self.answer
+    def answer(self, question: Question, *, on_pictures: Any = None, **_: Any) -> Answer:
+        on_pictures([open_picture(image, (Path.cwd(),)) for image in question.images], self.earlier)
+        return self.answers_with
 
 
 def opens(agent: Any) -> Callable[..., Any]:

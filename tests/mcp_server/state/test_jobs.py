@@ -13,6 +13,8 @@ from mcp import Client
 from mcp.shared.exceptions import MCPError
 
 from graph.answer import Answer
+from graph.question import Question
+from graph.served_agent import ServedAgent
 from lorgnette.answer_text import AskResult
 from lorgnette.settings import Settings
 from mcp_server.app import build_server
@@ -106,9 +108,10 @@ async def test_a_model_that_loads_for_longer_than_a_call_becomes_a_job_too(
 async def test_a_job_has_a_limit_of_its_own(hurried: Settings, answer: Answer) -> None:
     budgets = []
 
-    class Told:
-        def ask(self, *, time_budget_s: float, **_: Any) -> Answer:
-            budgets.append(time_budget_s)
+    class Told(ServedAgent):
+        def answer(self, question: Question, **_: Any) -> Answer:
+            assert question.time_budget_s is not None
+            budgets.append(question.time_budget_s)
             return answer
 
     for jobs in (True, False):

@@ -2,11 +2,14 @@
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 
-from lorgnette.opening import close_knowledge, open_knowledge
+from graph.answer import Answer
+from graph.served_agent import ServedAgent
+from lorgnette.documents import Documents
 from lorgnette.settings import load_settings
 from mcp_server.state.kb_watcher import KnowledgeBaseWatcher
 from retrieval.sync.captions import Caption
@@ -14,11 +17,14 @@ from retrieval.sync.captions import Caption
 WAIT_S = 60.0
 
 
-class Eyes:
+class Eyes(ServedAgent):
     """An agent that can describe pictures, and nothing else."""
 
     def __init__(self) -> None:
         self.asked = threading.Event()
+
+    def answer(self, *_: Any, **__: Any) -> Answer:
+        raise AssertionError("nobody asks it a question")
 
     @property
     def captioner(self) -> "Eyes":
@@ -44,17 +50,16 @@ def test_the_servers_model_captions_pictures_where_that_is_wanted(
         looked.set()
         return eyes
 
-    keeper = KnowledgeBaseWatcher(settings, lambda: None, opened)
+    documents = Documents(settings)
+    keeper = KnowledgeBaseWatcher(documents, lambda: None, opened)
     keeper.start()
     try:
         if captions == "on":
             assert eyes.asked.wait(WAIT_S)
         else:
-            base = open_knowledge(settings)
-            assert base is not None
-            while base.catalogue.file("a.png") is None:
+            while documents.required().catalogue.file("a.png") is None:
                 assert not looked.wait(0.05)
     finally:
         keeper.stop()
-        close_knowledge()
+        documents.close()
     assert looked.is_set() is (captions == "on")

@@ -10,6 +10,7 @@ from mcp import Client
 from mcp.shared.exceptions import MCPError
 
 from graph.answer import Answer
+from graph.question import Question
 from lorgnette.answer_text import AskResult
 from lorgnette.settings import Settings
 from mcp_server.app import build_server
@@ -65,7 +66,10 @@ async def test_the_agent_gets_every_argument(settings: Settings, answer: Answer,
     }
     async with Client(build_server(settings, opens(agent))) as client:
         await client.call_tool("ask_image", given)
-    assert agent.asked == [given]
+    asked = Question(
+        "Which?", ("a.png", "b.png"), session_id="s-1", use_knowledge=False, effort="quick", max_new_tokens=7
+    )
+    assert agent.asked == [asked]
 
 
 async def test_arguments_left_out_leave_the_choice_to_the_settings(
@@ -74,16 +78,7 @@ async def test_arguments_left_out_leave_the_choice_to_the_settings(
     agent = fake_agent(answer)
     async with Client(build_server(settings, opens(agent))) as client:
         await client.call_tool("ask_image", {"question": "Which?"})
-    assert agent.asked == [
-        {
-            "question": "Which?",
-            "images": [],
-            "session_id": None,
-            "use_knowledge": True,
-            "effort": None,
-            "max_new_tokens": None,
-        }
-    ]
+    assert agent.asked == [Question("Which?")]
 
 
 @ERAS

@@ -11,7 +11,7 @@ from mcp import Client
 from PIL import Image
 
 from graph.agent import Agent
-from lorgnette.opening import open_archive
+from lorgnette.archive import open_archive
 from lorgnette.settings import Settings
 from mcp_server.app import build_server
 from model.open import ModelIdentity

@@ -18,6 +18,8 @@ from mcp import Client
 from PIL import Image
 
 from graph.answer import Answer, Event
+from graph.question import Question
+from graph.served_agent import ServedAgent
 from lorgnette.settings import Settings
 from mcp_server.app import build_server
 from mcp_server.tools import answering as asking
@@ -39,7 +41,7 @@ def text_of(result: Any) -> str:
     return str(result.content[0].text)
 
 
-class Endless:
+class Endless(ServedAgent):
     """The real agent with the bundled checkpoint, whose answers end at `LONG` tokens or when they are stopped."""
 
     def __init__(self, settings: Settings, progress: Any) -> None:
@@ -51,14 +53,14 @@ class Endless:
         self.writing, self.ended = threading.Event(), threading.Event()
         self.outcomes: list[str] = []
 
-    def ask(self, question: str, images: Any = (), *, on_event: Any, **options: Any) -> Answer:
+    def answer(self, question: Question, *, on_event: Any = None, **others: Any) -> Answer:
         def heard(event: Event) -> None:
             on_event(event)
             if event.kind == "text":
                 self.writing.set()
 
         try:
-            answer = self.agent.ask(question, images, on_event=heard, **options)
+            answer = self.agent.answer(question, on_event=heard, **others)
             self.outcomes.append("answered")
             return answer
         except Cancelled:
@@ -159,18 +161,20 @@ def test_the_end_of_stdin_ends_a_server_whose_model_is_writing(tmp_path: Path) -
         def say(word):
             print(word, file=sys.stderr, flush=True)
 
-        class Endless:
+        from graph.served_agent import ServedAgent
+
+        class Endless(ServedAgent):
             def __init__(self, settings, progress):
                 from graph.agent import open_agent
                 self.agent = open_agent(settings, progress)
                 self.agent.chat.loaded.model.generation_config.eos_token_id = {NEVER}
 
-            def ask(self, *, on_event, **options):
+            def answer(self, question, *, on_event, **others):
                 def heard(event):
                     if event.kind == "text":
                         say("writing")
                     on_event(event)
-                answer = self.agent.ask(on_event=heard, **options)
+                answer = self.agent.answer(question, on_event=heard, **others)
                 say("answered")
                 return answer
 
@@ -225,9 +229,10 @@ async def test_the_time_of_an_answer_counts_from_the_call_and_not_from_the_model
     ready, deadlines = [], []
     loading = threading.Event()
 
-    class Told:
-        def ask(self, *, time_budget_s: float, **_: Any) -> Answer:
-            deadlines.append(time.monotonic() + time_budget_s)
+    class Told(ServedAgent):
+        def answer(self, question: Question, **_: Any) -> Answer:
+            assert question.time_budget_s is not None
+            deadlines.append(time.monotonic() + question.time_budget_s)
             return answer
 
     def open_agent(_settings: Settings, progress: Callable[[str, float], None]) -> Any:
@@ -266,8 +271,8 @@ async def test_news_of_the_queue_are_told_at_once_and_forgotten_when_the_words_c
     heard: list[str] = []
     steps = {"2 questions before": threading.Event(), "answering, 5": threading.Event()}
 
-    class Waits:
-        def ask(self, *, on_event: Callable[[Event], None], **_: Any) -> Answer:
+    class Waits(ServedAgent):
+        def answer(self, question: Question, *, on_event: Any = None, **_: Any) -> Answer:
             on_event(Event(node="responder", kind="start"))
             on_event(Event(node="responder", kind="queue", position=2))
             assert steps["2 questions before"].wait(30)

@@ -1,0 +1,73 @@
+"""The documents that the settings name, opened once for all who use them in this process.
+
+A knowledge base has one owner among all processes, so that a second one in the same process would have to ask the
+first; whoever needs the documents is therefore given this object. It searches nothing by itself.
+"""
+
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lorgnette.settings import Settings, data_home
+from model.errors import LorgnetteError
+
+if TYPE_CHECKING:
+    from retrieval.knowledge_base import KnowledgeBase
+
+
+class NoDocuments(LorgnetteError):
+    """The folder of the documents is not there."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        super().__init__(f"There is no folder {str(folder)!r}; name the folder of your documents with --kb DIR.")
+
+
+class Documents:
+    """Opens the knowledge base with its first use; safe to use from several threads."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._opening = threading.Lock()
+        self._base: KnowledgeBase | None = None
+
+    def __enter__(self) -> "Documents":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def open(self) -> "KnowledgeBase | None":
+        """Return the knowledge base; None if its folder is not there.
+
+        Raises:
+            RetrievalError: It cannot be opened.
+        """
+        if not self.settings.kb.is_dir():
+            return None
+        from retrieval.knowledge_base import KnowledgeBase
+
+        with self._opening:
+            if self._base is None:
+                key = self.settings.api_key.get_secret_value() if self.settings.api_key else None
+                self._base = KnowledgeBase(self.settings, data_home(), api_key=key)
+            return self._base
+
+    def required(self) -> "KnowledgeBase":
+        """Return the knowledge base.
+
+        Raises:
+            NoDocuments: Its folder is not there.
+            RetrievalError: It cannot be opened.
+        """
+        base = self.open()
+        if base is None:
+            raise NoDocuments(self.settings.kb)
+        return base
+
+    def close(self) -> None:
+        """Close what was opened; another process may then own the indexes."""
+        with self._opening:
+            if self._base is not None:
+                self._base.close()
+                self._base = None
