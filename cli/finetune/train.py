@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.edge import STOPPED, verbose_option
-from cli.finetune.export import finetune_export
 
 if TYPE_CHECKING:
     from finetune.config.schema import FinetuneConfig
@@ -23,9 +22,6 @@ def finetune() -> None:
       lorgnette finetune train examples/finetune/tiny.yaml
       lorgnette ask "Which bar is the tallest?" examples/bars.png --adapter runs/charts-lora
     """  # noqa: D301
-
-
-finetune.add_command(finetune_export)
 
 
 @finetune.command(

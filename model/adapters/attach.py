@@ -92,7 +92,7 @@ def attach_adapter(model: "nn.Module", folder: Path, name: str = "default") -> A
         raise AdapterCorrupt(folder, f"lacks {_listed(missing)}", "save or copy it again")
     if broken := sorted(name for name, tensor in state_dict.items() if not bool(tensor.isfinite().all())):
         raise AdapterCorrupt(
-            folder, f"has numbers in {_listed(broken)} that are none", "go back to a checkpoint before"
+            folder, f"contains NaN or infinite values in {_listed(broken)}", "use an earlier checkpoint"
         )
     return peft_model.eval()
 

@@ -294,7 +294,7 @@ class Database:
             except ValueError as error:
                 if isinstance(error, UnicodeEncodeError):  # what was asked for, not what was found
                     raise
-                raise CatalogueDamaged(self.path, f"a value in it is none: {error}") from error
+                raise CatalogueDamaged(self.path, f"it holds an invalid value: {error}") from error
             finally:
                 if db.in_transaction:
                     db.execute("ROLLBACK")

@@ -1,6 +1,6 @@
-"""The lexical projection: BM25 over our own tokens, on tantivy or, in memory, on rank-bm25.
+"""The lexical projection: BM25 over our own tokens, on tantivy.
 
-Does not cut text into tokens and knows no passage, only numbers. Both engines score by Okapi BM25 as Robertson and
+Does not cut text into tokens and knows no passage, only numbers. It scores by Okapi BM25 as Robertson and
 Zaragoza give it ("The Probabilistic Relevance Framework: BM25 and Beyond", 2009, equation 3.15) with k1 = 1.2,
 b = 0.75 and idf = ln((N + 1) / (df + 0.5)); a term that stands twice in the query counts twice. tantivy keeps document
 lengths above 40 in one byte, so its scores differ from the exact ones by up to 3 % there, and it counts removed
@@ -27,7 +27,6 @@ from retrieval.tokens import TOKENS_FINGERPRINT
 
 if TYPE_CHECKING:
     import tantivy
-    from rank_bm25 import BM25Okapi
 
 _WRITER_BYTES = 32_000_000
 _PARTS = (".fast", ".fieldnorm", ".idx", ".pos", ".store", ".term")
@@ -239,77 +238,3 @@ def worths(tokens: Iterable[str], frequencies: Mapping[str, int], count: int) ->
         count: How many passages there are.
     """
     return {token: idf(frequencies.get(token, 0), count) for token in tokens}
-
-
-class Bm25Index:
-    """A lexical index in memory, scored exactly: for small folders, and to judge the other by."""
-
-    def __init__(self) -> None:
-        self.generation = 0
-        self._tokens: dict[int, list[str]] = {}
-        self._next: dict[int, list[str] | None] = {}
-        self._numbers: list[int] = []
-        self._bm25: BM25Okapi | None = None
-
-    @property
-    def count(self) -> int:
-        """How many passages it holds."""
-        return len(self._tokens)
-
-    def add(self, numbers: Sequence[int], tokens: Sequence[Sequence[str]]) -> None:
-        """Add passages; one whose number is there already is replaced."""
-        self._next |= {number: list(words) for number, words in zip(numbers, tokens, strict=True)}
-
-    def remove(self, numbers: Sequence[int]) -> None:
-        """Remove passages; numbers that are not there are passed over."""
-        self._next |= dict.fromkeys(numbers)
-
-    def commit(self, generation: int) -> None:
-        """Make what was added and removed visible: rank-bm25 counts everything anew."""
-        for number, tokens in self._next.items():
-            self._tokens.pop(number, None)
-            if tokens is not None:
-                self._tokens[number] = tokens
-        self._next = {}
-        self._numbers = sorted(self._tokens)
-        self._bm25 = _okapi([self._tokens[number] for number in self._numbers])
-        self.generation = generation
-
-    def search(self, tokens: Sequence[str], top_k: int, allowed: set[int] | None = None) -> list[tuple[int, float]]:
-        """Return numbers and scores, best first, of passages among the allowed that hold at least one token."""
-        if self._bm25 is None:
-            return []
-        scores = self._bm25.get_scores(list(tokens))
-        found = [
-            (number, float(score))
-            for number, score in zip(self._numbers, scores, strict=True)
-            if score > 0 and (allowed is None or number in allowed)
-        ]
-        return sorted(found, key=lambda pair: (-pair[1], pair[0]))[:top_k]
-
-    def frequencies(self, tokens: Sequence[str]) -> dict[str, int]:
-        """Return in how many passages each distinct token stands."""
-        holding = self._bm25.doc_freqs if self._bm25 else []
-        return {token: sum(token in words for words in holding) for token in dict.fromkeys(tokens)}
-
-    def numbers(self) -> Iterator[int]:
-        """Yield the numbers it holds."""
-        yield from self._numbers
-
-    def close(self) -> None:
-        """Do nothing: it holds no files."""
-
-
-def _okapi(corpus: list[list[str]]) -> "BM25Okapi | None":
-    """Return rank-bm25 with the idf that is never negative; none for a corpus that it would divide by zero over."""
-    from rank_bm25 import BM25Okapi
-
-    if not any(corpus):
-        return None
-
-    class Okapi(BM25Okapi):
-        # Its own idf goes below zero for words in more than half of the passages, and is then patched with an average.
-        def _calc_idf(self, nd: dict[str, int]) -> None:
-            self.idf = {word: idf(count, self.corpus_size) for word, count in nd.items()}
-
-    return Okapi(corpus, k1=1.2, b=0.75)

@@ -163,8 +163,12 @@ def of_a_nan(folder: Path) -> None:
 
 @pytest.mark.parametrize("before", ["", "lora", "experts"])
 @pytest.mark.parametrize(
-    ("spoil", "error"),
-    [(not_there, AdapterNotFound), (of_a_wider_base, AdapterMismatch), (of_a_nan, AdapterCorrupt)],
+    ("spoil", "error", "message"),
+    [
+        (not_there, AdapterNotFound, "does not exist"),
+        (of_a_wider_base, AdapterMismatch, "does not fit"),
+        (of_a_nan, AdapterCorrupt, "contains NaN or infinite values in '.*'; use an earlier checkpoint"),
+    ],
 )
 def test_a_broken_adapter_leaves_the_one_of_before_in_use(
     folders: dict[str, Path],
@@ -174,6 +178,7 @@ def test_a_broken_adapter_leaves_the_one_of_before_in_use(
     before: str,
     spoil: Any,
     error: Any,
+    message: str,
 ) -> None:
     broken = Path(shutil.copytree(folders["other"], tmp_path / "broken"))
     spoil(broken)
@@ -182,7 +187,7 @@ def test_a_broken_adapter_leaves_the_one_of_before_in_use(
     answer = running.invoke(question(picture)).text
     if active_adapter is not None:
         shutil.rmtree(active_adapter)  # what is in use needs its folder no more
-    with pytest.raises(error):
+    with pytest.raises(error, match=message):
         running.swap_adapter(broken)
     assert running.loaded.adapter == (str(active_adapter) if active_adapter else None)
     assert not any(p.requires_grad for p in running.loaded.model.parameters())

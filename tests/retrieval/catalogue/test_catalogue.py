@@ -340,6 +340,13 @@ def test_damage_in_the_middle_is_told_when_it_is_met(tmp_path):
             pass
 
 
+def test_a_value_that_cannot_be_one_of_its_column_is_told_as_damage(catalogue):
+    catalogue.put_file(row("a"), [chunk("x")])
+    catalogue._database.connection().execute("UPDATE chunks SET headings = 'no JSON'")
+    with pytest.raises(CatalogueDamaged, match=r"it holds an invalid value: .*lorgnette kb doctor"):
+        ids(catalogue)
+
+
 def test_a_check_names_what_is_wrong(catalogue):
     catalogue.put_file(row("a"), [chunk("x"), chunk("y")], {"x": VECTOR}, "e")
     assert catalogue.check() == []

@@ -1,18 +1,91 @@
-"""The lexical projection: both engines do the same, and the one on disk survives what disks do."""
+"""The lexical projection does what rank-bm25 does, and survives what disks do."""
 
 import math
 import random
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from rank_bm25 import BM25Okapi
 
-from retrieval.index.lexical import Bm25Index, LexicalIndex, TantivyIndex
+from retrieval.index.lexical import LexicalIndex, TantivyIndex, idf
 from retrieval.index.projection import ProjectionDamaged, ProjectionInUse
 
 FIVE = {1: "wing lift", 2: "wing drag drag", 3: "heat flow", 7: "lift lift lift", 9: "shock wave heat wing lift"}
+
+
+class Bm25Index:
+    """A second lexical index, in memory, scored exactly by rank-bm25: to judge tantivy's by."""
+
+    def __init__(self) -> None:
+        self.generation = 0
+        self._tokens: dict[int, list[str]] = {}
+        self._next: dict[int, list[str] | None] = {}
+        self._numbers: list[int] = []
+        self._bm25: BM25Okapi | None = None
+
+    @property
+    def count(self) -> int:
+        """How many passages it holds."""
+        return len(self._tokens)
+
+    def add(self, numbers: Sequence[int], tokens: Sequence[Sequence[str]]) -> None:
+        """Add passages; one whose number is there already is replaced."""
+        self._next |= {number: list(words) for number, words in zip(numbers, tokens, strict=True)}
+
+    def remove(self, numbers: Sequence[int]) -> None:
+        """Remove passages; numbers that are not there are passed over."""
+        self._next |= dict.fromkeys(numbers)
+
+    def commit(self, generation: int) -> None:
+        """Make what was added and removed visible: rank-bm25 counts everything anew."""
+        for number, tokens in self._next.items():
+            self._tokens.pop(number, None)
+            if tokens is not None:
+                self._tokens[number] = tokens
+        self._next = {}
+        self._numbers = sorted(self._tokens)
+        self._bm25 = _okapi([self._tokens[number] for number in self._numbers])
+        self.generation = generation
+
+    def search(self, tokens: Sequence[str], top_k: int, allowed: set[int] | None = None) -> list[tuple[int, float]]:
+        """Return numbers and scores, best first, of passages among the allowed that hold at least one token."""
+        if self._bm25 is None:
+            return []
+        scores = self._bm25.get_scores(list(tokens))
+        found = [
+            (number, float(score))
+            for number, score in zip(self._numbers, scores, strict=True)
+            if score > 0 and (allowed is None or number in allowed)
+        ]
+        return sorted(found, key=lambda pair: (-pair[1], pair[0]))[:top_k]
+
+    def frequencies(self, tokens: Sequence[str]) -> dict[str, int]:
+        """Return in how many passages each distinct token stands."""
+        holding = self._bm25.doc_freqs if self._bm25 else []
+        return {token: sum(token in words for words in holding) for token in dict.fromkeys(tokens)}
+
+    def numbers(self) -> Iterator[int]:
+        """Yield the numbers it holds."""
+        yield from self._numbers
+
+    def close(self) -> None:
+        """Do nothing: it holds no files."""
+
+
+def _okapi(corpus: list[list[str]]) -> BM25Okapi | None:
+    """Return rank-bm25 with the idf that is never negative, or None for a corpus that it would divide by zero over."""
+    if not any(corpus):
+        return None
+
+    class Okapi(BM25Okapi):
+        # Its own idf goes below zero for words in more than half of the passages, and is then patched with an average.
+        def _calc_idf(self, nd: dict[str, int]) -> None:
+            self.idf = {word: idf(count, self.corpus_size) for word, count in nd.items()}
+
+    return Okapi(corpus, k1=1.2, b=0.75)
 
 
 @pytest.fixture(params=["tantivy", "rank-bm25"])
@@ -33,11 +106,11 @@ def order(index: LexicalIndex, query: str, top_k: int = 10, allowed: set[int] | 
 
 def test_a_score_is_the_one_worked_out_by_hand(index: LexicalIndex) -> None:
     fill(index, {1: "wing lift", 2: "drag drag drag heat"})
-    idf = math.log(3 / 1.5)
+    worth = math.log(3 / 1.5)
     length = 1 - 0.75 + 0.75 * 4 / 3  # four words, where three are the mean
     [(number, score)] = index.search(["drag"], 5)
     assert number == 2
-    assert score == pytest.approx(idf * 3 * 2.2 / (3 + 1.2 * length), rel=1e-5)
+    assert score == pytest.approx(worth * 3 * 2.2 / (3 + 1.2 * length), rel=1e-5)
 
 
 def test_a_word_that_is_asked_twice_counts_twice(index: LexicalIndex) -> None:
