@@ -14,7 +14,7 @@ import torch
 from tqdm import tqdm
 from transformers import TrainerCallback
 
-from finetune.training.checkpoints import told
+from finetune.training.checkpoints import translating
 from finetune.training.log import LOG, read_log
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -78,7 +78,7 @@ class Lines(TrainerCallback):
         line = {"step": state.global_step, **logs, "seconds": round(time.monotonic() - self._began, 3)}
         if usage := getattr(state, "expert_usage", None):
             line["expert_usage"] = usage
-        with told(self.file.parent), self.file.open("a", encoding="utf-8") as file:
+        with translating(self.file.parent), self.file.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
 
 

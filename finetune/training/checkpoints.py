@@ -19,8 +19,8 @@ from model.adapters.attach import WEIGHTS
 from model.checkpoint import ModelFolderError, read_json, read_tensors
 
 STATE = "trainer_state.json"
-ASIDE = ".saving"
-GOING = ".saving.old"
+STAGING = ".saving"
+DISCARDED = ".saving.old"
 NAME = re.compile(r"checkpoint-(\d+)")
 OURS = ("adapter_config.json", WEIGHTS, STATE, RESOLVED, "train_log.jsonl", "report.html")
 FULL_BELOW = 16 * 2**20  # bytes free, under which a failed write is put down to a full disk
@@ -72,7 +72,7 @@ class CheckpointNotSaved(FinetuneError):
 
 
 def find_checkpoint(config: FinetuneConfig) -> Path | None:
-    """Return what to go on from, or None to begin anew.
+    """Return the checkpoint to resume from; None to begin anew.
 
     Raises:
         CheckpointBroken: The one that is named; with `true`, broken ones are passed over for the one before.
@@ -102,7 +102,7 @@ def checkpoints(folder: Path) -> list[Path]:
 
 
 def what_is_broken(checkpoint: Path) -> str | None:
-    """Return in words why a checkpoint cannot be gone on from, None where it can."""
+    """Return in words why a checkpoint cannot be resumed from; None if it can."""
     if not checkpoint.is_dir():
         return "does not exist"
     try:
@@ -125,7 +125,7 @@ def clear_output(folder: Path, *, overwrite: bool) -> None:
     """Make the output folder ready for a new run.
 
     Raises:
-        OutputNotEmpty: It holds one, and `overwrite` is not said.
+        OutputNotEmpty: It holds one, and `overwrite` is false.
     """
     held = [folder / name for name in OURS if (folder / name).exists()] + checkpoints(folder)
     if held and not overwrite:
@@ -135,12 +135,12 @@ def clear_output(folder: Path, *, overwrite: bool) -> None:
     folder.mkdir(parents=True, exist_ok=True)
 
 
-def aside(folder: Path) -> Path:
+def staging_folder(folder: Path) -> Path:
     """Return where a checkpoint is written before it is whole; what a killed process left there is removed."""
-    place = folder / ASIDE
-    shutil.rmtree(place, ignore_errors=True)
-    shutil.rmtree(folder / GOING, ignore_errors=True)
-    return place
+    staging = folder / STAGING
+    shutil.rmtree(staging, ignore_errors=True)
+    shutil.rmtree(folder / DISCARDED, ignore_errors=True)
+    return staging
 
 
 def commit(written: Path, folder: Path) -> Path:
@@ -163,14 +163,14 @@ def drop_old(folder: Path, keep: int | None) -> None:
 
 def _discard(checkpoint: Path) -> None:
     """Take a checkpoint's name away before its files, so that a kill leaves nothing that is taken for whole."""
-    going = checkpoint.parent / GOING
-    shutil.rmtree(going, ignore_errors=True)
-    os.replace(checkpoint, going)
-    shutil.rmtree(going, ignore_errors=True)
+    discarded = checkpoint.parent / DISCARDED
+    shutil.rmtree(discarded, ignore_errors=True)
+    os.replace(checkpoint, discarded)
+    shutil.rmtree(discarded, ignore_errors=True)
 
 
 @contextmanager
-def told(folder: Path) -> Iterator[None]:
+def translating(folder: Path) -> Iterator[None]:
     """Turn what goes wrong while saving into one error.
 
     Raises:
@@ -181,7 +181,7 @@ def told(folder: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, RuntimeError, SafetensorError) as error:  # torch says a failed write as a RuntimeError
-        shutil.rmtree(folder / ASIDE, ignore_errors=True)
+        shutil.rmtree(folder / STAGING, ignore_errors=True)
         whole = [path for path in checkpoints(folder) if what_is_broken(path) is None]
         raise CheckpointNotSaved(folder, why_unwritten(folder, error), whole[-1] if whole else None) from error
 

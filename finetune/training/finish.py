@@ -2,25 +2,14 @@
 
 import json
 import os
-from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from finetune.atomic_files import OutputRefused
-from finetune.config.schema import FinetuneConfig
-from finetune.data.configured import Data
-from finetune.data.dataset import Broken
 from finetune.errors import FinetuneError
-from finetune.training.checkpoints import STATE, told, why_unwritten
+from finetune.training.checkpoints import STATE, staging_folder, sync, translating, why_unwritten
 from finetune.training.curves import draw_curves
-
-if TYPE_CHECKING:
-    from finetune.adapters.parameter_count import Parameters
-    from finetune.training.prepare import Prepared
-    from model.qwen3_vl.load import Loaded
-
-Say = Callable[[str], None]
-"""Told in words what is done; the command line writes it to stderr."""
+from finetune.training.run import Run
 
 
 class ReportNotWritten(FinetuneError):
@@ -40,63 +29,51 @@ def save_end(trainer: Any, output: Path, metrics: dict[str, float]) -> None:
     Raises:
         CheckpointNotSaved: The disk.
     """
-    from finetune.training.checkpoints import aside, sync
     from finetune.training.trainer import save_adapter
 
     state = trainer.accelerator.get_state_dict(trainer.model) if trainer.is_fsdp_enabled else None
     if not trainer.args.should_save:
         return
-    with told(output):
-        place = aside(output) / "adapter"
-        save_adapter(trainer.accelerator.unwrap_model(trainer.model), place, state)
-        trainer.state.save_to_json(str(place / STATE))
-        (place / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", "utf-8")
-        for path in sorted(place.iterdir(), key=lambda path: path.name == "adapter_config.json"):  # it comes last
+    with translating(output):
+        staging = staging_folder(output) / "adapter"
+        save_adapter(trainer.accelerator.unwrap_model(trainer.model), staging, state)
+        trainer.state.save_to_json(str(staging / STATE))
+        (staging / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", "utf-8")
+        for path in sorted(staging.iterdir(), key=lambda path: path.name == "adapter_config.json"):  # it comes last
             sync(path)
             os.replace(path, output / path.name)
-        aside(output)
+        staging_folder(output)
 
 
-def tell(
-    config: FinetuneConfig,
-    loaded: "Loaded",
-    trainer: Any,
-    data: Data,
-    prepared: "Prepared",
-    unusable: Sequence[Broken],
-    metrics: dict[str, float],
-    parameters: "Parameters",
-    say: Say,
-) -> None:
+def report_on_run(run: Run, trainer: Any, metrics: dict[str, float]) -> None:
     """Draw the curves, let base and adapter answer some rows, and write the report.
 
     Raises:
         ReportNotWritten: The disk.
     """
-    from finetune.training.report import Told, write_report
+    from finetune.training.report import RunReport, write_report
     from finetune.training.sample_answers import answer_samples
     from model.qwen3_vl.generation import OutOfMemory
 
-    output = Path(trainer.args.output_dir)
-    shown, degraded = [], list(prepared.degraded)
+    config, data = run.config, run.data
+    shown, degraded = [], list(run.prepared.degraded)
     if config.report.report_samples and not trainer.is_fsdp_enabled:
-        say("Asking base and adapter the same questions for the report …")
-        useless = {row.origin for row in unusable}
+        run.say("Asking base and adapter the same questions for the report …")
+        useless = {row.origin for row in run.unusable}
         samples = [sample for sample in data.held_back or data.train if sample.origin not in useless]
         model = trainer.accelerator.unwrap_model(trainer.model)
         try:
-            shown = answer_samples(loaded, model, samples[: config.report.report_samples], config)
+            shown = answer_samples(run.loaded, model, samples[: config.report.report_samples], config)
         except OutOfMemory as error:
             degraded.append(f"the report has no answers: {str(error).rstrip('.')}")
-            say(f"Degraded: {degraded[-1]}.")
+            run.say(f"Degraded: {degraded[-1]}.")
     try:
-        curves = draw_curves(output) if config.report.plot_loss else []
+        curves = draw_curves(run.output) if config.report.plot_loss else []
         write_report(
-            output / "report.html",
-            Told(
-                config, data.dataset, prepared.rows, [*data.broken, *unusable], metrics, parameters, curves, shown,
-                degraded,
+            run.output / "report.html",
+            RunReport(
+                config, data.dataset, run.prepared.rows, run.broken, metrics, run.parameters, curves, shown, degraded
             ),
-        )  # fmt: skip
+        )
     except (OSError, OutputRefused) as error:
-        raise ReportNotWritten(output, why_unwritten(output, error)) from error
+        raise ReportNotWritten(run.output, why_unwritten(run.output, error)) from error

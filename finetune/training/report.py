@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Told:
-    """What the page tells."""
+class RunReport:
+    """What the page shows."""
 
     config: FinetuneConfig
     dataset: Dataset
@@ -35,21 +35,21 @@ class Told:
     degraded: Sequence[str]
 
 
-def write_report(file: Path, told: Told) -> None:
+def write_report(file: Path, report: RunReport) -> None:
     """Write the page, whole or not at all."""
-    config = told.config
+    config = report.config
     title = f"{config.adapter.finetuning_type} on {config.model.model_name_or_path}"
     body = [
-        f"<p>{escape(str(told.parameters))}.</p>",
-        *(f"<p><b>Degraded:</b> {escape(note)}.</p>" for note in told.degraded),
+        f"<p>{escape(str(report.parameters))}.</p>",
+        *(f"<p><b>Degraded:</b> {escape(note)}.</p>" for note in report.degraded),
         "<h2>Figures</h2>",
-        table((name, f"{value:,.4g}") for name, value in told.metrics.items()),
+        table((name, f"{value:,.4g}") for name, value in report.metrics.items()),
         "<h2>Data</h2>",
-        table(data_figures(told.dataset, told.rows)),
-        left_out(told.broken),
+        table(data_figures(report.dataset, report.rows)),
+        left_out(report.broken),
         "<h2>Curves</h2>",
-        *(f"<h3>{escape(curve.title)}</h3><p>{png(curve.file)}</p>" for curve in told.curves),
-        *(["<h2>Before and after</h2>", _answers(told.shown)] if told.shown else []),
+        *(f"<h3>{escape(curve.title)}</h3><p>{png(curve.file)}</p>" for curve in report.curves),
+        *(["<h2>Before and after</h2>", _answers(report.shown)] if report.shown else []),
         "<h2>Configuration</h2>",
         f"<pre>{escape(config.to_yaml())}</pre>",
     ]
@@ -58,7 +58,7 @@ def write_report(file: Path, told: Told) -> None:
 
 
 def data_figures(dataset: Dataset, rows: Sequence[Row] = ()) -> list[tuple[str, str]]:
-    """Return name and value of what is known of the data; token counts where there are rows."""
+    """Return name and value of what is known of the data, with token counts if there are rows."""
     report = report_on(dataset)
     figures = [
         ("format", report.decided),

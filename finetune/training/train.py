@@ -17,7 +17,8 @@ from finetune.data.dataset import Broken
 from finetune.training.arguments import arguments, choose_training_dtype, load_base
 from finetune.training.checkpoints import checkpoints, clear_output, find_checkpoint
 from finetune.training.curves import check_drawing
-from finetune.training.finish import Say, save_end, tell
+from finetune.training.finish import report_on_run, save_end
+from finetune.training.run import Run, Say
 from finetune.training.trackers import following, trackers
 from model.adapters import quiet_bitsandbytes
 
@@ -25,17 +26,15 @@ if TYPE_CHECKING:
     import torch
 
     from finetune.adapters.parameter_count import Parameters
-    from finetune.training.encoding import Encoder
-    from finetune.training.prepare import Prepared
-    from model.qwen3_vl.load import Loaded
+    from finetune.training.trainer import AdapterTrainer
 
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What came of a run."""
+    """The outcome of a run."""
 
     output_dir: Path
-    """Holds the adapter, where the run came to its end."""
+    """Holds the adapter if the run came to its end."""
     steps: int
     stopped: bool
     """Ended early, by Ctrl-C or a signal, with `checkpoint` to go on from."""
@@ -46,7 +45,7 @@ class TrainResult:
     broken: list[Broken]
     degraded: tuple[str, ...]
     first_process: bool = True
-    """Of several that trained together, the one that tells of it."""
+    """Whether this one reports, of several that trained together."""
 
 
 def train(config: FinetuneConfig, say: Say | None = None) -> TrainResult:
@@ -81,23 +80,16 @@ def train(config: FinetuneConfig, say: Say | None = None) -> TrainResult:
     say(f"{len(data.train):,} rows to learn, {len(data.held_back):,} held back, {len(data.broken):,} broken.")
     list_left_out(data.broken, say)
     with following(config, first=first) as callbacks:
-        return _learn(config, args, data, dtype, checkpoint, callbacks, say)
+        return _learn(_set_up(config, args, data, dtype, say), checkpoint, callbacks)
 
 
 def _may_overwrite(config: FinetuneConfig) -> bool:
-    """Say whether a run in the folder may be dropped: resuming, what is there has no whole checkpoint."""
+    """Return whether a run in the folder may be dropped: resuming, what is there has no whole checkpoint."""
     return config.training.overwrite_output_dir or config.training.resume_from_checkpoint is True
 
 
-def _learn(
-    config: FinetuneConfig,
-    args: Any,
-    data: Data,
-    dtype: "torch.dtype",
-    checkpoint: Path | None,
-    callbacks: list[Any],
-    say: Say,
-) -> TrainResult:
+def _set_up(config: FinetuneConfig, args: Any, data: Data, dtype: "torch.dtype", say: Say) -> Run:
+    """Load the base, attach the adapter and prepare the rows; the resolved configuration is written."""
     loaded = load_base(config, dtype)
     from transformers import set_seed
 
@@ -122,37 +114,50 @@ def _learn(
         raise NothingToLearn(config.data.dataset, [*data.broken, *prepared.broken])
     if without := check_invoked(model, prepared.rows, loaded.processor.tokenizer):
         say(f"Degraded: {without:,} rows do not hold alora_invocation, and the activated LoRA learns nothing of them.")
-    if args.process_index == 0:
-        with whole_file(Path(args.output_dir) / RESOLVED) as part:
+    run = Run(config, args, loaded, model, encoder, data, prepared, evaluated, parameters, say)
+    if run.is_first_process:
+        with whole_file(run.output / RESOLVED) as part:
             part.write_text(config.to_yaml(), "utf-8")
-    return _run(config, args, loaded, encoder, model, data, prepared, evaluated, checkpoint, callbacks, parameters, say)
+    return run
 
 
-def _run(
-    config: FinetuneConfig,
-    args: Any,
-    loaded: "Loaded",
-    encoder: "Encoder",
-    model: Any,
-    data: Data,
-    prepared: "Prepared",
-    evaluated: "Prepared",
-    checkpoint: Path | None,
-    callbacks: list[Any],
-    parameters: "Parameters",
-    say: Say,
-) -> TrainResult:
+def _learn(run: Run, checkpoint: Path | None, callbacks: list[Any]) -> TrainResult:
+    """Train, evaluate, and write the adapter and its report, unless the training was stopped before its end."""
+    from finetune.adapters.workarounds import uncast
+    from finetune.training.callbacks import Bar, Lines, Stop, stopped_by_signals
+
+    bar, stop = Bar(), Stop()
+    trainer = _trainer(run, [stop, Lines(run.output), bar, *callbacks])
+    try:
+        autocast = (run.args.bf16 or run.args.fp16) and not trainer.is_fsdp_enabled
+        with stopped_by_signals(stop, run.say), _Quiet(), uncast(run.model) if autocast else nullcontext():
+            trained = trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    finally:
+        bar.close()
+    metrics = {name: float(value) for name, value in trained.metrics.items()}
+    written = checkpoints(run.output)
+    if not stop.stopped:
+        if run.evaluated.rows:
+            metrics |= {k: float(v) for k, v in trainer.evaluate().items() if isinstance(v, int | float)}
+        save_end(trainer, run.output, metrics)
+        if run.is_first_process:
+            report_on_run(run, trainer, metrics)
+    return TrainResult(
+        run.output, trainer.state.global_step, stop.stopped, written[-1] if written else None, metrics, run.parameters,
+        run.broken, run.prepared.degraded, run.is_first_process,
+    )  # fmt: skip
+
+
+def _trainer(run: Run, callbacks: list[Any]) -> "AdapterTrainer":
     from transformers import PrinterCallback
 
-    from finetune.adapters.workarounds import uncast
     from finetune.training.batching import Items, Order
-    from finetune.training.callbacks import Bar, Lines, Stop, stopped_by_signals
     from finetune.training.collate import Collator
     from finetune.training.prepare import Reopen
     from finetune.training.trainer import AdapterTrainer
     from model.adapters.moe_lora import has_moe_lora
 
-    options = config.data
+    options, prepared, evaluated = run.config.data, run.prepared, run.evaluated
     items = Items(
         prepared.rows,
         options.cutoff_len if options.packing else None,
@@ -160,51 +165,29 @@ def _run(
     )
     order = Order(
         items.lengths,
-        batch_size=args.per_device_train_batch_size * args.world_size,
-        seed=config.training.seed,
-        group_by_length=config.data.group_by_length,
+        batch_size=run.args.per_device_train_batch_size * run.args.world_size,
+        seed=run.config.training.seed,
+        group_by_length=options.group_by_length,
     )
-    features = prepared.features if evaluated.features is not None or not evaluated.rows else None
     collator = Collator(
-        loaded.processor.tokenizer.pad_token_id,
+        run.loaded.processor.tokenizer.pad_token_id,
         packing=options.packing,
-        features=features,
-        attention_mask=has_moe_lora(model),  # padding is not to count as the experts' work
-        reopen=Reopen(encoder),
+        features=prepared.features if evaluated.features is not None or not evaluated.rows else None,
+        attention_mask=has_moe_lora(run.model),  # padding is not to count as the experts' work
+        reopen=Reopen(run.encoder),
     )
-    bar, stop = Bar(), Stop()
-    output = Path(args.output_dir)
-    first = args.process_index == 0
     trainer = AdapterTrainer(
-        config,
+        run.config,
         order,
-        model=model,
-        args=args,
+        model=run.model,
+        args=run.args,
         data_collator=collator,
         train_dataset=items,
         eval_dataset=Items(evaluated.rows) if evaluated.rows else None,
-        callbacks=[stop, Lines(output), bar, *callbacks],
+        callbacks=callbacks,
     )
     trainer.remove_callback(PrinterCallback)  # it prints to stdout
-    try:
-        autocast = (args.bf16 or args.fp16) and not trainer.is_fsdp_enabled
-        with stopped_by_signals(stop, say), _Quiet(), uncast(model) if autocast else nullcontext():
-            trained = trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
-    finally:
-        bar.close()
-    unusable = [*prepared.broken, *evaluated.broken]
-    metrics = {name: float(value) for name, value in trained.metrics.items()}
-    written = checkpoints(output)
-    if not stop.stopped:
-        if evaluated.rows:
-            metrics |= {k: float(v) for k, v in trainer.evaluate().items() if isinstance(v, int | float)}
-        save_end(trainer, output, metrics)
-        if first:
-            tell(config, loaded, trainer, data, prepared, unusable, metrics, parameters, say)
-    return TrainResult(
-        output, trainer.state.global_step, stop.stopped, written[-1] if written else None, metrics, parameters,
-        [*data.broken, *unusable], prepared.degraded, first,
-    )  # fmt: skip
+    return trainer
 
 
 class _Quiet(warnings.catch_warnings):

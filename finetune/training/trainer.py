@@ -16,7 +16,7 @@ from finetune.atomic_files import usual_rights
 from finetune.config.schema import RESOLVED, FinetuneConfig
 from finetune.errors import FinetuneError
 from finetune.training.batching import Order
-from finetune.training.checkpoints import ASIDE, aside, checkpoints, commit, drop_old, told
+from finetune.training.checkpoints import STAGING, checkpoints, commit, drop_old, staging_folder, translating
 from finetune.training.collate import model_inputs
 from finetune.training.fsdp import shard_on_cpus
 from model.adapters.moe_lora import aux_loss, expert_usage, has_moe_lora
@@ -67,7 +67,7 @@ class AdapterTrainer(Trainer):
         self.mixture = has_moe_lora(self.model)
         self._aux = torch.zeros((), device=self.args.device)
         self._aux_steps = 0
-        self._aside: Path | None = None
+        self._staging: Path | None = None
 
     @property
     def output(self) -> Path:
@@ -171,7 +171,7 @@ class AdapterTrainer(Trainer):
             self.state.expert_usage = {}
 
     def _get_output_dir(self, trial: Any) -> str:
-        return super()._get_output_dir(trial) if self._aside is None else str(self._aside)
+        return super()._get_output_dir(trial) if self._staging is None else str(self._staging)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         """Write the checkpoint aside, and give it its name once it is whole.
@@ -180,21 +180,21 @@ class AdapterTrainer(Trainer):
             CheckpointNotSaved: The disk, mostly.
         """
         first = self.args.should_save
-        with told(self.output):
+        with translating(self.output):
             if first:
-                aside(self.output)
-            self._aside = self.output / ASIDE
+                staging_folder(self.output)
+            self._staging = self.output / STAGING
             self.accelerator.wait_for_everyone()
             try:
                 super()._save_checkpoint(model, trial)
             finally:
-                self._aside = None
+                self._staging = None
             self.accelerator.wait_for_everyone()
             if first:
-                written = self.output / ASIDE / f"checkpoint-{self.state.global_step}"
+                written = self.output / STAGING / f"checkpoint-{self.state.global_step}"
                 (written / RESOLVED).write_text(self.config.to_yaml(), "utf-8")
                 commit(written, self.output)
-                aside(self.output)
+                staging_folder(self.output)
                 drop_old(self.output, self.config.training.save_total_limit)
             self.accelerator.wait_for_everyone()
 

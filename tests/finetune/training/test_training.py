@@ -25,7 +25,7 @@ from finetune.training.checkpoints import (
     ResumeMismatch,
     checkpoints,
     commit,
-    told,
+    translating,
     what_is_broken,
 )
 from finetune.training.fsdp import OldSharding, QuantizedSharding
@@ -230,7 +230,10 @@ def test_a_checkpoint_takes_the_place_of_an_older_one_whole(tmp_path: Path) -> N
 
 def test_a_full_disk_is_called_so_and_nothing_half_written_stays(tmp_path: Path) -> None:
     (tmp_path / ".saving" / "checkpoint-1").mkdir(parents=True)
-    with pytest.raises(CheckpointNotSaved, match="the disk is full; no checkpoint was written yet"), told(tmp_path):
+    with (
+        pytest.raises(CheckpointNotSaved, match="the disk is full; no checkpoint was written yet"),
+        translating(tmp_path),
+    ):
         raise OSError(errno.ENOSPC, "No space left on device")
     assert not list(tmp_path.iterdir())
 
