@@ -291,13 +291,20 @@ class ChatQwen3VL(ServedModel, BaseChatModel):
     def _answer(
         self, messages: Sequence[BaseMessage], call: Call, cancellation: Cancellation, emit: Callable[[str], None]
     ) -> Generated:
-        from model.qwen3_vl.generation import generate
+        from model.qwen3_vl.generation import GenerationRequest, generate
 
         return generate(
-            self.loaded, parse_messages(messages), call,
-            reader=self._get_reader(), grammars=self._get_grammars, cancellation=cancellation, emit=emit,
-            max_pixels=self.max_pixels,
-        )  # fmt: skip
+            GenerationRequest(
+                self.loaded,
+                parse_messages(messages),
+                call,
+                reader=self._get_reader(),
+                grammars=self._get_grammars,
+                cancellation=cancellation,
+                emit=emit,
+                max_pixels=self.max_pixels,
+            )
+        )
 
     def _swap_adapter(self, folder: Path | None) -> None:
         from model.qwen3_vl.adapter_swap import sees_pictures_otherwise, swap_adapter

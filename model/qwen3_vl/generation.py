@@ -7,6 +7,7 @@ The loop is transformers' own `generate`; queueing and LangChain's classes are i
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -51,28 +52,29 @@ class OutOfMemory(ModelError):
         self.max_pixels = max_pixels
 
 
-def generate(
-    loaded: "Loaded",
-    turns: Sequence[Turn],
-    call: Call,
-    *,
-    reader: "PrefixReader",
-    grammars: Callable[[], "Grammars"],
-    cancellation: Cancellation,
-    emit: Callable[[str], None],
-    max_pixels: int | None,
-) -> Generated:
-    """Answer the conversation.
+@dataclass(frozen=True)
+class GenerationRequest:
+    """A conversation to be answered, the model that answers it, and who waits for the answer."""
 
-    Args:
-        loaded: The model.
-        turns: The conversation.
-        call: How to answer.
-        reader: Of this model; remembers what it reads.
-        grammars: Called where the call has a schema.
-        cancellation: Looked at after every token, and before every layer while the prompt is read.
-        emit: Gets the text as it is written; the pieces together are the answer.
-        max_pixels: Pixel budget of a picture.
+    loaded: "Loaded"
+    turns: Sequence[Turn]
+    """The conversation."""
+    call: Call
+    """How to answer."""
+    reader: "PrefixReader"
+    """Of this model; remembers what it reads."""
+    grammars: Callable[[], "Grammars"]
+    """Called if the call has a schema."""
+    cancellation: Cancellation
+    """Looked at after every token, and before every layer while the prompt is read."""
+    emit: Callable[[str], None]
+    """Called with the text as it is written; the pieces together are the answer."""
+    max_pixels: int | None
+    """Pixel budget of a picture."""
+
+
+def generate(request: GenerationRequest) -> Generated:
+    """Answer the conversation.
 
     Raises:
         Cancelled: By `cancellation`.
@@ -80,44 +82,36 @@ def generate(
         PromptTooLong: Before anything is computed.
         OutOfMemory: While computing.
     """
-    started = time.monotonic()
     try:
-        return _generate(loaded, turns, call, reader, grammars, cancellation, emit, max_pixels, started)
+        return _generate(request)
     except (MemoryError, RuntimeError) as error:  # torch.OutOfMemoryError is a RuntimeError; the CPU's is a bare one
         if not _is_out_of_memory(error):
             raise
-        if loaded.device.type == "cuda":
+        device = request.loaded.device
+        if device.type == "cuda":
             torch.cuda.empty_cache()
-        raise OutOfMemory(str(loaded.device), max_pixels) from error
+        raise OutOfMemory(str(device), request.max_pixels) from error
 
 
-def _generate(
-    loaded: "Loaded",
-    turns: Sequence[Turn],
-    call: Call,
-    reader: "PrefixReader",
-    grammars: Callable[[], "Grammars"],
-    cancellation: Cancellation,
-    emit: Callable[[str], None],
-    max_pixels: int | None,
-    started: float,
-) -> Generated:
+def _generate(request: GenerationRequest) -> Generated:
+    started = time.monotonic()
+    loaded, call, reader = request.loaded, request.call, request.reader
     base = loaded.model.get_base_model() if hasattr(loaded.model, "get_base_model") else loaded.model
     eos = base.generation_config.eos_token_id
     eos_token_ids = frozenset(eos if isinstance(eos, list) else [eos])
     sampler = _Sampler(call, loaded.device) if call.temperature > 0 else None
     constraint = None
     if call.output_schema is not None:
-        constraint = grammars().constraint(
+        constraint = request.grammars().constraint(
             json_schema(call.output_schema), schema_name(call.output_schema), call.max_new_tokens,
             sampler and sampler.noisy,
         )  # fmt: skip
     max_new_tokens = constraint.max_new_tokens if constraint else call.max_new_tokens
-    watch = _Watch(TextFollower(loaded.processor.tokenizer, call.stop), call, cancellation, emit, eos_token_ids,
-                   constraint, max_new_tokens)  # fmt: skip
-    if cancellation.is_set():
+    watch = _Watch(request, eos_token_ids, constraint, max_new_tokens)
+    if request.cancellation.is_set():
         raise Cancelled
-    inputs = encode(loaded.processor, [for_processor(turn) for turn in turns], max_pixels=max_pixels).to(loaded.device)
+    turns = [for_processor(turn) for turn in request.turns]
+    inputs = encode(loaded.processor, turns, max_pixels=request.max_pixels).to(loaded.device)
     prompt_tokens = inputs["input_ids"].shape[1]
     limit = base.config.get_text_config().max_position_embeddings - max_new_tokens
     if prompt_tokens > limit:
@@ -166,18 +160,13 @@ class _Watch(StoppingCriteria):
 
     def __init__(
         self,
-        text: TextFollower,
-        call: Call,
-        cancellation: Cancellation,
-        emit: Callable[[str], None],
+        request: GenerationRequest,
         eos_token_ids: frozenset[int],
         constraint: "JsonConstraint | None",
         max_new_tokens: int,
     ) -> None:
-        self._text = text
-        self._call = call
-        self._cancellation = cancellation
-        self._emit = emit
+        self._text = TextFollower(request.loaded.processor.tokenizer, request.call.stop)
+        self._request = request
         self._eos_token_ids = eos_token_ids
         self._constraint = constraint
         self._max_new_tokens = max_new_tokens
@@ -194,10 +183,10 @@ class _Watch(StoppingCriteria):
         return torch.full((1,), bool(self.finish_reason), dtype=torch.bool, device=input_ids.device)
 
     def interrupt(self) -> None:
-        """Stop the forward pass that is running, where the answer is no longer wanted."""
-        if self._cancellation.is_set():
+        """Stop the forward pass that is running if the answer is no longer wanted."""
+        if self._request.cancellation.is_set():
             self.finish_reason = "cancelled"
-        elif self._call.is_over():
+        elif self._request.call.is_over():
             self.finish_reason = "deadline"
         else:
             return
@@ -218,17 +207,17 @@ class _Watch(StoppingCriteria):
         self._give(self._text.feed(token))
         if self._text.stopped or (self._constraint is not None and self._constraint.is_complete):
             self.finish_reason = "stop"
-        elif self._cancellation.is_set():
+        elif self._request.cancellation.is_set():
             self.finish_reason = "cancelled"
         elif len(self.tokens) >= self._max_new_tokens:
             self.finish_reason = "length"
-        elif self._call.is_over():
+        elif self._request.call.is_over():
             self.finish_reason = "deadline"
 
     def _give(self, piece: str) -> None:
         if piece:
             self.pieces.append(piece)
-            self._emit(piece)
+            self._request.emit(piece)
 
 
 class _Sampler(LogitsProcessor):

@@ -20,7 +20,7 @@ from model.call_options import Call, Cancellation, Cancelled, InvalidCall, metad
 from model.messages import UnsupportedContent, parse_messages
 from model.pictures.open import Picture, to_data_url
 from model.qwen3_vl.chat import ChatQwen3VL
-from model.qwen3_vl.generation import OutOfMemory, PromptTooLong, generate
+from model.qwen3_vl.generation import GenerationRequest, OutOfMemory, PromptTooLong, generate
 from model.qwen3_vl.load import Loaded
 from model.qwen3_vl.prefill import PrefixReader
 from model.qwen3_vl.processor import encode
@@ -162,12 +162,18 @@ def test_cancel_stops_at_the_token_that_is_being_written(loaded: Loaded) -> None
     steps, hook = count_steps(loaded)
     cancel = threading.Event()
     call = Call(max_new_tokens=500, temperature=2.0, top_p=1.0, seed=1, cancel=cancel)
+    request = GenerationRequest(
+        loaded,
+        parse_messages([HumanMessage("Say it.")]),
+        call,
+        reader=PrefixReader(loaded.model, 0),
+        grammars=lambda: pytest.fail("no schema"),
+        cancellation=Cancellation(cancel),
+        emit=lambda piece: cancel.set(),
+        max_pixels=None,
+    )
     with pytest.raises(Cancelled):
-        generate(
-            loaded, parse_messages([HumanMessage("Say it.")]), call, reader=PrefixReader(loaded.model, 0),
-            grammars=lambda: pytest.fail("no schema"), cancellation=Cancellation(cancel),
-            emit=lambda piece: cancel.set(), max_pixels=None,
-        )  # fmt: skip
+        generate(request)
     hook.remove()
     assert len(steps) < 10  # the first token whose text is complete
 
