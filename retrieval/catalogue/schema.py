@@ -35,6 +35,12 @@ TABLES = (
     "CREATE INDEX tombstones_by_generation ON tombstones (generation)",
 )
 
+FILE_COLUMNS = (
+    *("path", "sha256", "size", "mtime_ns", "state", "reason", "media_type", "codec", "confidence", "title", "notes"),
+    *("recipe", "recheck", "indexed_at", "generation"),
+)
+"""Of the table `files`, without its id; named as the fields of `FileRow` are, but for the path."""
+
 PROBLEMS = {
     "references lead nowhere": "SELECT count(*) FROM pragma_foreign_key_check",
     "chunks stand in no file": "SELECT count(*) FROM chunks WHERE number NOT IN (SELECT number FROM spans)",

@@ -8,29 +8,85 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from retrieval.catalogue.queries import FILE
-from retrieval.catalogue.rows import FileRow, Matrix
+from retrieval.catalogue.rows import FileRow, Known, Matrix
+from retrieval.catalogue.schema import FILE_COLUMNS
 from retrieval.records import Chunk
 
 
-def write_row(db: sqlite3.Connection, row: FileRow, generation: int) -> int:
-    """Insert or replace a row of `files` and give its id."""
-    values = (
-        os.fsencode(row.source),
-        *(row.sha256, row.size, row.mtime_ns, row.state, row.reason, row.media_type, row.codec, row.confidence),
-        *(row.title, json.dumps(row.notes), row.recipe, row.recheck, row.indexed_at, generation),
+def put_file(
+    db: sqlite3.Connection,
+    row: FileRow,
+    chunks: Sequence[Chunk],
+    vectors: Mapping[str, Matrix],
+    embedder: str | None,
+    generation: int,
+) -> None:
+    """Replace what is known of a file: its row, where its chunks stand, and the vectors that are given."""
+    file = write_row(db, row, generation)
+    before = [number for (number,) in db.execute("SELECT DISTINCT number FROM spans WHERE file = ?", (file,))]
+    db.execute("DELETE FROM spans WHERE file = ?", (file,))
+    stored = write_chunks(db, chunks, generation)
+    db.executemany(
+        'INSERT INTO spans (file, ordinal, number, "start", "end", page, text) VALUES (?, ?, ?, ?, ?, ?, ?)',
+        (
+            (file, i, number, c.start, c.end, c.page, None if c.text == text else c.text)
+            for i, c in enumerate(chunks)
+            for number, text in (stored[c.id],)
+        ),
     )
-    columns = [name.strip() for name in FILE.split(",")]
-    updates = ", ".join(f"{name} = excluded.{name}" for name in columns[1:])
+    if vectors and embedder is not None:
+        wanted = {stored[id][0]: vector for id, vector in vectors.items() if id in stored}
+        write_vectors(db, wanted, embedder, generation)
+    kept = {number for number, _ in stored.values()}
+    bury(db, [number for number in before if number not in kept], generation)
+
+
+def write_row(db: sqlite3.Connection, row: FileRow, generation: int) -> int:
+    """Insert or replace a row of `files` and return its id."""
+    values = vars(row) | {"path": os.fsencode(row.source), "notes": json.dumps(row.notes), "generation": generation}
+    updates = ", ".join(f"{name} = excluded.{name}" for name in FILE_COLUMNS[1:])
     (file,) = db.execute(
-        f"INSERT INTO files ({FILE}) VALUES ({', '.join('?' * len(columns))}) "
+        f"INSERT INTO files ({FILE}) VALUES ({', '.join('?' * len(FILE_COLUMNS))}) "
         f"ON CONFLICT (path) DO UPDATE SET {updates} RETURNING id",
-        values,
+        [values[name] for name in FILE_COLUMNS],
     ).fetchone()
     return int(file)
 
 
+def rename(db: sqlite3.Connection, old: str, row: FileRow, generation: int) -> None:
+    """Give a file another path and its new row, in the place of whatever has that path; nothing if `old` has gone."""
+    found = db.execute("SELECT id FROM files WHERE path = ?", (os.fsencode(old),)).fetchone()
+    if found:
+        taken = db.execute("SELECT id FROM files WHERE path = ?", (os.fsencode(row.source),)).fetchone()
+        if taken and taken != found:
+            remove(db, [row.source], generation)
+        db.execute("UPDATE files SET path = ? WHERE id = ?", (os.fsencode(row.source), *found))
+        write_row(db, row, generation)
+
+
+def touch(db: sqlite3.Connection, known: Mapping[str, Known], generation: int) -> None:
+    """Note other times of files whose bytes are the same, by path."""
+    db.executemany(
+        "UPDATE files SET mtime_ns = ?, recheck = ?, generation = ? WHERE path = ? AND sha256 = ?",
+        [(k.mtime_ns, k.recheck, generation, os.fsencode(s), k.sha256) for s, k in known.items()],
+    )
+
+
+def begin_anew(db: sqlite3.Connection, generation: int, identity: str | None) -> None:
+    """Set the generation, and the identity unless it is None, of a catalogue that takes another one's place."""
+    db.execute("UPDATE meta SET value = ? WHERE key IN ('generation', 'pruned')", (generation,))
+    if identity is not None:
+        db.execute("UPDATE meta SET value = ? WHERE key = 'identity'", (identity,))
+
+
+def prune(db: sqlite3.Connection, last: int) -> None:
+    """Forget the removals up to a generation."""
+    db.execute("DELETE FROM tombstones WHERE generation <= ?", (last,))
+    db.execute("UPDATE meta SET value = ? WHERE key = 'pruned'", (last,))
+
+
 def write_chunks(db: sqlite3.Connection, chunks: Sequence[Chunk], generation: int) -> dict[str, tuple[int, str]]:
-    """Store what is new and give number and stored text of all, by content id."""
+    """Store what is new; return number and stored text of all, by content id."""
     distinct = {chunk.id: chunk for chunk in reversed(chunks)}
     db.executemany(
         "INSERT INTO chunks (id, text, headings, generation) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
@@ -44,11 +100,11 @@ def write_chunks(db: sqlite3.Connection, chunks: Sequence[Chunk], generation: in
 
 
 def write_vectors(db: sqlite3.Connection, vectors: Mapping[int, Matrix], embedder: str, generation: int) -> None:
-    """Store vectors by chunk number where the chunk exists and has none of this embedder."""
+    """Store vectors by chunk number if the chunk exists and has none of this embedder."""
     for number, vector in vectors.items():
         assert vector.ndim == 1 and np.isfinite(vector).all(), "a vector is a row of finite numbers"
         written = db.execute(
-            "INSERT INTO vectors SELECT number, ?2, ?3 FROM chunks WHERE number = ?1 "
+            "INSERT INTO vectors (number, embedder, vector) SELECT number, ?2, ?3 FROM chunks WHERE number = ?1 "
             "ON CONFLICT (number) DO UPDATE SET embedder = excluded.embedder, vector = excluded.vector "
             "WHERE embedder <> excluded.embedder",
             (number, embedder, vector.astype("<f4").tobytes()),
@@ -75,7 +131,7 @@ def bury(db: sqlite3.Connection, numbers: Sequence[int], generation: int) -> Non
             "DELETE FROM chunks WHERE number = ?1 AND NOT EXISTS (SELECT 1 FROM spans WHERE number = ?1)", (number,)
         )
         if gone.rowcount:
-            db.execute("INSERT INTO tombstones VALUES (?, ?)", (number, generation))
+            db.execute("INSERT INTO tombstones (number, generation) VALUES (?, ?)", (number, generation))
         else:
             # Engines that keep passages keep the first of their places.
             db.execute("UPDATE chunks SET generation = ? WHERE number = ?", (generation, number))

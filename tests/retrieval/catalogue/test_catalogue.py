@@ -1,4 +1,5 @@
 import os
+import re
 import sqlite3
 import stat
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from retrieval.catalogue import catalogue as catalogue_module
 from retrieval.catalogue.catalogue import Catalogue, CatalogueDamaged, CatalogueFull, CatalogueNewer, CatalogueReadOnly
 from retrieval.catalogue.rows import FileRow
 from retrieval.records import Chunk, Filter
@@ -400,3 +402,11 @@ def test_a_place_that_cannot_be_a_folder_is_told(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(CatalogueReadOnly, match="cannot be written"):
         Catalogue(tmp_path / "file" / "kb.sqlite")
+
+
+def test_sql_stands_in_queries_and_updates_alone_and_every_insert_names_its_columns():
+    folder = Path(catalogue_module.__file__).parent
+    assert not re.search(r"\b(SELECT|INSERT|UPDATE|DELETE)\b", (folder / "catalogue.py").read_text())
+    assert not re.search(r"\b(INSERT|UPDATE|DELETE FROM)\b", (folder / "queries.py").read_text())
+    inserts = re.findall(r"INSERT INTO \w+ .", (folder / "updates.py").read_text())
+    assert inserts and all(insert.endswith("(") for insert in inserts)
