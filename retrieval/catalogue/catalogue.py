@@ -19,6 +19,7 @@ from retrieval.catalogue.database import (
     CatalogueReadOnly,
     Database,
 )
+from retrieval.catalogue.migrations import MIGRATIONS, READABLE
 from retrieval.catalogue.rows import Changes, Counts, FileRow, Known, Matrix, Numbers, StoredChunk
 from retrieval.catalogue.schema import TABLES, VERSION, prepare
 from retrieval.records import Chunk, Filter
@@ -41,7 +42,7 @@ class Catalogue:
     """The catalogue of one knowledge base, for any number of threads and processes at once."""
 
     def __init__(self, path: Path, *, kept_generations: int = KEPT_GENERATIONS, scratch: bool = False) -> None:
-        """Open the file, or create it.
+        """Open the file, or create it; an older version's is migrated.
 
         Args:
             path: Of the SQLite file; missing folders are made.
@@ -56,7 +57,9 @@ class Catalogue:
         self.path = path
         self._kept = kept_generations
         tables = [statement.replace("{identity}", uuid.uuid4().hex) for statement in TABLES]
-        self._database = Database(path, tables, VERSION, prepare, durable=not scratch)
+        self._database = Database(
+            path, tables, VERSION, prepare, migrations=MIGRATIONS, readable=READABLE, durable=not scratch
+        )
 
     @property
     def read_only(self) -> bool:

@@ -18,9 +18,10 @@ from typing import Any
 import numpy as np
 
 from retrieval.catalogue.database import APPLICATION_ID, CatalogueNewer, beside
-from retrieval.catalogue.queries import FILE, file_row
+from retrieval.catalogue.migrations import ADDED
+from retrieval.catalogue.queries import file_row
 from retrieval.catalogue.rows import FileRow, Matrix
-from retrieval.catalogue.schema import VERSION
+from retrieval.catalogue.schema import FILE_COLUMNS, VERSION
 from retrieval.reading.chunks import chunk_id
 from retrieval.records import Chunk
 
@@ -75,7 +76,7 @@ class DamagedCatalogue:
 
     def files(self) -> Iterator[KeptFile | None]:
         """Give each file that is whole, and None for each that is not."""
-        for id, *columns in self._rows("files", "id", f"id, {FILE}"):
+        for id, *columns in self._rows("files", "id", f"id, {self._file_columns()}"):
             try:
                 row = _checked(file_row(columns))
                 found = self._chunks_of(id) if row.state == "indexed" else []
@@ -147,6 +148,14 @@ class DamagedCatalogue:
             file.write(page)
         return self._copy
 
+    def _file_columns(self) -> str:
+        """Return the columns of `files` as today's are, whichever version wrote the file."""
+        there: set[str] = set()
+        if self._db is not None:
+            with suppress(sqlite3.DatabaseError):
+                there = {name for _, name, *_ in self._db.execute("PRAGMA table_info(files)")}
+        return ", ".join(name if name in there else ADDED.get(name, name) for name in FILE_COLUMNS)
+
     def _rows(self, table: str, key: str, columns: str) -> Iterator[tuple[Any, ...]]:
         """Give the rows of a table by number, passing over those that cannot be read.
 
@@ -199,7 +208,7 @@ class DamagedCatalogue:
 
 def _checked(row: FileRow) -> FileRow:
     texts = (row.source, row.sha256, row.reason, row.title, row.recipe)
-    numbers = (row.size, row.mtime_ns, row.indexed_at, row.confidence)
+    numbers = (row.size, row.mtime_ns, row.ctime_ns, row.indexed_at, row.confidence)
     if not (
         row.state in ("indexed", "skipped")
         and all(isinstance(value, str) for value in (*texts, *row.notes))

@@ -9,7 +9,7 @@ import re
 import shutil
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -88,7 +88,7 @@ class CatalogueBusy(CatalogueError):
 
 
 def _is_full(path: Path) -> bool:
-    """Tell whether there is no room beside the file: SQLite calls that by other names where it maps memory."""
+    """Return whether there is no room beside the file: SQLite calls that by other names where it maps memory."""
     try:
         return shutil.disk_usage(path.parent).free < _LITTLE_BYTES
     except OSError:
@@ -118,12 +118,12 @@ def translated(path: Path) -> Iterator[None]:
 
 
 def beside(path: Path, end: str) -> Path:
-    """Name a file that belongs to another one."""
+    """Return the path of a file that belongs to another one."""
     return path.with_name(path.name + end)
 
 
 def _number_of(path: Path) -> tuple[int, int] | None:
-    """Give what another file in the same place would have another of; None where there is none now."""
+    """Return what tells a file from another one in the same place; None if there is no file now."""
     try:
         found = os.stat(path)
     except OSError:
@@ -134,7 +134,7 @@ def _number_of(path: Path) -> tuple[int, int] | None:
 class Database:
     """The file, one connection a thread.
 
-    Where its folder cannot be written an existing file is opened for reading alone, and `read_only` is true.
+    If its folder cannot be written an existing file is opened for reading alone, and `read_only` is true.
     """
 
     def __init__(
@@ -144,14 +144,18 @@ class Database:
         version: int,
         prepare: Callable[[sqlite3.Connection], None],
         *,
+        migrations: Mapping[int, Callable[[sqlite3.Connection], None]],
+        readable: Mapping[int, Sequence[str]],
         durable: bool = True,
     ) -> None:
-        """Open or create the file.
+        """Open or create the file, and bring its tables to today's version.
 
         Args:
             path: The file; missing folders are made.
             statements: What creates the tables, `meta` among them.
             version: Of the tables, raised with each change of them.
+            migrations: By version, what brings the tables of the version before to it.
+            readable: By older version, what lets a file be read that cannot be migrated.
             prepare: Called with each new connection, for functions of our own.
             durable: Whether what was committed survives the power.
         """
@@ -159,6 +163,8 @@ class Database:
         self.read_only = False
         self._statements = statements
         self._version = version
+        self._migrations = migrations
+        self._readable = readable
         self._prepare = prepare
         self._durable = durable
         self._local = threading.local()
@@ -195,7 +201,7 @@ class Database:
             new.replace(self.path)
 
     def connection(self) -> sqlite3.Connection:
-        """Give this thread's connection; a child process by fork gets its own, and so does a file that was replaced."""
+        """Return this thread's connection; a child process by fork gets its own, as does a file that was replaced."""
         db: sqlite3.Connection | None = getattr(self._local, "db", None)
         owner = os.getpid(), _number_of(self.path)
         if db is None or self._local.owner[0] != owner[0] or owner[1] not in (None, self._local.owner[1]):
@@ -213,7 +219,7 @@ class Database:
         if not self.read_only:
             db = self._connect_to(str(self.path), uri=False)
             try:
-                self._is_ours(db)  # before anything in it is changed
+                self._version_of(db)  # before anything in it is changed
                 db.execute("PRAGMA journal_mode = WAL")
                 # In WAL the default may lose the last transactions with the power; an acknowledged file must stay.
                 db.execute(f"PRAGMA synchronous = {'FULL' if self._durable else 'OFF'}")
@@ -232,7 +238,11 @@ class Database:
         # The file alone, without the companions that cannot be made here.
         db = self._connect_to(f"{self.path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
         try:
-            self._check_tables(db)
+            version = self._version_of(db)
+            if not version:
+                raise CatalogueReadOnly(self.path, "it has no tables")
+            for statement in self._readable.get(version, ()):
+                db.execute(statement)
         except BaseException:
             db.close()
             raise
@@ -257,23 +267,28 @@ class Database:
             raise CatalogueReadOnly(self.path, str(error)) from error
 
     def _check_tables(self, db: sqlite3.Connection) -> None:
-        if self._is_ours(db):
-            return
-        db.execute("BEGIN IMMEDIATE")
-        try:
-            # Again, now that nobody else can be creating it.
-            if not self._is_ours(db):
-                for statement in self._statements:
-                    db.execute(statement)
-                db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-                db.execute(f"PRAGMA user_version = {self._version}")
-            db.execute("COMMIT")
-        except BaseException:
-            if db.in_transaction:
-                db.execute("ROLLBACK")
-            raise
+        """Create the tables, or bring older ones to today's version, one version a transaction."""
+        while self._version_of(db) < self._version:
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                # Again, now that nobody else can be at it: another process may have done this step.
+                version = self._version_of(db)
+                if not version:
+                    for statement in self._statements:
+                        db.execute(statement)
+                    db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                    db.execute(f"PRAGMA user_version = {self._version}")
+                elif version < self._version:
+                    self._migrations[version + 1](db)
+                    db.execute(f"PRAGMA user_version = {version + 1}")
+                db.execute("COMMIT")
+            except BaseException:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+                raise
 
-    def _is_ours(self, db: sqlite3.Connection) -> bool:
+    def _version_of(self, db: sqlite3.Connection) -> int:
+        """Return the version of the tables; 0 if there are none yet."""
         (application,) = db.execute("PRAGMA application_id").fetchone()
         (version,) = db.execute("PRAGMA user_version").fetchone()
         (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -281,7 +296,7 @@ class Database:
             raise CatalogueDamaged(self.path, "it belongs to another program")
         if version > self._version:
             raise CatalogueNewer(self.path, version, self._version)
-        return bool(version)
+        return int(version)
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:

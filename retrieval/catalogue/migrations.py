@@ -18,7 +18,7 @@ def add_change_time(db: sqlite3.Connection) -> None:
 
 
 MIGRATIONS: Mapping[int, Migration] = {2: add_change_time}
-"""By the version that it leads to, from the one before: each is done in a transaction of its own, with `user_version`."""
+"""By the version that it leads to from the one before; each is done in a transaction of its own."""
 
 READABLE: Mapping[int, tuple[str, ...]] = {1: ("CREATE TEMP VIEW files AS SELECT *, 0 AS ctime_ns FROM main.files",)}
 """By version, what lets today's queries read a file that cannot be migrated, its folder not being writable."""

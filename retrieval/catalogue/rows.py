@@ -34,11 +34,13 @@ class FileRow:
     recipe: str = ""
     """Fingerprint of how it was read and split; another one means it has to be read again."""
     recheck: bool = False
-    """Whether size and time cannot vouch for it, so that the next sync looks at its bytes."""
+    """Whether size and times cannot vouch for it, so that the next sync looks at its bytes."""
     indexed_at: float = 0.0
     """Seconds since 1970."""
     generation: int = 0
     """Of the transaction that wrote it; the catalogue sets it."""
+    ctime_ns: int = 0
+    """When the file system last noted a change of the file, its name and rights too; 0 if that is not known."""
 
 
 class Known(NamedTuple):
@@ -51,6 +53,7 @@ class Known(NamedTuple):
     reason: str
     recipe: str
     recheck: bool
+    ctime_ns: int
 
 
 @dataclass(frozen=True)

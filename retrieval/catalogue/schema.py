@@ -5,7 +5,8 @@ import sqlite3
 
 from retrieval.source_filter import source_matches
 
-VERSION = 1
+VERSION = 2
+"""Raised with each change of the tables, for which `migrations.py` has a function."""
 
 # Paths are bytes: a name in another encoding is no text. `number` is AUTOINCREMENT so that a projection that missed a
 # removal can never take a later chunk for the removed one. Vectors lie apart from texts: reading one does not page
@@ -17,7 +18,8 @@ TABLES = (
         id INTEGER PRIMARY KEY, path BLOB NOT NULL UNIQUE, sha256 TEXT NOT NULL, size INTEGER NOT NULL,
         mtime_ns INTEGER NOT NULL, state TEXT NOT NULL CHECK (state IN ('indexed', 'skipped')), reason TEXT NOT NULL,
         media_type TEXT, codec TEXT, confidence REAL NOT NULL, title TEXT NOT NULL, notes TEXT NOT NULL,
-        recipe TEXT NOT NULL, recheck INTEGER NOT NULL, indexed_at REAL NOT NULL, generation INTEGER NOT NULL)""",
+        recipe TEXT NOT NULL, recheck INTEGER NOT NULL, indexed_at REAL NOT NULL, generation INTEGER NOT NULL,
+        ctime_ns INTEGER NOT NULL DEFAULT 0)""",
     "CREATE INDEX files_by_content ON files (sha256)",
     """CREATE TABLE chunks (
         number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, text TEXT NOT NULL, headings TEXT NOT NULL,
@@ -37,7 +39,7 @@ TABLES = (
 
 FILE_COLUMNS = (
     *("path", "sha256", "size", "mtime_ns", "state", "reason", "media_type", "codec", "confidence", "title", "notes"),
-    *("recipe", "recheck", "indexed_at", "generation"),
+    *("recipe", "recheck", "indexed_at", "generation", "ctime_ns"),
 )
 """Of the table `files`, without its id; named as the fields of `FileRow` are, but for the path."""
 

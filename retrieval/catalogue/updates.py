@@ -65,10 +65,11 @@ def rename(db: sqlite3.Connection, old: str, row: FileRow, generation: int) -> N
 
 
 def touch(db: sqlite3.Connection, known: Mapping[str, Known], generation: int) -> None:
-    """Note other times of files whose bytes are the same, by path."""
+    """Note other times of files whose bytes are the same, by path; another change time alone moves no projection."""
     db.executemany(
-        "UPDATE files SET mtime_ns = ?, recheck = ?, generation = ? WHERE path = ? AND sha256 = ?",
-        [(k.mtime_ns, k.recheck, generation, os.fsencode(s), k.sha256) for s, k in known.items()],
+        "UPDATE files SET mtime_ns = ?1, recheck = ?2, ctime_ns = ?3, "
+        "generation = iif(mtime_ns = ?1 AND recheck = ?2, generation, ?4) WHERE path = ?5 AND sha256 = ?6",
+        [(k.mtime_ns, k.recheck, k.ctime_ns, generation, os.fsencode(s), k.sha256) for s, k in known.items()],
     )
 
 

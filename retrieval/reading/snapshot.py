@@ -22,6 +22,7 @@ class Content:
     sha256: str
     size: int
     mtime_ns: int
+    ctime_ns: int
     recheck: bool
     """Whether it could be written again without another size or time, having been written just now."""
 
@@ -44,22 +45,25 @@ def read_content(path: Path, max_bytes: int) -> Content:
 
 def _read(path: Path, max_bytes: int) -> Content:
     began_ns = time.time_ns()
-    before = _stat(path)
+    before, ctime_ns = _stat(path)
     data = read_bytes(path, limits=ReadLimits(bytes=max_bytes))
-    after = _stat(path)
+    after, _ = _stat(path)
     # The bytes are one version's, but it need not be the one that was looked at: another may have taken its place.
     if before != after or len(data) != after[0]:
         raise ChangedWhileRead
     size, mtime_ns, _ = after
     tick_ns = FINE_NS if mtime_ns % 1_000_000_000 else COARSE_NS
-    return Content(data, hashlib.sha256(data).hexdigest(), size, mtime_ns, recheck=mtime_ns > began_ns - tick_ns)
+    recheck = mtime_ns > began_ns - tick_ns
+    # The change time of before: with one that was noted while the file was read, the next sync looks again.
+    return Content(data, hashlib.sha256(data).hexdigest(), size, mtime_ns, ctime_ns, recheck)
 
 
-def _stat(path: Path) -> tuple[int, int, int]:
+def _stat(path: Path) -> tuple[tuple[int, int, int], int]:
+    """Return what tells one version of a file from another, and its change time."""
     try:
         found = os.stat(path)
     except FileNotFoundError:
         raise
     except OSError as error:
         raise CannotOpen(error.strerror or str(error)) from error
-    return found.st_size, found.st_mtime_ns, found.st_ino
+    return (found.st_size, found.st_mtime_ns, found.st_ino), found.st_ctime_ns

@@ -1,10 +1,11 @@
-"""What lies in a folder: its files with size and time, and what is not followed. It reads no content."""
+"""What lies in a folder: its files with size and times, and what is not followed. It reads no content."""
 
 import os
 import stat
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from retrieval.reading.unreadable import CannotOpen, NotAFile
 
@@ -12,9 +13,8 @@ LEADS_OUT = "a link that leads out of the folder; put the file itself there if i
 LEADS_NOWHERE = "a link that leads nowhere; mend or remove it"
 
 
-@dataclass(frozen=True)
-class Entry:
-    """A file, or something that is none."""
+class Entry(NamedTuple):
+    """A file, or something that is none; a tuple, since a walk makes one of every file."""
 
     source: str
     """Path in the folder with forward slashes."""
@@ -22,6 +22,8 @@ class Entry:
     mtime_ns: int
     reason: str = ""
     """Why it is not read; empty for a file."""
+    ctime_ns: int = 0
+    """When the file system last noted a change of it; 0 if that is not known."""
 
 
 @dataclass(frozen=True)
@@ -81,19 +83,23 @@ def _entry(item: "os.DirEntry[str]", source: str, root: Path, leave_out: Collect
     try:
         seen = item.stat(follow_symlinks=False)
         if stat.S_ISREG(seen.st_mode):
-            return Entry(source, seen.st_size, seen.st_mtime_ns)
+            return _seen(source, seen)
         if not stat.S_ISLNK(seen.st_mode):
-            return Entry(source, seen.st_size, seen.st_mtime_ns, NotAFile().reason)
+            return _seen(source, seen, NotAFile().reason)
         target = os.path.realpath(item.path)
         if not Path(target).is_relative_to(root):
-            return Entry(source, seen.st_size, seen.st_mtime_ns, LEADS_OUT)
+            return _seen(source, seen, LEADS_OUT)
         try:
             there = os.stat(item.path)
         except OSError:
-            return Entry(source, seen.st_size, seen.st_mtime_ns, LEADS_NOWHERE)
+            return _seen(source, seen, LEADS_NOWHERE)
     except FileNotFoundError:
         return None
     if stat.S_ISDIR(there.st_mode) or target in leave_out:
         return None
     reason = "" if stat.S_ISREG(there.st_mode) else NotAFile().reason
-    return Entry(source, there.st_size, there.st_mtime_ns, reason)
+    return _seen(source, there, reason)
+
+
+def _seen(source: str, found: os.stat_result, reason: str = "") -> Entry:
+    return Entry(source, found.st_size, found.st_mtime_ns, reason, found.st_ctime_ns)

@@ -74,7 +74,7 @@ class Application:
         self._cancel = cancel
         self._gone = dict(plan.removed)
         self._renameable = {kind: list(sources) for kind, sources in plan.renameable.items()}
-        self._touched: dict[str, Known] = {}
+        self._touched = dict(plan.change_times)
         self._ready: list[_Ready] = []
         self._done = 0
         self.counts: Counter[str] = Counter(unchanged=plan.unchanged, skipped=plan.skipped)
@@ -121,7 +121,8 @@ class Application:
 
     def _touch(self, source: str, row: Known, prepared: Prepared) -> None:
         assert prepared.content is not None, "the bytes are the same, so they were had"
-        touched = row._replace(mtime_ns=prepared.content.mtime_ns, recheck=prepared.content.recheck)
+        content = prepared.content
+        touched = row._replace(mtime_ns=content.mtime_ns, recheck=content.recheck, ctime_ns=content.ctime_ns)
         if touched != row:
             self._touched[source] = touched
         self.counts["unchanged" if row.state == "indexed" else "skipped"] += 1
@@ -137,7 +138,9 @@ class Application:
             self._renameable.pop(kind, None)
         if before is None:
             return False
-        after = replace(before, source=source, mtime_ns=content.mtime_ns, recheck=content.recheck)
+        after = replace(
+            before, source=source, mtime_ns=content.mtime_ns, ctime_ns=content.ctime_ns, recheck=content.recheck
+        )
         if before.media_type != "image":
             self._catalogue.rename(before.source, after)
         elif not self._rename_picture(before, after):
@@ -174,6 +177,7 @@ class Application:
             recipe=self._recipes["indexed"],
             recheck=content.recheck,
             indexed_at=time.time(),
+            ctime_ns=content.ctime_ns,
         )
         self._vectors.embedded += len(worked.vectors)
         if worked.embedding_failed:
@@ -205,6 +209,7 @@ class Application:
                     recipe=self._recipes["skipped"],
                     recheck=passing or bool(content and content.recheck),
                     indexed_at=time.time(),
+                    ctime_ns=content.ctime_ns if content else entry.ctime_ns,
                 )
             )
         self._stored(entry.source, "skipped")

@@ -20,7 +20,7 @@ class Plan:
     added: tuple[Entry, ...]
     """Not known: each is read, unless it turns out to be one of `renameable`."""
     updated: tuple[Entry, ...]
-    """Known, and size and time do not vouch for them: each is read if its bytes are others."""
+    """Known, and size and times do not vouch for them: each is read if its bytes are others."""
     refused: tuple[Entry, ...]
     """New or changed, and not to be opened: each is listed as skipped, with its reason."""
     removed: Mapping[str, Known]
@@ -29,6 +29,8 @@ class Plan:
     """By `kind_of`, the sources of those removed files whose content a new file may have."""
     before: Mapping[str, Known]
     """What is known of `updated` and `refused`, by source."""
+    change_times: Mapping[str, Known]
+    """Rows of files that are left alone and whose change time was not known yet, with it, by source."""
     unchanged: int
     """How many indexed files are left alone."""
     skipped: int
@@ -62,10 +64,13 @@ def plan(known: Mapping[str, Known], seen: Walk, recipes: Recipes) -> Plan:
     added, updated, refused = list[Entry](), list[Entry](), list[Entry]()
     left = {"indexed": 0, "skipped": 0}
     before: dict[str, Known] = {}
+    change_times: dict[str, Known] = {}
     for entry in seen.entries.values():
         last = known.get(entry.source)
         if last is not None and is_same(last, entry, recipes):
             left[last.state] += 1
+            if not last.ctime_ns and entry.ctime_ns:
+                change_times[entry.source] = last._replace(ctime_ns=entry.ctime_ns)
             continue
         if last is not None:
             before[entry.source] = last
@@ -78,6 +83,7 @@ def plan(known: Mapping[str, Known], seen: Walk, recipes: Recipes) -> Plan:
         removed=removed,
         renameable={kind: tuple(sources) for kind, sources in renameable.items()},
         before=before,
+        change_times=change_times,
         unchanged=left["indexed"],
         skipped=left["skipped"],
     )
@@ -87,6 +93,7 @@ def is_same(row: Known, entry: Entry, recipes: Recipes) -> bool:
     """Return whether a file can be left alone, its bytes unseen."""
     return (
         (row.size, row.mtime_ns) == (entry.size, entry.mtime_ns)
+        and row.ctime_ns in (0, entry.ctime_ns)
         and not row.recheck
         and row.recipe == recipes[row.state]
         and (not entry.reason or entry.reason == row.reason)

@@ -1,7 +1,8 @@
 """Brings the catalogue to where the folder is: what is known and what is seen make a plan, which is then applied.
 
-Size and time vouch for a file; else its bytes are hashed, and only other bytes are read and split, and only chunks that
-no file had are embedded. It does not read, split or embed by itself, and knows no projection.
+Size, modification time and change time vouch for a file; else its bytes are hashed, and only other bytes are read and
+split, and only chunks that no file had are embedded. It does not read, split or embed by itself, and knows no
+projection.
 """
 
 import os

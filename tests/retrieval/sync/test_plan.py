@@ -5,12 +5,16 @@ from retrieval.reading.walk import LEADS_OUT, Entry, Walk
 from retrieval.sync.plan import Plan, Recipes, plan
 
 RECIPES: Recipes = {"indexed": "today", "skipped": "today 100"}
-INDEXED = Known("sha", 3, 5, "indexed", "", "today", recheck=False)
-SKIPPED = Known("", 3, 5, "skipped", "it says so", "today 100", recheck=False)
+INDEXED = Known("sha", 3, 5, "indexed", "", "today", recheck=False, ctime_ns=7)
+SKIPPED = Known("", 3, 5, "skipped", "it says so", "today 100", recheck=False, ctime_ns=7)
 
 
 def planned(known: dict[str, Known], *entries: Entry, unseen: tuple[str, ...] = ()) -> Plan:
     return plan(known, Walk({entry.source: entry for entry in entries}, unseen), RECIPES)
+
+
+def seen(source: str, size: int = 3, mtime_ns: int = 5, reason: str = "", ctime_ns: int = 7) -> Entry:
+    return Entry(source, size, mtime_ns, reason, ctime_ns)
 
 
 def sources(entries: tuple[Entry, ...]) -> list[str]:
@@ -18,12 +22,12 @@ def sources(entries: tuple[Entry, ...]) -> list[str]:
 
 
 def test_files_that_are_as_they_were_are_left_alone_and_counted() -> None:
-    found = planned({"a": INDEXED, "b": SKIPPED}, Entry("a", 3, 5), Entry("b", 3, 5))
-    assert found == Plan((), (), (), {}, {}, {}, unchanged=1, skipped=1) and found.total == 0
+    found = planned({"a": INDEXED, "b": SKIPPED}, seen("a"), seen("b"))
+    assert found == Plan((), (), (), {}, {}, {}, {}, unchanged=1, skipped=1) and found.total == 0
 
 
 def test_a_file_that_is_not_known_is_added() -> None:
-    found = planned({}, Entry("a", 3, 5))
+    found = planned({}, seen("a"))
     assert sources(found.added) == ["a"] and found.before == {} and found.total == 1
 
 
@@ -35,7 +39,7 @@ def test_a_file_of_another_size_time_or_recipe_is_updated_and_so_is_one_to_be_re
         "limit": SKIPPED._replace(recipe="today 50"),
         "recheck": INDEXED._replace(recheck=True),
     }
-    entries = [Entry(source, 4 if source == "larger" else 3, 6 if source == "later" else 5) for source in known]
+    entries = [seen(source, 4 if source == "larger" else 3, 6 if source == "later" else 5) for source in known]
     found = planned(known, *entries)
     assert sources(found.updated) == list(known) and found.before == known
 
@@ -55,6 +59,15 @@ def test_a_file_in_a_folder_that_could_not_be_opened_is_not_gone() -> None:
 
 def test_what_is_not_to_be_opened_is_refused_with_new_ones_first_and_left_alone_the_next_time() -> None:
     known = {"a": INDEXED, "c": SKIPPED._replace(reason=LEADS_OUT)}
-    found = planned(known, Entry("a", 9, 9, LEADS_OUT), Entry("b", 3, 5, LEADS_OUT), Entry("c", 3, 5, LEADS_OUT))
+    found = planned(known, seen("a", 9, 9, LEADS_OUT), seen("b", reason=LEADS_OUT), seen("c", reason=LEADS_OUT))
     assert sources(found.refused) == ["b", "a"] and found.before == {"a": INDEXED}
     assert (found.added, found.updated, found.skipped) == ((), (), 1)
+
+
+def test_a_file_of_another_change_time_is_updated() -> None:
+    assert sources(planned({"a": INDEXED}, seen("a", ctime_ns=8)).updated) == ["a"]
+
+
+def test_a_change_time_that_was_not_known_is_remembered_and_the_file_left_alone() -> None:
+    found = planned({"a": INDEXED._replace(ctime_ns=0), "b": INDEXED}, seen("a"), seen("b"))
+    assert (found.change_times, found.unchanged, found.total) == ({"a": INDEXED}, 2, 0)

@@ -66,15 +66,41 @@ def test_a_folder_is_indexed_with_its_inner_folders(catalogue, folder, paragraph
     assert row and (row.media_type, row.codec, row.title, row.size) == ("text", "utf-8", "a", 8)
 
 
-def test_an_unchanged_file_is_not_opened(catalogue, folder, paragraphs, letters):
+def test_an_unchanged_file_is_not_opened(catalogue, folder, paragraphs, letters, monkeypatch):
     write(folder / "a.txt", "one")
     sync(catalogue, folder, letters, paragraphs)
-    # Other bytes behind the same size and time: who opened it would see them.
-    write(folder / "a.txt", "two")
     before = catalogue.generation
+    monkeypatch.setattr("retrieval.reading.prepare.read_content", lambda *_: pytest.fail("it was opened"))
     report = sync(catalogue, folder, letters, paragraphs)
     assert (report.unchanged, report.updated, texts(catalogue)) == (1, 0, {"a.txt": ["one"]})
     assert catalogue.generation == before
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the change time is that of the file's creation there")
+def test_other_bytes_behind_the_same_size_and_time_are_found_by_the_change_time(catalogue, folder, paragraphs, letters):
+    write(folder / "a.txt", "one")
+    sync(catalogue, folder, letters, paragraphs)
+    noted = (folder / "a.txt").stat().st_ctime_ns
+    while write(folder / "a.txt", "two").stat().st_ctime_ns == noted:  # within one tick of the file system's clock
+        pass
+    report = sync(catalogue, folder, letters, paragraphs)
+    assert (report.updated, texts(catalogue)) == (1, {"a.txt": ["two"]})
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the change time is that of the file's creation there")
+def test_other_rights_are_looked_at_once_and_move_no_projection(catalogue, folder, paragraphs, letters):
+    path = write(folder / "a.txt", "one")
+    sync(catalogue, folder, letters, paragraphs)
+    noted, before = path.stat().st_ctime_ns, catalogue.generation
+    while path.stat().st_ctime_ns == noted:
+        path.chmod(0o600)
+    no_reader = replace(paragraphs, read=lambda path, data: pytest.fail("it was read"))
+    assert sync(catalogue, folder, letters, no_reader).unchanged == 1
+    row = catalogue.file("a.txt")
+    assert row and row.ctime_ns == path.stat().st_ctime_ns
+    assert not len(catalogue.changed_since(before, places=True)[0])
+    before = catalogue.generation
+    assert sync(catalogue, folder, letters, no_reader).unchanged == 1 and catalogue.generation == before
 
 
 def test_a_file_written_just_now_is_looked_at_again(catalogue, folder, paragraphs, letters):
