@@ -167,7 +167,7 @@ def _trainer(run: Run, callbacks: list[Any]) -> "AdapterTrainer":
         items.lengths,
         batch_size=run.args.per_device_train_batch_size * run.args.world_size,
         seed=run.config.training.seed,
-        group_by_length=options.group_by_length,
+        group_by_length=run.config.data.group_by_length,
     )
     collator = Collator(
         run.loaded.processor.tokenizer.pad_token_id,
