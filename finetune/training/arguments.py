@@ -46,7 +46,7 @@ def choose_training_dtype(config: FinetuneConfig) -> "torch.dtype":
 
 
 def arguments(config: FinetuneConfig, dtype: "torch.dtype") -> Any:
-    """Return transformers' form of the configuration; it finds the other processes, where there are any."""
+    """Return transformers' form of the configuration; it finds the other processes, if there are any."""
     import torch
     from transformers import TrainingArguments
 

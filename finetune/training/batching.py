@@ -63,7 +63,7 @@ class Order(Sampler[int]):
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Say which epoch comes next."""
+        """Set which epoch comes next."""
         self.epoch = epoch
 
     def __len__(self) -> int:

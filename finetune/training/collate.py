@@ -42,7 +42,7 @@ class Collator:
             pad_token_id: Stands in the padding.
             packing: Rows of one item stand behind one another.
             padding_side: `left` for generation; it needs the mask.
-            features: Folder of the kept features that the rows name; none where they bring patches.
+            features: Folder of the kept features that the rows name; None if they bring patches.
             attention_mask: Say which tokens are padding although right padding needs no mask.
             reopen: Gives a row its patches where they were let go.
         """

@@ -25,7 +25,7 @@ class Curve:
 
 
 def check_drawing() -> None:
-    """Say before a training what would be missed at its end.
+    """Check before a training that its curves can be drawn at its end.
 
     Raises:
         MissingExtra: matplotlib is not installed.

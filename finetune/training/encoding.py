@@ -47,7 +47,7 @@ class Row:
     input_ids: NDArray[np.int32]
     """(T,)"""
     labels: NDArray[np.int32]
-    """(T,): the token itself where it is learned, else -100."""
+    """(T,): the token itself if it is learned, else -100."""
     mm_token_type_ids: NDArray[np.int32]
     """(T,): 0 text, 1 picture, 2 video."""
     vision: tuple[Vision, ...]

@@ -45,7 +45,7 @@ class Prepared:
     broken: list[Broken]
     """Samples that are not trained on, each with the reason."""
     features: Path | None
-    """Folder of the kept features; none where the tower looks at every batch."""
+    """Folder of the kept features; None if the tower looks at every batch."""
     degraded: tuple[str, ...] = ()
     """What could not be had, in words for the user."""
 
@@ -80,9 +80,9 @@ def prepare(
         samples: What to learn.
         encoder: Of the model's processor.
         model: `Qwen3VLForConditionalGeneration`, which looks at pictures that the cache does not hold.
-        cache: Where features are kept; none where they are not.
+        cache: Where features are kept; None if they are not.
         workers: Processes that open pictures; 0 = this one.
-        progress: Told of each sample.
+        progress: Called after each sample.
 
     Raises:
         PicturesTooLarge: For the memory, where features are kept.
@@ -120,12 +120,12 @@ def prepare(
 
 
 def not_kept(why: CacheFull) -> str:
-    """Return what is told of features that are not kept."""
+    """Return what the user reads of features that are not kept."""
     return f"the vision tower looks at every batch, its features are not kept: {why}"
 
 
 class Reopen:
-    """Gives a row its patches again."""
+    """Reads the patches of a row again."""
 
     def __init__(self, encoder: Encoder) -> None:
         self.encoder = encoder
@@ -175,7 +175,7 @@ def prepare_all(
         encoder: Of its processor.
         model: Has the adapter.
         args: Know the other processes.
-        say: Told which rows are left out, and what goes slower than it could.
+        say: Called with which rows are left out, and what goes slower than it could.
     """
     from tqdm import tqdm
 

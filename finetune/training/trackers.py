@@ -139,7 +139,7 @@ _RUNS: Mapping[str, Callable[[FinetuneConfig], AbstractContextManager[Any]]] = {
 
 
 def _refusals(name: str) -> tuple[type[Exception], ...]:
-    """Return what a tracker raises where it has no account, no network or no place to write."""
+    """Return what a tracker raises if it has no account, no network or no place to write."""
     if name == "wandb":
         from wandb.errors import Error
 

@@ -37,7 +37,7 @@ class FeatureCache:
         """Keep the place.
 
         Args:
-            folder: Made where it is not there.
+            folder: Made if it does not exist.
             tower: What `tower_key` returned.
             limit_bytes: Of all files in the folder, other towers' too.
 

@@ -193,7 +193,7 @@ class _Watch(StoppingCriteria):
         raise _Interrupted
 
     def finish(self) -> None:
-        """Give out the text that waited for a stop string."""
+        """Emit the text that waited for a stop string."""
         if not self._text.stopped:
             self._give(self._text.finish())
 

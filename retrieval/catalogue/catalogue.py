@@ -68,7 +68,7 @@ class Catalogue:
 
     @property
     def identity(self) -> str:
-        """Name of this catalogue: a projection that remembers another one belongs to another and must be rebuilt."""
+        """This catalogue's name: a projection that remembers another one belongs to another and must be rebuilt."""
         return str(self._meta("identity"))
 
     @property
@@ -131,7 +131,7 @@ class Catalogue:
 
         Args:
             generation: None of them has come as far.
-            identity: Of the catalogue before, where it is known: what belongs to that will belong to this one.
+            identity: Of the catalogue before, or None if it is not known: what belongs to that will belong to this one.
         """
         with self._database.write() as (db, _):
             updates.begin_anew(db, generation, identity)

@@ -1,6 +1,6 @@
 """Reads what can still be read of a damaged catalogue, and changes nothing in it.
 
-A row is given only where its bytes say of themselves that they are right: a passage by its content id, a vector by its
+A row is given only if its bytes say of themselves that they are right: a passage by its content id, a vector by its
 length, a file by having all its passages in order. It writes nothing but a copy with a whole first page, where needed.
 """
 
@@ -64,18 +64,18 @@ class DamagedCatalogue:
 
     @property
     def identity(self) -> str | None:
-        """As of `Catalogue`, where it can be read."""
+        """As of `Catalogue`; None if it cannot be read."""
         found = self._meta("identity")
         return found if isinstance(found, str) and len(found) == 32 else None
 
     @property
     def generation(self) -> int:
-        """As of `Catalogue`; 0 where it cannot be read."""
+        """As of `Catalogue`; 0 if it cannot be read."""
         found = self._meta("generation")
         return found if isinstance(found, int) and 0 < found < 2**40 else 0
 
     def files(self) -> Iterator[KeptFile | None]:
-        """Give each file that is whole, and None for each that is not."""
+        """Yield each file that is whole, and None for each that is not."""
         for id, *columns in self._rows("files", "id", f"id, {self._file_columns()}"):
             try:
                 row = _checked(file_row(columns))
@@ -86,13 +86,13 @@ class DamagedCatalogue:
             yield KeptFile(row, tuple(chunk for _, chunk in found), tuple(number for number, _ in found))
 
     def chunks(self) -> Iterator[tuple[int, Chunk]]:
-        """Give each chunk that can be read, with its number; its place is not known."""
+        """Yield each chunk that can be read, with its number; its place is not known."""
         for number, id, text, headings in self._rows("chunks", "number", "number, id, text, headings"):
             with suppress(ValueError, TypeError):
                 yield number, _chunk(id, text, headings, 0, len(text), None)
 
     def vectors(self, numbers: Sequence[int]) -> tuple[str | None, dict[int, Matrix]]:
-        """Give the vectors of these chunks by number, (D,) each, and the embedder that made most of them."""
+        """Return the vectors of these chunks by number, (D,) each, and the embedder that made most of them."""
         found: dict[str, dict[int, Matrix]] = {}
         for number in numbers:
             with suppress(ValueError, TypeError, sqlite3.DatabaseError):
@@ -157,7 +157,7 @@ class DamagedCatalogue:
         return ", ".join(name if name in there else ADDED.get(name, name) for name in FILE_COLUMNS)
 
     def _rows(self, table: str, key: str, columns: str) -> Iterator[tuple[Any, ...]]:
-        """Give the rows of a table by number, passing over those that cannot be read.
+        """Yield the rows of a table by number, passing over those that cannot be read.
 
         From a row that fails it goes on a little further, then twice as far, and so on: a damaged page costs the rows
         on it and at most as many after it, and a table that has lost its root no more than some queries.
@@ -184,7 +184,7 @@ class DamagedCatalogue:
         return tuple(found)
 
     def _chunks_of(self, file: object) -> list[tuple[int, Chunk]]:
-        """Give all chunks of a file with their numbers.
+        """Return all chunks of a file with their numbers.
 
         Raises:
             ValueError: One is missing, or is not what it was; likewise TypeError and sqlite3.DatabaseError.
@@ -230,7 +230,7 @@ def _chunk(id: object, text: object, headings: object, start: object, end: objec
 
 
 def _has_lost_its_head(path: Path) -> bool:
-    """Tell whether the file may be a catalogue after its first page, which alone says what the file is."""
+    """Return whether the file may be a catalogue after its first page, which alone says what the file is."""
     with path.open("rb") as file:
         head = file.read(100)
     return os.path.getsize(path) > 4096 and not (

@@ -28,12 +28,12 @@ PLACE = """s.number, f.path, f.sha256, f.size, f.mtime_ns, f.indexed_at, f.media
 
 
 def numbers_of(rows: Iterable[tuple[int]]) -> Numbers:
-    """Gather a query's only column. (N,)."""
+    """Return a query's only column. (N,)."""
     return np.fromiter((number for (number,) in rows), np.int64)
 
 
 def matrix_of(rows: Iterable[tuple[int, bytes]]) -> tuple[Numbers, Matrix]:
-    """Gather (number, vector) rows into numbers (N,) and a matrix (N, D), (0, 0) if there are none."""
+    """Return the numbers (N,) of (number, vector) rows and a matrix (N, D), (0, 0) if there are none."""
     numbers = list[int]()
     blobs = bytearray()
     for number, vector in rows:
@@ -44,7 +44,7 @@ def matrix_of(rows: Iterable[tuple[int, bytes]]) -> tuple[Numbers, Matrix]:
 
 
 def conditions_of(wanted: Filter) -> tuple[list[str], list[object]]:
-    """Put a filter into conditions on the table `files` and the values they take."""
+    """Return a filter as conditions on the table `files` and the values they take."""
     conditions, values = ["state = 'indexed'"], list[object]()
     for condition, value in (
         ("source_matches(?, path)", None if wanted.source is None else wanted.source.encode("utf-8", "surrogatepass")),
@@ -64,7 +64,7 @@ def nanoseconds(seconds: float | None) -> int | None:
 
 
 def file_row(columns: Sequence[object]) -> FileRow:
-    """Name the columns of `FILE`."""
+    """Return the columns of `FILE` as a row."""
     values = dict(zip(FILE_COLUMNS, columns, strict=True))
     path, notes = values.pop("path"), values["notes"]
     assert isinstance(path, bytes) and isinstance(notes, str), "the table's types"
@@ -73,7 +73,7 @@ def file_row(columns: Sequence[object]) -> FileRow:
 
 
 def occurrence(columns: Sequence[object]) -> Occurrence:
-    """Name the columns of `PLACE`; more after them are left alone."""
+    """Return the columns of `PLACE` as an occurrence; columns after them are ignored."""
     _, path, *rest = columns[:13]
     assert isinstance(path, bytes), "the table's type"
     return Occurrence(os.fsdecode(path), *rest)  # type: ignore[arg-type]

@@ -91,7 +91,7 @@ def salvage(path: Path, *, anew: bool = False) -> Salvaged:
 
 
 def _make(path: Path, new_path: Path, anew: bool) -> tuple[int, Counts]:
-    """Fill a new catalogue, and give how many files were lost and what it holds."""
+    """Fill a new catalogue; return how many files were lost and what it holds."""
     new = Catalogue(new_path, scratch=True)
     try:
         lost, identity, generation = (0, None, 0) if anew else _copy(path, new)
@@ -105,7 +105,7 @@ def _make(path: Path, new_path: Path, anew: bool) -> tuple[int, Counts]:
 
 
 def _copy(path: Path, new: Catalogue) -> tuple[int, str | None, int]:
-    """Copy all that can be read, and give how many files were lost, and the catalogue's identity and generation."""
+    """Copy all that can be read; return how many files were lost, and the catalogue's identity and generation."""
     damaged = DamagedCatalogue(path, new.path)
     try:
         placed, lost = set[int](), 0
@@ -137,7 +137,7 @@ def _pages(homeless: Iterator[tuple[int, Chunk]]) -> Iterator[list[tuple[int, Ch
 
 
 def _exchange(path: Path, new: Path) -> Path:
-    """Give the damaged file another name, and its name to the new one."""
+    """Rename the damaged file, give its name to the new one, and return what the damaged one is called now."""
     with new.open("rb") as file:
         os.fsync(file.fileno())
     stamp = time.strftime("%Y%m%d-%H%M%S")

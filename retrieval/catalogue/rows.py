@@ -19,7 +19,7 @@ class FileRow:
     source: str
     """Path in the knowledge base with forward slashes; bytes of other encodings are surrogate-escaped."""
     sha256: str
-    """Empty where the bytes could not be had."""
+    """Empty if the bytes could not be had."""
     size: int
     """Bytes."""
     mtime_ns: int

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from retrieval.index.projection import (
     ProjectionDamaged,
@@ -31,39 +31,6 @@ if TYPE_CHECKING:
 _WRITER_BYTES = 32_000_000
 _PARTS = (".fast", ".fieldnorm", ".idx", ".pos", ".store", ".term")
 _NUMBERS_PER_PAGE = 10_000
-
-
-class LexicalIndex(Protocol):
-    """Finds passages by the words they hold."""
-
-    @property
-    def generation(self) -> int:
-        """Up to which generation of the catalogue it has come."""
-
-    @property
-    def count(self) -> int:
-        """How many passages it holds."""
-
-    def add(self, numbers: Sequence[int], tokens: Sequence[Sequence[str]]) -> None:
-        """Add passages; one whose number is there already is replaced."""
-
-    def remove(self, numbers: Sequence[int]) -> None:
-        """Remove passages; numbers that are not there are passed over."""
-
-    def commit(self, generation: int) -> None:
-        """Make what was added and removed durable and visible."""
-
-    def search(self, tokens: Sequence[str], top_k: int, allowed: set[int] | None = None) -> list[tuple[int, float]]:
-        """Return numbers and scores, best first, of passages among the allowed that hold at least one token."""
-
-    def frequencies(self, tokens: Sequence[str]) -> dict[str, int]:
-        """Return in how many passages each distinct token stands."""
-
-    def numbers(self) -> Iterator[int]:
-        """Yield the numbers it holds."""
-
-    def close(self) -> None:
-        """Let go of files and locks."""
 
 
 class TantivyIndex:

@@ -33,7 +33,7 @@ class Prepared:
     state: Literal["read", "same", "skipped", "gone"]
     """same: its bytes need not be read again."""
     content: Content | None = None
-    """As it was, without its bytes; None where these could not be had."""
+    """As it was, without its bytes; None if these could not be had."""
     document: Document | None = None
     """Of a file that was read, without its text: the chunks hold it."""
     chunks: tuple[Chunk, ...] = ()
@@ -44,7 +44,7 @@ class Prepared:
 
 
 def kind_of(source: str, sha256: str) -> tuple[str, str]:
-    """Give what tells a document: under another type the same bytes are another one."""
+    """Return what tells a document: under another type the same bytes are another one."""
     return sha256, PurePosixPath(source).suffix.lower()
 
 

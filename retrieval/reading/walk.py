@@ -36,12 +36,12 @@ class Walk:
     """Folders that could not be opened: what they hold is unknown, not gone."""
 
     def saw(self, source: str) -> bool:
-        """Tell whether a file of that path would be among the entries."""
+        """Return whether a file of that path would be among the entries."""
         return not any(folder == "" or source.startswith(f"{folder}/") for folder in self.unseen)
 
 
 def is_hidden(name: str) -> bool:
-    """Tell whether a file or folder is not meant to be seen: a leading dot, or an office program's lock file."""
+    """Return whether a file or folder is not meant to be seen: a leading dot, or an office program's lock file."""
     return name.startswith((".", "~$"))
 
 

@@ -68,7 +68,7 @@ class Captioned:
     """How many were tried so far, this one included."""
     total: int
     problem: str = ""
-    """Why it has no caption; empty where it has one now."""
+    """Why it has no caption; empty if it has one now."""
 
 
 def make_captions(

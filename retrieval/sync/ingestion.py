@@ -19,7 +19,7 @@ class Worked:
     vectors: Mapping[str, Matrix] = field(default_factory=dict)
     """By chunk id, (D,) each; chunks that have none here are embedded when the file is stored."""
     embedding_failed: str = ""
-    """Why there are no vectors, where the embedder failed."""
+    """Why there are no vectors, if the embedder failed."""
 
 
 class Ingestion(Protocol):

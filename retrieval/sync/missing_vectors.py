@@ -10,7 +10,7 @@ from retrieval.catalogue.rows import Matrix
 BATCH = 64
 
 Progress = Callable[[str, int, int], None]
-"""Told what was done last, how many are done, and of how many."""
+"""Called with what was done last, how many are done, and of how many."""
 
 
 class Embeds(Protocol):
@@ -25,12 +25,12 @@ class Embeds(Protocol):
 
 
 def text_to_embed(headings: Sequence[str], text: str) -> str:
-    """Put a chunk under its headings: they say what it is about, and its content id depends on them too."""
+    """Return a chunk under its headings: they say what it is about, and its content id depends on them too."""
     return f"{' > '.join(headings)}\n{text}" if headings else text
 
 
 def embed(embedder: Embeds, texts: Sequence[str], cancel: threading.Event) -> list[Matrix] | None:
-    """Embed texts, (D,) each; None where `cancel` was set meanwhile."""
+    """Return the vectors of texts, (D,) each; None if `cancel` was set meanwhile."""
     vectors: list[Matrix] = []
     for i in range(0, len(texts), BATCH):
         if cancel.is_set():

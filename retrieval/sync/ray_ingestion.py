@@ -162,7 +162,7 @@ class Worker:
             self._problem = str(error)
 
     def __call__(self, batch: Mapping[str, Sequence[bytes]]) -> dict[str, list[bytes]]:
-        """Give a pickled `Worked` for each pickled task and ids that need no vector."""
+        """Yield a pickled `Worked` for each pickled task and ids that need no vector."""
         given: list[tuple[Task, frozenset[str]]] = [pickle.loads(row) for row in batch["task"]]
         prepared = [(task, prepare(self._recipe, task, self._gone), has) for task, has in given]
         vectors, problem = self._vectors(prepared)
@@ -186,7 +186,7 @@ class Worker:
 
 
 def _taken(results: "queue.Queue[bytes | BaseException | None]", cancel: threading.Event) -> Generator[Worked]:
-    """Give the results as they come; Ray may be silent for long, so that `cancel` is looked at meanwhile."""
+    """Yield the results as they come; Ray may be silent for long, so that `cancel` is looked at meanwhile."""
     while not cancel.is_set():
         try:
             found = results.get(timeout=POLL_S)
@@ -227,6 +227,6 @@ def _put(
 
 
 def _one_line(error: BaseException) -> str:
-    """Give the cause: the last line of a worker's traceback, the first of all else that Ray explains at length."""
+    """Return the cause: the last line of a worker's traceback, the first of all else that Ray explains at length."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     return lines[-1 if "ray::" in lines[0] else 0]

@@ -79,7 +79,7 @@ def sync(
         folder: Read only, with all folders in it; names that begin with a dot are left out.
         embedder: None leaves chunks without vectors; `embed_missing` or the next sync adds them.
         recipe: How files become chunks.
-        progress: Told after each file that it is safely stored, how many are, and of how many.
+        progress: Called after each file that it is safely stored, how many are, and of how many.
         cancel: Set it to stop after the file at hand.
         leave_out: Files and folders that are not looked at.
         ingestion: Where files are prepared; None does it in this process.

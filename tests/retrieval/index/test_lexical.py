@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from rank_bm25 import BM25Okapi
 
-from retrieval.index.lexical import LexicalIndex, TantivyIndex, idf
+from retrieval.index.lexical import TantivyIndex, idf
 from retrieval.index.projection import ProjectionDamaged, ProjectionInUse
 
 FIVE = {1: "wing lift", 2: "wing drag drag", 3: "heat flow", 7: "lift lift lift", 9: "shock wave heat wing lift"}
@@ -86,6 +86,9 @@ def _okapi(corpus: list[list[str]]) -> BM25Okapi | None:
             self.idf = {word: idf(count, self.corpus_size) for word, count in nd.items()}
 
     return Okapi(corpus, k1=1.2, b=0.75)
+
+
+LexicalIndex = TantivyIndex | Bm25Index
 
 
 @pytest.fixture(params=["tantivy", "rank-bm25"])
