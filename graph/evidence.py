@@ -3,8 +3,8 @@
 import re
 from collections.abc import Sequence
 
+from common.safe_text import printable
 from graph.answer import Citation, Passage
-from graph.printable import printable
 from retrieval.tokens import document_tokens, query_tokens
 
 MAX_SENTENCES = 2

@@ -11,11 +11,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from common.errors import LorgnetteError
     from graph.answer import Answer, Box, Citation, Event, Plan, ReviewResult, Summary
     from lorgnette.door import ask, open_agent, search
     from lorgnette.local_agent import LocalAgent
     from lorgnette.settings import Settings
-    from model.errors import LorgnetteError
     from retrieval.records import Hit, SearchOutcome
 
 __all__ = [

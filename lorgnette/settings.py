@@ -16,9 +16,9 @@ from pydantic import ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from common.errors import LorgnetteError
 from graph.settings import AgentSettings, GraphSettings
 from lorgnette.server_settings import ServerSettings
-from model.errors import LorgnetteError
 from model.settings import ModelSettings
 from retrieval.settings import RetrievalSettings
 from retrieval.store import without_password

@@ -13,6 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from common.safe_text import first_line
 from model.checkpoint import MODEL_TYPE
 from model.errors import ModelError
 
@@ -126,9 +127,9 @@ def pull(model: str, progress: Progress | None = None, *, download: Callable[...
     try:
         return Path(download(name, allow_patterns=FILES, **options))
     except OSError as error:  # hub errors, connection errors and a full disk all derive from it
-        raise ModelUnavailable(model, _first_line(error), _fix(error)) from error
+        raise ModelUnavailable(model, first_line(error.__cause__ or error), _fix(error)) from error
     except (RuntimeError, ValueError) as error:
-        raise ModelUnavailable(model, _first_line(error), "look at the id and try again") from error
+        raise ModelUnavailable(model, first_line(error.__cause__ or error), "look at the id and try again") from error
 
 
 def list_local(cache: Path | None = None) -> list[LocalModel]:
@@ -250,8 +251,3 @@ def _fix(error: OSError) -> str:
     if isinstance(error, RepositoryNotFoundError):
         return "look at the spelling of the id, or log in with `hf auth login` if it is private"
     return "check the network (a mirror can be named in HF_ENDPOINT) and the free disk space, then try again"
-
-
-def _first_line(error: Exception) -> str:
-    cause = error.__cause__ or error
-    return (str(cause).strip().splitlines() or [type(cause).__name__])[0].rstrip(".")

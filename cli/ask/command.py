@@ -54,7 +54,7 @@ def ask(
     """  # noqa: D301
     from cli.ask.render import Transcript, status_line
     from cli.ask.trace import Trace
-    from graph.printable import printable
+    from common.safe_text import printable
     from lorgnette.background import Background
     from lorgnette.local_agent import LocalAgent
     from lorgnette.settings import load_settings

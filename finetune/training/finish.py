@@ -5,8 +5,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from finetune.atomic_files import OutputRefused
 from finetune.errors import FinetuneError
+from finetune.output_files import OutputRefused
 from finetune.training.checkpoints import STATE, staging_folder, sync, translating, why_unwritten
 from finetune.training.curves import draw_curves
 from finetune.training.run import Run

@@ -17,6 +17,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from common.errors import LorgnetteError
 from lorgnette.model_sharing.registry import MODEL_PATH, PROOF_PATH, proof
 from lorgnette.settings import Settings
 from mcp_server.openai_api.protocol import Asked, ChatRequest, ChoiceRequest, Reply, RequestInvalid, parse
@@ -24,7 +25,6 @@ from mcp_server.progress import in_thread
 from mcp_server.state.agent_loader import AgentLoader, StillLoading
 from mcp_server.transport.guard import ATTACHED, ENDPOINT
 from model.call_options import Cancelled, DeadlineExceeded
-from model.errors import LorgnetteError
 from model.pictures.open import ImageLimits
 from model.served import ServedModel, served
 from model.worker import ModelBusy, WorkerClosed, asking
@@ -258,7 +258,7 @@ class _Answer(_UntilLeft):
             async for piece in pieces:
                 await tell(self._reply.piece(piece))
         except LorgnetteError as error:
-            await tell({"error": _error(str(error), _code(error))})
+            await tell({"error": _error(str(error), error.code)})
         except Exception:  # the process edge: the status has been sent, so that the client gets a sentence here
             logger.exception("unexpected failure of the endpoint")
             await tell({"error": _error("The answer broke off; the server's log on stderr says why.", "unexpected")})
@@ -293,11 +293,7 @@ STATUS: tuple[tuple[type[LorgnetteError], int], ...] = (
 def _refusal(error: LorgnetteError) -> Response:
     status = next((status for kind, status in STATUS if isinstance(error, kind)), 400)
     headers = {"Retry-After": "1"} if status in (429, 503) else None
-    return JSONResponse({"error": _error(str(error), _code(error))}, status, headers)
-
-
-def _code(error: LorgnetteError) -> str:
-    return "".join(f"_{char.lower()}" if char.isupper() else char for char in type(error).__name__).lstrip("_")
+    return JSONResponse({"error": _error(str(error), error.code)}, status, headers)
 
 
 def _error(text: str, code: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from model.errors import LorgnetteError
+from common.errors import LorgnetteError
 from model.pictures.open import ImageLimits, open_picture
 
 if TYPE_CHECKING:

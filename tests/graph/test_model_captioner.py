@@ -11,12 +11,12 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from PIL import Image
 from pydantic import Field
 
+from common.errors import LorgnetteError
 from graph import prompts
 from graph.agent import Agent
 from graph.model_captioner import ChatCaptioner, wants_captions
 from graph.settings import AgentSettings
 from model.call_options import Cancelled
-from model.errors import LorgnetteError
 from model.open import ModelIdentity
 from retrieval.sync.captions import Caption, CaptionerUnavailable, CaptionFailed
 

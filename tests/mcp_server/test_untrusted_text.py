@@ -8,8 +8,8 @@ import anyio
 import pytest
 from mcp import Client
 
+from common.safe_text import printable
 from graph.answer import Answer, Box, Citation
-from graph.printable import printable
 from lorgnette.settings import Settings
 from lorgnette.untrusted_text import QUOTED, quoted
 from mcp_server.app import build_server

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from lorgnette.answer_text import escaped
+from common.safe_text import escaped
 
 GIB = 1024**3
 

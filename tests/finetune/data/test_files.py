@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from finetune.atomic_files import OutputExists, OutputRefused, check_free, whole_files
 from finetune.data.copying import copy_pictures
 from finetune.data.dataset import READERS, read_dataset
 from finetune.data.drawn.scene_rows import write_scenes
@@ -15,6 +14,7 @@ from finetune.data.pictures import picture_size
 from finetune.data.pull import COCO_TABLE, DatasetUnavailable, pull_coco_captions, pull_dataset
 from finetune.data.sample import Frames, ImageFile, Message, Origin, Sample
 from finetune.data.writing import WRITERS, OutputSuffixWrong, write_samples
+from finetune.output_files import OutputExists, OutputRefused, check_free, whole_files
 
 
 def test_every_named_format_has_its_reader_and_writer() -> None:

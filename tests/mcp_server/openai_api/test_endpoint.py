@@ -15,10 +15,10 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from PIL import Image
 from pydantic import Field
 
+from common.errors import LorgnetteError
 from graph.answer import Answer
 from lorgnette.settings import Settings
 from model.call_options import metadata, usage
-from model.errors import LorgnetteError
 from model.open import ModelIdentity
 from model.worker import ModelBusy, asking
 

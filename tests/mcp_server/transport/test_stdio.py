@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from PIL import Image, ImageDraw
 
+from common.safe_text import printable
 from graph.answer import Answer
-from graph.printable import printable
 
 HEAVY = ("torch", "transformers", "chromadb", "sentence_transformers", "langgraph", "peft")
 TIMEOUT_S = 120
