@@ -38,10 +38,11 @@ test-slow: $(VENV)/installed-dev ## the slow tests: real shapes, real training
 faults: $(VENV)/installed-dev ## 20 rounds of killed processes on one knowledge base (minutes)
 	$(BIN)/python -m benchmarks.faults
 
-lint: $(VENV)/installed-dev ## ruff and mypy
+lint: $(VENV)/installed-dev ## ruff, mypy and the order of imports
 	$(BIN)/ruff check $(PACKAGES) tests benchmarks
 	$(BIN)/ruff format --check $(PACKAGES) tests benchmarks
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 
 fix: $(VENV)/installed-dev ## let ruff mend what it can
 	$(BIN)/ruff check --fix $(PACKAGES) tests benchmarks

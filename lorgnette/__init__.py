@@ -8,6 +8,8 @@ examples.
 """
 
 from importlib import import_module
+from pathlib import Path
+from runpy import run_path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from lorgnette.local_agent import LocalAgent
     from lorgnette.settings import Settings
     from retrieval.records import Hit, SearchOutcome
+
+run_path(str(Path(__file__).parents[1] / "common" / "shadowing.py"))["check_packages"]()
 
 __all__ = [
     "Answer",

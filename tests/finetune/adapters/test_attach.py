@@ -14,7 +14,7 @@ from finetune.adapters.targets import FEEDFORWARD, TargetsUnmatched
 from finetune.config.loading import load_config
 from finetune.config.schema import FinetuneConfig
 from finetune.training.invocation import NeverInvoked
-from finetune.training.log import read_log
+from finetune.training.reporting.log import read_log
 from finetune.training.train import train
 from model.hub import tiny_folder
 

@@ -17,10 +17,10 @@ from transformers import Trainer
 from cli.main import app
 from finetune.config.schema import FinetuneConfig
 from finetune.training import prepare as preparation
-from finetune.training import report
-from finetune.training import sample_answers as show
 from finetune.training.callbacks import Lines
 from finetune.training.checkpoints import CheckpointNotSaved
+from finetune.training.reporting import report
+from finetune.training.reporting import sample_answers as show
 from model.qwen3_vl.generation import OutOfMemory
 
 Quick = Callable[..., FinetuneConfig]

@@ -22,7 +22,7 @@ from safetensors.torch import load_file
 from cli.main import main
 from finetune.config.schema import FinetuneConfig
 from finetune.training.checkpoints import checkpoints, drop_old, what_is_broken
-from finetune.training.log import read_log
+from finetune.training.reporting.log import read_log
 from finetune.training.train import train
 from finetune.training.vision_cache import GIB, FeatureCache, load_features
 

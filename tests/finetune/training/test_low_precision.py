@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from finetune.config.schema import FinetuneConfig
 from finetune.training.arguments import HalfPrecisionRefused
-from finetune.training.log import read_log
+from finetune.training.reporting.log import read_log
 from finetune.training.train import train
 from finetune.training.trainer import AdapterTrainer, GradientNotFinite, LossNotFinite
 from model import device

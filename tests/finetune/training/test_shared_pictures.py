@@ -16,8 +16,8 @@ from finetune.data.sample import ImageFile, Message, Origin, Sample
 from finetune.training.batching import Items
 from finetune.training.collate import Collator, model_inputs
 from finetune.training.encoding import Encoder, Row
-from finetune.training.log import read_log
 from finetune.training.prepare import prepare
+from finetune.training.reporting.log import read_log
 from finetune.training.shared_pictures import share_pictures
 from finetune.training.train import train
 from finetune.training.vision_cache import GIB, FeatureCache, tower_key

@@ -8,7 +8,7 @@ import pytest
 
 from finetune.config.schema import FinetuneConfig
 from finetune.data.configured import NothingToLearn
-from finetune.training.log import read_log
+from finetune.training.reporting.log import read_log
 from finetune.training.trackers import TrackerRefused
 from finetune.training.train import train
 from model.hub import MissingExtra

@@ -29,7 +29,7 @@ from finetune.training.checkpoints import (
     what_is_broken,
 )
 from finetune.training.fsdp import OldSharding, QuantizedSharding
-from finetune.training.log import read_log
+from finetune.training.reporting.log import read_log
 from finetune.training.train import train
 from finetune.training.trainer import AdapterTrainer, GradientNotFinite, LossNotFinite, OutOfMemory
 from model.adapters.attach import AdapterMismatch

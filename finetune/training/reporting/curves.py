@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from finetune.output_files import whole_file
-from finetune.training.log import LOG, read_log
+from finetune.training.reporting.log import LOG, read_log
 from model.hub import MissingExtra
 
 if TYPE_CHECKING:

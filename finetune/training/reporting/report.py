@@ -11,9 +11,9 @@ from finetune.data.dataset import Broken, Dataset
 from finetune.data.report import Spread, report_on
 from finetune.html_page import left_out, png, table, text, thumbnails, write_page
 from finetune.output_files import whole_file
-from finetune.training.curves import Curve
 from finetune.training.encoding import Row
-from finetune.training.sample_answers import Shown
+from finetune.training.reporting.curves import Curve
+from finetune.training.reporting.sample_answers import Shown
 
 if TYPE_CHECKING:
     from finetune.adapters.parameter_count import Parameters
