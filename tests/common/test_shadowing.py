@@ -62,3 +62,16 @@ def test_the_installed_command_is_in_nobodys_way(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     launched = subprocess.run([sys.executable, command, "--version"], capture_output=True, text=True, cwd=tmp_path)
     assert (launched.returncode, launched.stdout) == (0, done.stdout)
+
+
+def test_accelerate_launches_the_installed_command_past_foreign_files(tmp_path: Path) -> None:
+    command = shutil.which("lorgnette", path=str(Path(sys.executable).parent))
+    launch = shutil.which("accelerate", path=str(Path(sys.executable).parent))
+    if command is None or launch is None:
+        pytest.skip("Lorgnette is not installed")
+    for name in PACKAGES:
+        (tmp_path / f"{name}.py").write_text(FOREIGN, "utf-8")
+    words = [launch, "launch", "--cpu", "--num_processes", "1", command, "--version"]
+    done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("lorgnette ") and "FOREIGN" not in done.stderr
