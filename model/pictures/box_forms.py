@@ -44,6 +44,7 @@ _BOX_WORD = re.compile(
     r"\b(?:bounding[ -]?box|bbox|box|coordinates?|located|location)\b|边界框|坐标|位置|框", re.IGNORECASE
 )
 _NUMBERS = re.compile(r"-?\d+(?:\.\d+)?")
+_SMALL = 20  # four numbers up to it under any key are counts rather than corners
 _WORD_REACH = 80  # characters before four numbers in which a word for a box makes them one
 
 
@@ -119,7 +120,13 @@ def _in_json(text: str, first_group: int, wanted: bool) -> tuple[list[RawBox], s
             group, is_open, at = group + is_open, False, at + 1
             continue
         value, end = _decode(text, at)
-        boxes = [] if value is None else list(_boxes_in(value, "", group, bare=wanted or _is_alone(text, at, end)))
+        boxes = (
+            []
+            if value is None
+            else list(
+                _boxes_in(value, "", group, bare=wanted or (isinstance(value, list) and _is_alone(text, at, end)))
+            )
+        )
         if boxes:
             left.append(text[done:at])
             found += boxes
@@ -215,10 +222,11 @@ def _all_fours(value: Any) -> Iterator[tuple[float, ...]]:
 
 
 def _is_by_label(value: Mapping[str, Any]) -> bool:
-    """Whether an object's keys are labels: each holds four numbers, or lists of four."""
-    return bool(value) and all(
-        isinstance(item, list) and any(True for _ in _all_fours(item)) for item in value.values()
-    )
+    """Whether an object's keys are labels: each holds four numbers that can be corners, or lists of four."""
+    found = [list(_all_fours(item)) if isinstance(item, list) else [] for item in value.values()]
+    corners = [box for boxes in found for box in boxes]
+    ordered = all(x1 < x2 and y1 < y2 for x1, y1, x2, y2 in corners)
+    return bool(found) and all(found) and ordered and max(map(max, corners)) > _SMALL
 
 
 def _four(values: Sequence[Any]) -> tuple[float, ...] | None:
