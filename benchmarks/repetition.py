@@ -19,26 +19,9 @@ from benchmarks.report import publish
 from graph.repetition import EVERY, RepetitionGuard, cut_loop
 
 WORDS = [
-    "the",
-    "cat",
-    "sits",
-    "on",
-    "a",
-    "red",
-    "mat",
-    "near",
-    "the",
-    "door",
-    "and",
-    "looks",
-    "at",
-    "two",
-    "small",
-    "birds",
-    "in",
-    "the",
-    "tree",
-]
+    "the", "cat", "sits", "on", "a", "red", "mat", "near", "the",
+    "door", "and", "looks", "at", "two", "small", "birds", "in", "the", "tree",
+]  # fmt: skip
 CHINESE = "图中有一只红色的猫坐在门边的垫子上看着树上两只小鸟"
 OTHERS = ("*.md", "*.rst", "METADATA", "LICENSE*", "*.csv", "*.txt")
 MOST_FILES, MOST_CHARS = 3000, 20_000
