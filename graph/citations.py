@@ -1,7 +1,7 @@
 """From a draft to an answer whose marks lead to passages: marks of every model are read, missing ones are looked for.
 
-A mark is `[1]` in what the user reads. Models also write `[1, 2]`, `[1-3]`, `【1】`, `[doc 1]`, `[^1]` with footnotes, or
-the document's name. A sentence without a mark gets the passage that holds its words and all its numbers; one that no
+A mark is `[1]` in what the user reads. Models also write `[1, 2]`, `[1-3]`, `【1】`, `[doc 1]`, `[^1]` with footnotes,
+or the document's name. A sentence without a mark gets the passage that holds its words and all its numbers; one that no
 passage holds is named. It asks no model: if the sentence is in another script than the passages, words cannot tell.
 """
 
