@@ -9,6 +9,8 @@ from finetune.adapters.workarounds import keep_gradients_exact
 from model.qwen3_vl.load import load
 from model.settings import ModelSettings
 
+pytestmark = pytest.mark.training
+
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="the packed form is the CPU's")
 def test_gradients_are_the_same_before_and_after_an_evaluation() -> None:

@@ -16,6 +16,8 @@ from model.adapters.moe_lora.router import router_logits
 from model.qwen3_vl.load import load
 from model.settings import ModelSettings
 
+pytestmark = pytest.mark.training
+
 
 def kept_bytes(compute: Any) -> tuple[torch.Tensor, int]:
     """Return a loss, after its way back, and how much was kept for that."""

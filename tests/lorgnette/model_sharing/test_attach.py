@@ -26,7 +26,9 @@ from model.open import ModelIdentity, Weighs, open_chat
 from model.pictures.open import open_picture
 from retrieval.knowledge_base import KnowledgeBase
 
-WAIT_S = 120
+pytestmark = pytest.mark.training
+
+WAIT_S = 300
 Serve = Callable[..., Any]
 
 
