@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw
 from graph.answer import Answer
 from graph.printable import printable
 
-pytestmark = pytest.mark.process
+pytestmark = pytest.mark.heavy
 
 HEAVY = ("torch", "transformers", "chromadb", "sentence_transformers", "langgraph", "peft")
 TIMEOUT_S = 300
