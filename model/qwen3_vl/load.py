@@ -83,7 +83,7 @@ class Loaded:
     """A model that is ready to answer."""
 
     model: Any
-    """`Qwen3VLForConditionalGeneration`, or a `PeftModel` around it; in evaluation mode, without gradients."""
+    """`Qwen3VLForConditionalGeneration`, its mixture of experts, or a `PeftModel` around one; without gradients."""
     processor: "Qwen3VLProcessor"
     name: str
     """As the settings name it."""
@@ -252,8 +252,6 @@ def _quantization_config(quantization: str, dtype: "torch.dtype", device: "torch
 def _load_weights(
     checkpoint: Checkpoint, fix: str, dtype: "torch.dtype", device: "torch.device", quantization: str, report: Progress
 ) -> Any:
-    from transformers import Qwen3VLForConditionalGeneration
-
     options: dict[str, Any] = {}
     if quantization != "none":
         options["quantization_config"] = _quantization_config(quantization, dtype, device)
@@ -262,7 +260,7 @@ def _load_weights(
     report("weights", 0.0)
     try:
         with _quiet(lambda share: report("weights", share)):
-            model, info = Qwen3VLForConditionalGeneration.from_pretrained(
+            model, info = _class_of(checkpoint).from_pretrained(
                 checkpoint.folder,
                 dtype=dtype,
                 fusion_config={"patch_embeddings": True},  # a matrix instead of Conv3d: the same bits, faster
@@ -292,6 +290,14 @@ def _load_weights(
     if quantization == "int8" and device.type == "cpu":
         _keep_scales(model)
     return model
+
+
+def _class_of(checkpoint: Checkpoint) -> Any:
+    """Return the class of transformers that the configuration names."""
+    import transformers
+
+    mixture = checkpoint.config["model_type"] == "qwen3_vl_moe"
+    return transformers.Qwen3VLMoeForConditionalGeneration if mixture else transformers.Qwen3VLForConditionalGeneration
 
 
 def _keep_scales(model: Any) -> None:
