@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, contextmanager
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, Self
 from urllib.parse import SplitResult, urlsplit
 
 import openai
@@ -21,7 +21,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable
 from langchain_openai.chat_models.base import BaseChatOpenAI
-from pydantic import Field, PrivateAttr, SecretStr
+from pydantic import Field, PrivateAttr, SecretStr, model_validator
 
 from model.call_options import (
     Call,
@@ -46,6 +46,7 @@ from model.remote.errors import (
     RemoteUnavailable,
     RemoteUnreadable,
 )
+from model.remote.plain_stream import PlainCompletions
 from model.remote.refused_options import refused_among, with_schema_in_words
 from model.remote.reply import ARGUMENTS_KEY, in_one_form
 from model.settings import ModelSettings
@@ -135,6 +136,13 @@ class RemoteChat(BaseChatOpenAI):
         """Expect thinking of a model that is named for it."""
         super().model_post_init(context)
         self._thinks = is_named_thinker(self.model_name)
+
+    @model_validator(mode="after")
+    def _with_plain_pieces(self) -> Self:
+        # Behind LangChain's own validator, which makes the client.
+        if not isinstance(self.async_client, PlainCompletions):
+            self.async_client = PlainCompletions(self.async_client)
+        return self
 
     @property
     def _llm_type(self) -> str:
