@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Protocol
 from graph.answer import Answer, ModelResult, Seen, Summary, Turn
 from graph.errors import PictureMissing, QuestionEmpty, ReportsOff, SessionMissing, SessionStoreFailed
 from graph.history import Exchange, History, first_kept
-from graph.prompt_language import prompts_for
+from graph.prompt_language import is_latin, prompts_for
 from graph.question import Question
 from graph.report import render, write
 from graph.served_agent import OnEvent, OnPictures, ServedAgent
 from graph.settings import AgentSettings
 from model.errors import ImageError
+from model.open import REMOTE
 from model.pictures.open import Picture, open_picture
 from model.served import served
 
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
 EMBEDDER_S = 10.0  # to wait for, in the first search of a process
 MAX_PICTURES = 8  # of earlier turns that are seen again
+SERVER_STEP_SHARE = 0.6
+"""A step that a server is slow about ends here, so that the answer has the rest of the time."""
 TINY_LIMITS = (
     "model: the bundled checkpoint knows drawn shapes only; for photographs and documents run "
     "`lorgnette model pull Qwen/Qwen3-VL-2B-Instruct` and ask with `--model Qwen/Qwen3-VL-2B-Instruct`"
@@ -47,6 +50,10 @@ class Knowledge(Protocol):
     @property
     def is_empty(self) -> bool:
         """Whether nothing is indexed."""
+
+    @property
+    def document_names(self) -> tuple[str, ...]:
+        """Which documents there are."""
 
     def search(
         self, query: str, top_k: int = 5, wanted: "Filter | None" = None, *, wait_s: float = 0.0
@@ -93,16 +100,20 @@ class Agent(ServedAgent):
         notes = list(self._problems) if question.use_knowledge else []
         with self._session(question.session_id, deadline, cancel, notes) as (name, turns, remembered):
             history = self._history(turns, notes)
+            bundled = self._identity.name == "tiny"
+            if bundled and pictures:
+                history = History()  # it knows no second picture in a conversation and would look at the first
             if on_pictures is not None:
-                on_pictures(pictures, len(history.pictures))
+                on_pictures(pictures or history.pictures, 0)
             if not pictures and not search and not turns:
                 raise PictureMissing
+            prompts = prompts_for(question.text, capable=not bundled)
             context = RunContext(
                 chat=self._chat,
                 model=ModelResult(
                     name=self._identity.name, adapter=self._identity.adapter, quantization=self._identity.quantization
                 ),
-                prompts=prompts_for(question.text),
+                prompts=prompts,
                 pictures=pictures,
                 began=began,
                 deadline=deadline,
@@ -117,14 +128,17 @@ class Agent(ServedAgent):
                 fields=question.fields,
                 quotes=self._quotes,
                 node_adapters=frozenset(self._identity.node_adapters),
+                documents=knowledge.document_names if knowledge is not None and search and not bundled else (),
+                unable=prompts.english_only if bundled and not is_latin(question.text) else "",
+                step_share=SERVER_STEP_SHARE if self._identity.quantization == REMOTE else 1.0,
             )
-            if self._identity.name == "tiny":
+            if bundled:
                 notes.append(TINY_LIMITS)
             start: AgentState = {
                 "question": question.text.strip(),
                 "effort": question.effort or self._settings.effort,
                 "search": search,
-                "pictures": len(context.all_pictures),
+                "pictures": len(pictures) + len(history.pictures),
                 "degraded": notes,
             }
             return self._run(start, context, self._archive.sessions if self._archive and remembered else None)

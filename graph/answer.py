@@ -23,6 +23,20 @@ class Plan(Decision):
     queries: list[ShortText] = Field(max_length=2, description="What to search for in the documents")
 
 
+class TaskPlan(Decision):
+    """A plan without steps, as it is asked of models other than the bundled one: no node uses the steps."""
+
+    task: Task = Field(description="What kind of answer is wanted")
+    needs_knowledge: bool = Field(description="Whether the user's documents are needed")
+    queries: list[ShortText] = Field(max_length=2, description="What to search for in the documents")
+
+
+class SaveWish(Decision):
+    """Whether the user's own words ask for the conversation to be written to disk."""
+
+    save_conversation: bool
+
+
 class Grade(Decision):
     """Which of the numbered passages help to answer the question."""
 
@@ -89,6 +103,8 @@ class Passage(Result):
     end: int
     text: str
     score: float = 0.0
+    relevance: float = 0.0
+    headings: tuple[str, ...] = ()
 
 
 class Citation(Result):
@@ -109,11 +125,15 @@ class Box(Result):
     """A box in pixels of the picture as given."""
 
     label: str = Field(description="What the box holds")
-    image: int = Field(description="Number of the picture, from 0")
+    image: int = Field(
+        description="Number of the picture, from 0, among those of this question; where it came with none, among those "
+        "of the session"
+    )
     x1: int
     y1: int
     x2: int
     y2: int
+    picture: str = Field("", description="File name of the picture; empty where it came as data")
 
 
 class ReviewResult(Result):
@@ -163,8 +183,10 @@ class Event(Result):
     """News from a running node, for progress lines and traces."""
 
     node: str
-    kind: Literal["start", "queue", "text", "end"]
-    text: str = Field("", description="With kind text: what the responder has just written")
+    kind: Literal["start", "queue", "thinking", "text", "withdrawn", "end"] = Field(
+        description="withdrawn: what this node has written so far as text was thinking"
+    )
+    text: str = Field("", description="With kind text: what the responder has just written; with thinking: thought")
     position: int = Field(0, description="With kind queue: how many questions the model answers first")
     seconds: float = Field(0.0, description="With kind end: how long the node ran")
     read_tokens: int = Field(0, description="With kind end: prompt tokens read anew")

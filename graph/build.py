@@ -62,12 +62,12 @@ def after_start(state: AgentState) -> str:
 
 
 def after_planner(state: AgentState) -> str:
-    """Search where the plan wants documents, or where nothing else could answer."""
+    """Search where the plan wants documents, where there is none, or where nothing else could answer."""
     plan = state.get("plan")
     if plan is not None and plan.task == "archive":
         return "archivist"
     alone = not state["pictures"] and not state.get("turns")
-    wanted = alone or (plan is not None and plan.needs_knowledge)
+    wanted = alone or (plan.needs_knowledge if plan is not None else state["effort"] != "quick")
     return "retriever" if state["search"] and wanted else "responder"
 
 

@@ -23,6 +23,14 @@ class PictureMissing(GraphError):
         )
 
 
+class Undecided(GraphError):
+    """A decision that an answer can be given without was not to be had."""
+
+    def __init__(self, decision: str, reason: str) -> None:
+        self.decision, self.reason = decision, reason
+        super().__init__(f"There is no {decision}: {reason}.")
+
+
 class SessionIdInvalid(GraphError):
     """A session's name that could be mistaken for something else, such as a path."""
 

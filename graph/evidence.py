@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from common.safe_text import printable
 from graph.answer import Citation, Passage
+from graph.prompts import Prompts
 from retrieval.tokens import document_tokens, query_tokens
 
 MAX_SENTENCES = 2
@@ -19,6 +20,31 @@ def numbered(passages: Sequence[Passage]) -> str:
     A passage stays on its line and numbers no other: it cannot pretend to be the question or a second passage.
     """
     return "\n".join(f"[{number}] {' '.join(_plain(p.text).split())}" for number, p in enumerate(passages, 1))
+
+
+def with_sources(passages: Sequence[Passage]) -> str:
+    """Write the passages with number, file, page and heading, and their lines as they stand, so that tables stay so.
+
+    Each line of a passage is quoted with `> `: it can neither leave the passage nor pretend to be another.
+    """
+    return "\n".join(
+        f"[{number}] {_place(passage)}\n{_lines(passage.text)}" for number, passage in enumerate(passages, 1)
+    )
+
+
+def listed(words: Prompts, passages: Sequence[Passage]) -> str:
+    """Write the passages as the model's prompts want them."""
+    return with_sources(passages) if words.names_sources else numbered(passages)
+
+
+def _place(passage: Passage) -> str:
+    page = f", page {passage.page}" if passage.page is not None else ""
+    heading = " > ".join(" ".join(_plain(heading).split()) for heading in passage.headings)
+    return " ".join(f"{_plain(passage.source)}{page}{f', under {heading!r}' if heading else ''}".split())
+
+
+def _lines(text: str) -> str:
+    return "\n".join(f"> {line.rstrip()}" for line in _plain(text).splitlines() if line.strip())
 
 
 def cite(draft: str, passages: Sequence[Passage]) -> tuple[str, list[Citation], list[int]]:

@@ -1,7 +1,8 @@
-"""Which language a question is asked in, and so the prompts. It knows Chinese and takes all else for English."""
+"""Which language a question is asked in, and so the prompts. It tells Chinese from all else."""
 
 import re
 
+from graph.capable_prompts import CAPABLE_CHINESE, CAPABLE_ENGLISH
 from graph.prompts import CHINESE, ENGLISH, Prompts
 
 _HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]")
@@ -9,8 +10,25 @@ _WORD = re.compile(r"[^\W\d_\u3400-\u9fff\uf900-\ufaff]+")
 _KANA_OR_HANGUL = re.compile(r"[\u3040-\u30ff\uac00-\ud7af]")
 
 
-def prompts_for(question: str) -> Prompts:
-    """Return the Chinese prompts where most of what is asked is Chinese: each character counts as a word."""
-    chinese = len(_HAN.findall(question))
-    others = len(_WORD.findall(question))
-    return CHINESE if chinese > others and not _KANA_OR_HANGUL.search(question) else ENGLISH
+def prompts_for(question: str, *, capable: bool = False) -> Prompts:
+    """Return the prompts in the question's language, Chinese where most of what is asked is: a character is a word.
+
+    Args:
+        question: In the user's words.
+        capable: Whether they are for another model than the bundled checkpoint.
+    """
+    if is_chinese(question):
+        return CAPABLE_CHINESE if capable else CHINESE
+    return CAPABLE_ENGLISH if capable else ENGLISH
+
+
+def is_chinese(text: str) -> bool:
+    """Return whether most of the words are Chinese."""
+    chinese, others = len(_HAN.findall(text)), len(_WORD.findall(text))
+    return chinese > others and not _KANA_OR_HANGUL.search(text)
+
+
+def is_latin(text: str) -> bool:
+    """Return whether most of the letters are Latin, as the bundled checkpoint's English is."""
+    letters = [letter for letter in text if letter.isalpha()]
+    return sum(letter < "\u0250" for letter in letters) * 2 >= len(letters)

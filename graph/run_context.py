@@ -5,21 +5,34 @@ Nothing here is saved with a session; the state (`graph/state.py`) is.
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, BaseMessage, SystemMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
+from common.safe_text import printable
 from graph.answer import Answer, Decision, Event, ModelResult, Seen, Usage
-from graph.errors import GraphError
+from graph.conversation_log import show
+from graph.decision_reading import Unreadable, read_decision, read_fields
+from graph.errors import Undecided
 from graph.history import History
-from graph.prompts import SYSTEM, Prompts
+from graph.prompts import Prompts
+from model.call_options import Cancelled, DeadlineExceeded
+from model.errors import ModelError
 from model.pictures.open import Picture
+from model.thinking import WITHDRAWN_KEY, split_thinking, thinking_of
 from retrieval.records import SearchOutcome
 
+ATTEMPTS = 2
+"""How often a decision is asked for that cannot be read."""
+NAMED = 12
+"""So many documents are named."""
+NAME_CHARS = 80
+SHOWN_CHARS = 600
+"""So much of what could not be read the model is shown again."""
 D = TypeVar("D", bound=Decision)
 
 
@@ -92,6 +105,12 @@ class RunContext:
     """Whether answers from documents are quotations, the model being unable to write about them."""
     node_adapters: frozenset[str] = frozenset()
     """Nodes that use an adapter of their own."""
+    documents: tuple[str, ...] = ()
+    """Names of those that can be searched."""
+    unable: str = ""
+    """What is said in place of an answer where the model cannot read the question's language."""
+    step_share: float = 1.0
+    """Share of the time left that one decision may take."""
     meter: Meter = field(default_factory=Meter)
     finished: list[Answer] = field(default_factory=list)
     """The answer, as soon as there is one: it outlives a session that cannot be saved."""
@@ -101,39 +120,103 @@ class RunContext:
         """Whether the time budget is spent."""
         return time.monotonic() >= self.deadline
 
-    @property
-    def all_pictures(self) -> tuple[Picture, ...]:
-        """Those of the history and of the question, in the order in which the model sees them."""
-        return (*self.history.pictures, *self.pictures)
-
     def silent(self) -> "RunContext":
         """Return the same, but nobody hears what is written."""
         return replace(self, on_event=lambda _: None)
 
     def opening(self, text: str) -> list[BaseMessage]:
         """Return a node's first messages: system text, history and pictures, the same for all nodes, then its text."""
-        return [SystemMessage(SYSTEM), *self.history.messages(self.pictures, text)]
+        if self.pictures and self.history.pictures and self.prompts.about_these:
+            text = f"{text}\n{self.prompts.about_these.format(count=len(self.pictures))}"
+        return [SystemMessage(self.prompts.system), *self.history.messages(self.pictures, text)]
 
-    def decide(self, node: str, schema: type[D], messages: Sequence[BaseMessage]) -> tuple[D, AIMessage]:
+    @property
+    def documents_in_words(self) -> str:
+        """The names of some documents, as the prompts have them."""
+        if not self.documents:
+            return ""
+        names = ", ".join(" ".join(printable(name).split())[:NAME_CHARS] for name in self.documents[:NAMED])
+        form = self.prompts.documents if len(self.documents) <= NAMED else self.prompts.more_documents
+        return form.format(names=names, count=len(self.documents))
+
+    @property
+    def own_pictures(self) -> tuple[Picture, ...]:
+        """Those that the question is about, by whose numbers boxes count: its own, else the session's."""
+        return self.pictures or self.history.pictures
+
+    def decide(
+        self, node: str, schema: type[D], messages: Sequence[BaseMessage], *, form: type[Decision] | None = None
+    ) -> tuple[D, AIMessage]:
         """Let the model fill in the schema; returns the decision and the message that carries it.
 
+        What cannot be read is asked for once more. No failure here need fail the question.
+
+        Args:
+            node: Who asks.
+            schema: What is read.
+            messages: The conversation.
+            form: What the model is asked for, where that is less; the rest has defaults.
+
         Raises:
-            GraphError: The endpoint returned something that is not the schema.
-            ModelError: As the chat model raises, among them out of time and cancelled.
+            Undecided: It was not to be had; the reason is in words for the user.
+            Cancelled: As the chat model raises.
         """
-        parsed, raw = self.fill(node, schema, messages)
-        if not isinstance(parsed, schema):
-            raise GraphError(f"the model did not answer in the form of {schema.__name__}; try a larger model")
-        return parsed, raw
+        asked = list(messages)
+        try:
+            for _ in range(ATTEMPTS):
+                raw = self._filled(node, form or schema, asked)
+                try:
+                    return read_decision(schema, raw.text or thinking_of(raw)), raw
+                except Unreadable as error:
+                    reason = f"what the model wrote could not be read ({error})"
+                asked = [
+                    *messages,
+                    AIMessage(raw.text[:SHOWN_CHARS] or "{}"),
+                    HumanMessage(self._again(form or schema)),
+                ]
+        except Cancelled:
+            raise
+        except ModelError as error:
+            reason = self._reason(error)
+        raise Undecided(schema.__name__.lower(), reason)
 
     def fill(
-        self, node: str, schema: type[Decision] | dict[str, Any], messages: Sequence[BaseMessage]
-    ) -> tuple[Any, AIMessage]:
-        """Let the model fill in a pydantic class or a JSON schema; what it returns may be None, or of another shape."""
-        structured = self.chat.with_structured_output(schema, include_raw=True)
-        reply: Any = structured.invoke(list(messages), **self._limits(node))
-        self.meter.add(reply["raw"])
-        return reply["parsed"], reply["raw"]
+        self, node: str, fields: Mapping[str, Any], messages: Sequence[BaseMessage]
+    ) -> tuple[dict[str, Any] | None, AIMessage]:
+        """Let the model fill in a JSON schema's fields; none where what it wrote, twice, has no such object.
+
+        Raises:
+            ModelError: As the chat model raises.
+        """
+        asked, raw = list(messages), AIMessage("")
+        for _ in range(ATTEMPTS):
+            raw = self._filled(node, dict(fields), asked)
+            if (values := read_fields(fields["properties"], raw.text or thinking_of(raw))) is not None:
+                return values, raw
+            asked = [*messages, AIMessage(raw.text[:SHOWN_CHARS] or "{}"), HumanMessage(self._again(fields))]
+        return None, raw
+
+    def _filled(self, node: str, schema: type[Decision] | dict[str, Any], messages: Sequence[BaseMessage]) -> AIMessage:
+        limits = self._limits(node)
+        if node != "responder":  # a server's slow step must not take the answer's time
+            limits["deadline"] = time.monotonic() + (self.deadline - time.monotonic()) * self.step_share
+        reply: Any = self.chat.with_structured_output(schema, include_raw=True).invoke(list(messages), **limits)
+        raw: AIMessage = reply["raw"]
+        self.meter.add(raw)
+        if thought := thinking_of(raw):
+            self.on_event(Event(node=node, kind="thinking", text=thought))
+        show(node, messages, raw)
+        return raw
+
+    def _again(self, schema: type[Decision] | Mapping[str, Any]) -> str:
+        properties = schema["properties"] if isinstance(schema, Mapping) else schema.model_json_schema()["properties"]
+        return self.prompts.again.format(keys=", ".join(f'"{key}"' for key in properties))
+
+    def _reason(self, error: ModelError) -> str:
+        """Say in words why a step failed."""
+        if isinstance(error, DeadlineExceeded):
+            return "the time budget was spent" if self.late else "the model took too long over it"
+        return str(error).rstrip(".")
 
     def _limits(self, node: str) -> dict[str, Any]:
         def on_queue(position: int) -> None:
@@ -144,18 +227,32 @@ class RunContext:
 
     def write(self, node: str, messages: Sequence[BaseMessage], **options: Any) -> AIMessage:
         """Let the model write an answer, passing its words on as it goes; `options` are the chat model's."""
+        message, thought = self._streamed(node, messages, options)
+        if not message.text.strip() and thought and options.get("thinking") is not False:
+            # All it may write went into thinking: once more, and shorter.
+            message, _ = self._streamed(node, messages, {**options, "thinking": False})
+        return message
+
+    def _streamed(
+        self, node: str, messages: Sequence[BaseMessage], options: Mapping[str, Any]
+    ) -> tuple[AIMessage, str]:
         whole: Any = None
-        chunks = self.chat.stream(
-            list(messages),
-            max_new_tokens=self.max_new_tokens,
-            **self._limits(node),
-            **options,
-        )
+        said = thought = ""
+        chunks = self.chat.stream(list(messages), max_new_tokens=self.max_new_tokens, **self._limits(node), **options)
         for chunk in chunks:
             whole = chunk if whole is None else whole + chunk
+            if chunk.additional_kwargs.get(WITHDRAWN_KEY):
+                said, thought = "", thought + said
+                self.on_event(Event(node=node, kind="withdrawn"))
+            if new := thinking_of(chunk):
+                thought += new
+                self.on_event(Event(node=node, kind="thinking", text=new))
             if chunk.text:
+                said += chunk.text
                 self.on_event(Event(node=node, kind="text", text=chunk.text))
         assert whole is not None, "a stream always ends with a chunk that carries the usage"
-        message = AIMessage(whole.text, usage_metadata=whole.usage_metadata, response_metadata=whole.response_metadata)
+        thought_in_text, said = split_thinking(said)
+        message = AIMessage(said, usage_metadata=whole.usage_metadata, response_metadata=whole.response_metadata)
         self.meter.add(message)
-        return message
+        show(node, messages, message)
+        return message, thought + thought_in_text

@@ -74,6 +74,8 @@ class Generated:
     """Without the time in the queue."""
     cached_tokens: int = 0
     """Input tokens that did not have to be read again."""
+    thought: str = ""
+    """What a thinking model wrote before the text."""
 
 
 class Cancellation:
@@ -121,6 +123,13 @@ class Call(BaseModel):
     """Told how many questions come before this one, each time that this changes; 0 when its turn has come."""
     output_schema: Any = None
     """Pydantic class or JSON schema that the answer must follow."""
+    thinking: bool | None = None
+    """False asks a thinking model to answer at once, where it lets itself be asked; so does a schema."""
+
+    @property
+    def thinks(self) -> bool:
+        """Whether a thinking model is to think."""
+        return self.output_schema is None if self.thinking is None else self.thinking
 
     def is_over(self) -> bool:
         """Return whether the deadline has passed."""

@@ -9,6 +9,9 @@ from model.settings import ModelSettings
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
+REMOTE = "remote"
+"""The quantisation of a model behind an address: the server decides."""
+
 
 @dataclass(frozen=True)
 class ModelIdentity:
@@ -45,7 +48,7 @@ def open_chat(
         from model.remote.chat import remote_chat
 
         remote = remote_chat(settings)
-        return remote, ModelIdentity(remote.model_name, None, "remote")
+        return remote, ModelIdentity(remote.model_name, None, REMOTE)
     from model.qwen3_vl.chat import ChatQwen3VL
     from model.qwen3_vl.load import load
 
@@ -53,6 +56,7 @@ def open_chat(
     chat = ChatQwen3VL(
         loaded=loaded,
         max_new_tokens=settings.max_new_tokens,
+        thinking_tokens=settings.thinking_tokens,
         temperature=settings.temperature,
         top_p=settings.top_p,
         seed=settings.seed,

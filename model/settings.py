@@ -35,6 +35,9 @@ class ModelSettings(BaseModel):
         default_factory=lambda: (Path.cwd(),), description="Folders from which pictures may be read"
     )
     max_new_tokens: int = Field(256, ge=1, le=8192, description="Longest answer, in tokens")
+    thinking_tokens: int = Field(
+        2048, ge=0, le=65536, description="What a thinking model may think before it answers, beside `max_new_tokens`"
+    )
     temperature: float = Field(0.0, ge=0, le=2, description="0 means greedy")
     top_p: float = Field(1.0, gt=0, le=1, description="Nucleus sampling, where temperature is above 0")
     seed: int | None = Field(None, description="Of the sampling, where temperature is above 0")

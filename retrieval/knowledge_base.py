@@ -165,6 +165,11 @@ class KnowledgeBase:
         """Whether nothing is indexed."""
         return self.catalogue.is_empty
 
+    @property
+    def document_names(self) -> tuple[str, ...]:
+        """The paths of the indexed files."""
+        return tuple(row.source for row in self.catalogue.files())
+
     def compare(self) -> list[IndexComparison]:
         """Compare the indexes with the catalogue."""
         return findings_from_bytes(self._answered(question("compare"), REPAIR_S))

@@ -22,7 +22,7 @@ def finisher(state: AgentState, runtime: Runtime[RunContext]) -> AgentState:
         raise Cancelled
     said, citations, missing = cite(draft, evidence)
     notes = [f"citation: there is no passage [{number}]" for number in missing]
-    boxes = _boxes(draft, context.all_pictures)
+    boxes = _boxes(draft, context.own_pictures)
     answer = Answer(
         answer=_in_words(said, boxes),
         citations=citations,
@@ -49,7 +49,14 @@ def finisher(state: AgentState, runtime: Runtime[RunContext]) -> AgentState:
 
 def _boxes(draft: str, pictures: Sequence[Picture]) -> list[Box]:
     found = parse_boxes(draft, [(p.image.width, p.image.height) for p in pictures])
-    return [Box(label=b.label, image=b.image, x1=b.x1, y1=b.y1, x2=b.x2, y2=b.y2) for b in found]
+    return [
+        Box(label=b.label, image=b.image, picture=_name(pictures[b.image]), x1=b.x1, y1=b.y1, x2=b.x2, y2=b.y2)
+        for b in found
+    ]
+
+
+def _name(picture: Picture) -> str:
+    return picture.path.name if picture.path is not None else ""
 
 
 def _in_words(draft: str, boxes: Sequence[Box]) -> str:

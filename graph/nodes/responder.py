@@ -7,88 +7,146 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langgraph.runtime import Runtime
 
 from graph.answer import Event, Extraction, Moderation
-from graph.evidence import numbered, quoted
+from graph.errors import Undecided
+from graph.evidence import listed, quoted
 from graph.run_context import RunContext
 from graph.state import AgentState, noted
-from model.call_options import DeadlineExceeded
+from model.call_options import Cancelled, DeadlineExceeded
+from model.errors import ModelError
 
 DRAFTS = 3  # of effort thorough
 SPREAD = 0.8  # temperature of all drafts but the first
 FIELD_CHARS = 200
+UNFINISHED = "answer: the server did not say that it had finished; the end may be missing"
 TIME_UP = "time or length was up before the first word; ask again, or allow more with time_budget_s"
 
 
 def responder(state: AgentState, runtime: Runtime[RunContext]) -> AgentState:
     """Draft the answer, or write it again with the reviewer's feedback."""
-    context, evidence, review = runtime.context, state.get("evidence"), state.get("review")
-    if evidence is not None and (context.quotes if evidence else not state["pictures"]):
-        words = quoted(state["question"], evidence)
-        said = context.prompts.quoted + words if words else context.prompts.not_said
+    context, review = runtime.context, state.get("review")
+    if (said := _without_model(state, context)) is not None:
         return {"drafts": [said], "draft": said, "truncated": False}
     if review is not None:
-        new: list[BaseMessage] = [HumanMessage(context.prompts.rewrite.format(feedback=review.feedback))]
+        feedback = context.prompts.rewrite.format(feedback=review.feedback, question=state["question"])
+        new: list[BaseMessage] = [HumanMessage(feedback)]
     else:
         new = context.opening(_question(state, context))
     conversation = [*state.get("messages", []), *new]
-    plan = state.get("plan")
-    task = plan.task if plan else "answer"
-    if task in ("extract", "moderate") and not evidence:
-        message = _filled(context, conversation, task)
-    else:
-        message = context.write("responder", conversation)
+    notes: list[str] = []
+    try:
+        message = _written(state, context, conversation, notes)
+    except Cancelled:
+        raise
+    except ModelError as error:
+        if review is None:
+            raise
+        # There is an answer already; without messages nobody reviews it again.
+        note = f"answer: not written again as the review wished, {str(error).rstrip('.')}"
+        return {"messages": [], "degraded": noted(state, note)}
     drafts = [*state.get("drafts", []), message.text.strip()]
-    update: AgentState = {
-        "messages": [*conversation, message],
-        "drafts": drafts,
-        "draft": drafts[-1],
-        "truncated": message.response_metadata.get("finish_reason") in ("length", "deadline"),
-    }
-    if state["effort"] == "thorough" and review is None and not update["truncated"]:
-        update["drafts"] = drafts + _more(context, conversation, drafts)
+    end = message.response_metadata.get("finish_reason")
+    truncated = end in ("length", "deadline")
+    others = state["effort"] == "thorough" and review is None and not truncated
+    if end == "unknown":
+        notes.append(UNFINISHED)
     if not drafts[-1]:
-        why = TIME_UP if update["truncated"] else "the model wrote nothing; ask in other words or try a larger model"
-        update["degraded"] = noted(state, f"answer: {why}")
-    return update
+        why = TIME_UP if truncated else "the model wrote nothing; ask in other words or try a larger model"
+        notes.append(f"answer: {why}")
+    return {
+        "messages": [*conversation, message],
+        "draft": drafts[-1],
+        "drafts": [*drafts, *(_more(context, conversation, drafts, notes) if others else [])],
+        "truncated": truncated,
+        "degraded": noted(state, *notes),
+    }
+
+
+def _without_model(state: AgentState, context: RunContext) -> str | None:
+    """Return what is said where the model is not to write: quotations, or that it cannot read the question."""
+    evidence = state.get("evidence")
+    if evidence is None:
+        return context.unable or None
+    if not (context.quotes if evidence else not state["pictures"]):
+        return None
+    words = quoted(state["question"], evidence)
+    return context.prompts.quoted + words if words else context.prompts.not_said
+
+
+def _written(state: AgentState, context: RunContext, conversation: list[BaseMessage], notes: list[str]) -> AIMessage:
+    """Let the model write, in the form of its task where that has one; in words where it does not find the form."""
+    plan = state.get("plan")
+    task = plan.task if plan else "extract" if context.fields else "answer"
+    if task not in ("extract", "moderate") or state.get("evidence"):
+        return context.write("responder", conversation)
+    try:
+        return _filled(context, conversation, task)
+    except Undecided as error:
+        if context.late:
+            return AIMessage("", response_metadata={"finish_reason": "deadline"})
+        notes.append(f"answer: not in the form that was asked for, {error.reason}")
+        return context.write("responder", conversation)
 
 
 def _question(state: AgentState, context: RunContext) -> str:
     words, evidence, plan = context.prompts, state.get("evidence"), state.get("plan")
-    if evidence:
-        return words.answer_from_evidence.format(question=state["question"], evidence=numbered(evidence))
-    if context.fields:
-        return words.fields.format(question=state["question"], fields=", ".join(context.fields))
     form = words.tasks.get(plan.task, words.answer) if plan and state["pictures"] else words.answer
-    return form.format(question=state["question"])
+    asked = form.format(question=state["question"])
+    if context.fields:
+        asked = words.fields.format(question=state["question"], fields=", ".join(context.fields))
+    if not evidence:
+        return asked
+    return words.answer_from_evidence.format(
+        question=asked if words.names_sources else state["question"],
+        evidence=listed(words, evidence),
+        and_pictures=words.and_pictures if state["pictures"] else "",
+    )
 
 
-def _more(context: RunContext, conversation: list[BaseMessage], drafts: list[str]) -> list[str]:
+def _more(context: RunContext, conversation: list[BaseMessage], drafts: list[str], notes: list[str]) -> list[str]:
     """Return further drafts that say something else; without their words as events, since one of all is chosen."""
     others: list[str] = []
     for seed in range(1, DRAFTS):
         if context.late:
             break
-        draft = context.silent().write("responder", conversation, temperature=SPREAD, seed=seed).text.strip()
+        try:
+            draft = context.silent().write("responder", conversation, temperature=SPREAD, seed=seed).text.strip()
+        except Cancelled:
+            raise
+        except ModelError as error:
+            notes.append(f"answer: fewer drafts than wanted, {str(error).rstrip('.')}")
+            break
         if draft and draft not in (*drafts, *others):
             others.append(draft)
     return others
 
 
 def _filled(context: RunContext, conversation: list[BaseMessage], task: str) -> AIMessage:
-    """Let the model fill in the task's form; the answer is a JSON object in one line."""
-    try:
-        if task == "moderate":
-            judgement, raw = context.decide("responder", Moderation, conversation)
-            text = judgement.model_dump_json()
-        elif context.fields:
-            values, raw = context.fill("responder", _schema_of(context.fields), conversation)
-            text = json.dumps(values, ensure_ascii=False)
-        else:
-            found, raw = context.decide("responder", Extraction, conversation)
-            text = json.dumps({item.name: item.value for item in found.items}, ensure_ascii=False)
-    except DeadlineExceeded:
-        return AIMessage("", response_metadata={"finish_reason": "deadline"})
+    """Let the model fill in the task's form; the answer is a JSON object in one line.
+
+    Raises:
+        Undecided: What it writes has no such form.
+    """
+    if task == "moderate":
+        judgement, raw = context.decide("responder", Moderation, conversation)
+        text = judgement.model_dump_json()
+    elif context.fields:
+        values, raw = _fields(context, conversation)
+        text = json.dumps(values, ensure_ascii=False)
+    else:
+        found, raw = context.decide("responder", Extraction, conversation)
+        text = json.dumps({item.name: item.value for item in found.items}, ensure_ascii=False)
     context.on_event(Event(node="responder", kind="text", text=text))
     return AIMessage(text, response_metadata=raw.response_metadata)
+
+
+def _fields(context: RunContext, conversation: list[BaseMessage]) -> tuple[dict[str, Any], AIMessage]:
+    try:
+        values, raw = context.fill("responder", _schema_of(context.fields), conversation)
+    except DeadlineExceeded:
+        raise Undecided("fields", "the model took too long over it") from None
+    if values is None:
+        raise Undecided("fields", "the model wrote no object with them")
+    return values, raw
 
 
 def _schema_of(fields: tuple[str, ...]) -> dict[str, Any]:

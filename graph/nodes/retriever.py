@@ -3,43 +3,59 @@
 from langgraph.runtime import Runtime
 
 from graph.answer import Grade, Passage, Query
-from graph.evidence import numbered
+from graph.errors import Undecided
+from graph.evidence import listed
 from graph.run_context import RunContext
 from graph.state import AgentState, noted
-from model.call_options import DeadlineExceeded
 from retrieval.errors import RetrievalError
 
 PASSAGES = 5
+CLEAR = 0.5
+"""Relevance from which a passage needs no judge, where it is the only one."""
 
 
 def retriever(state: AgentState, runtime: Runtime[RunContext]) -> AgentState:
-    """Find passages; what cannot be searched or graded in time is said and not guessed."""
+    """Find passages; what cannot be searched or graded is said and not guessed."""
     context, question = runtime.context, state["question"]
     plan = state.get("plan")
     notes: list[str] = []
     found = _search(context, [question, *(plan.queries if plan else [])], notes)
-    if not context.quotes and not context.late:  # who cannot write about documents cannot judge them either
-        try:
-            found = _graded(context, question, found, notes)
-        except DeadlineExceeded:
-            notes.append("knowledge base: the passages were not graded, the time budget was spent")
+    if context.quotes:  # who cannot write about documents cannot judge them either
+        pass
+    elif context.late:
+        notes.append("knowledge base: the passages were not graded, the time budget was spent")
+    else:
+        found = _graded(context, question, found, notes)
     if not found:
         notes.append("knowledge base: nothing relevant was found")
     return {"evidence": found, "degraded": noted(state, *notes)}
 
 
 def _graded(context: RunContext, question: str, found: list[Passage], notes: list[str]) -> list[Passage]:
-    """Return the passages that help; where none does, of a second search with the model's better words."""
+    """Return the passages that help; where none does, of a second search with the model's better words.
+
+    One passage that is clearly relevant is not graded, and what cannot be graded keeps the search's own order.
+    """
     for attempt in range(2):
+        clear = [passage for passage in found if passage.relevance >= CLEAR]
+        if len(clear) == 1:
+            return clear
         if found:
-            text = context.prompts.grade.format(evidence=numbered(found), question=question)
-            grade, _ = context.decide("retriever", Grade, context.opening(text))
+            text = context.prompts.grade.format(evidence=listed(context.prompts, found), question=question)
+            try:
+                grade, _ = context.decide("retriever", Grade, context.opening(text))
+            except Undecided as error:
+                notes.append(f"knowledge base: the passages were not graded, {error.reason}")
+                return found
             if relevant := [found[n - 1] for n in grade.relevant if n <= len(found)]:
                 return relevant
         if attempt == 0:
-            query, _ = context.decide(
-                "retriever", Query, context.opening(context.prompts.rewrite_query.format(question=question))
-            )
+            text = context.prompts.rewrite_query.format(question=question, documents=context.documents_in_words)
+            try:
+                query, _ = context.decide("retriever", Query, context.opening(text))
+            except Undecided as error:
+                notes.append(f"knowledge base: it was not searched in other words, {error.reason}")
+                return []
             found = _search(context, [query.query], notes)
     return []
 
@@ -67,6 +83,8 @@ def _search(context: RunContext, queries: list[str], notes: list[str]) -> list[P
                     end=hit.end,
                     text=hit.text,
                     score=hit.score,
+                    relevance=hit.relevance,
+                    headings=hit.headings,
                 ),
             )
     return list(passages.values())[:PASSAGES]

@@ -4,35 +4,53 @@ from langchain_core.messages import HumanMessage
 from langgraph.runtime import Runtime
 
 from graph.answer import Choice, Review, ReviewResult
+from graph.errors import Undecided
 from graph.run_context import RunContext
 from graph.state import AgentState, noted
-from model.call_options import DeadlineExceeded
 
 
 def reviewer(state: AgentState, runtime: Runtime[RunContext]) -> AgentState:
-    """Continue the responder's conversation with a second look; out of time, say that nothing was checked."""
-    context = runtime.context
+    """Continue the responder's conversation with a second look; without one, say that nothing was checked."""
+    context, before = runtime.context, state.get("review")
+    if state["effort"] == "thorough" and len(state["drafts"]) > 1 and before is None:
+        return _chosen(state, context, rewrites=0)
+    asked = HumanMessage(_review_of(state, context))
     try:
-        if state["effort"] == "thorough" and len(state["drafts"]) > 1 and state.get("review") is None:
-            return _chosen(state, context, rewrites=0)
-        asked = HumanMessage(context.prompts.review)
         review, message = context.decide("reviewer", Review, [*state["messages"], asked])
-        rewrites = 0 if state.get("review") is None else 1
-        if review.verdict == "RETRY" and rewrites:  # neither draft convinced: the better one is kept
-            return _chosen(state, context, rewrites=rewrites)
-    except DeadlineExceeded:
-        return {"degraded": noted(state, "review: skipped, the time budget was spent")}
+    except Undecided as error:
+        return {"review": None, "degraded": noted(state, f"review: skipped, {error.reason}")}
+    rewrites = 0 if before is None else 1
+    if review.verdict == "RETRY" and rewrites:  # neither draft convinced: the better one is kept
+        return _chosen(state, context, rewrites=rewrites)
     result = ReviewResult(verdict=review.verdict, feedback=review.feedback, rewrites=rewrites)
     return {"messages": [*state["messages"], asked, message], "review": result}
 
 
+def _review_of(state: AgentState, context: RunContext) -> str:
+    """Return what is asked, with what is to be looked at in an answer of this task."""
+    criteria, plan = context.prompts.review_criteria, state.get("plan")
+    if state.get("evidence"):
+        found = criteria.get("documents", "")
+    elif state["pictures"]:
+        found = criteria.get(plan.task if plan else "pictures", criteria.get("pictures", ""))
+    else:
+        found = criteria.get("words", "")
+    return context.prompts.review.format(question=state["question"], criteria=found)
+
+
 def _chosen(state: AgentState, context: RunContext, rewrites: int) -> AgentState:
     """Keep the draft that the model prefers; PASS where drafts were many, RETRY where a rewrite did not help."""
-    drafts = state["drafts"]
+    drafts, notes = state["drafts"], []
     listed = "\n".join(f"[{number}] {draft}" for number, draft in enumerate(drafts, 1))
-    asked = HumanMessage(context.prompts.choose.format(drafts=listed))
-    choice, _ = context.decide("reviewer", Choice, [*state["messages"], asked])
-    notes = []
+    asked = HumanMessage(context.prompts.choose.format(drafts=listed, question=state["question"]))
+    try:
+        choice, _ = context.decide("reviewer", Choice, [*state["messages"], asked])
+    except Undecided as error:
+        kept = state.get("review")
+        doubtful = kept.model_copy(update={"rewrites": rewrites}) if kept and rewrites else None
+        which = "the latest" if rewrites else "the first"
+        note = f"review: nothing was chosen among the drafts and {which} was kept, {error.reason}"
+        return {"review": doubtful, "degraded": noted(state, note)}
     if choice.best > len(drafts):
         notes.append("review: it chose a draft that does not exist, the latest was kept")
     draft = drafts[choice.best - 1] if choice.best <= len(drafts) else drafts[-1]

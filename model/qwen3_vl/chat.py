@@ -39,6 +39,7 @@ from model.call_options import (
 )
 from model.messages import parse_messages
 from model.served import ServedModel
+from model.thinking import THINKING_KEY
 from model.worker import Worker
 
 if TYPE_CHECKING:
@@ -61,6 +62,8 @@ class ChatQwen3VL(ServedModel, BaseChatModel):
     """`model.qwen3_vl.load.Loaded`; Any, so that this module does not import torch."""
     max_new_tokens: int = Field(default=256, ge=1)
     """Longest answer, in tokens."""
+    thinking_tokens: int = Field(default=2048, ge=0)
+    """What a thinking model may write before its answer; it is in `additional_kwargs["reasoning_content"]`."""
     temperature: float = Field(default=0.0, ge=0)
     """0 means greedy."""
     top_p: float = Field(default=1.0, gt=0, le=1)
@@ -303,6 +306,7 @@ class ChatQwen3VL(ServedModel, BaseChatModel):
                 cancellation=cancellation,
                 emit=emit,
                 max_pixels=self.max_pixels,
+                thinking_tokens=self.thinking_tokens,
             )
         )
 
@@ -341,6 +345,7 @@ class ChatQwen3VL(ServedModel, BaseChatModel):
     def _result(self, answer: Generated) -> ChatResult:
         message = AIMessage(
             content=answer.text,
+            additional_kwargs=_thinking(answer),
             usage_metadata=usage(answer.input_tokens, answer.output_tokens, answer.cached_tokens),
             response_metadata=metadata(answer.finish_reason, answer.seconds, self.loaded.name),
         )
@@ -349,6 +354,7 @@ class ChatQwen3VL(ServedModel, BaseChatModel):
     def _last_chunk(self, answer: Generated) -> ChatGenerationChunk:
         message = AIMessageChunk(
             content="",
+            additional_kwargs=_thinking(answer),
             usage_metadata=usage(answer.input_tokens, answer.output_tokens, answer.cached_tokens),
             response_metadata=metadata(answer.finish_reason, answer.seconds, self.loaded.name),
             chunk_position="last",
@@ -386,6 +392,10 @@ class _Question:
         if self.call.output_schema is not None:
             raise DeadlineExceeded(schema_name(self.call.output_schema), 0.0)
         return Generated("", "deadline", 0, 0, 0.0)
+
+
+def _thinking(answer: Generated) -> dict[str, Any]:
+    return {THINKING_KEY: answer.thought} if answer.thought else {}
 
 
 def _in_turn(config: RunnableConfig | list[RunnableConfig] | None, count: int) -> list[RunnableConfig]:

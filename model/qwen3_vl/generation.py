@@ -20,12 +20,18 @@ from model.messages import Turn, for_processor
 from model.qwen3_vl.load import ALWAYS
 from model.qwen3_vl.prefill import UNSHARED
 from model.qwen3_vl.processor import encode
+from model.qwen3_vl.thoughts import Thoughts
 from model.qwen3_vl.token_stream import TextFollower
 
 if TYPE_CHECKING:
     from model.qwen3_vl.grammar import Grammars, JsonConstraint
     from model.qwen3_vl.load import Loaded
     from model.qwen3_vl.prefill import PrefixReader
+
+DECISION_SHARE = 4
+"""A decision's part of the thinking budget is one of so many."""
+CLOSING_TOKENS = 16
+"""Room for the tag that ends the thinking."""
 
 
 class PromptTooLong(ModelError):
@@ -71,6 +77,8 @@ class GenerationRequest:
     """Called with the text as it is written; the pieces together are the answer."""
     max_pixels: int | None
     """Pixel budget of a picture."""
+    thinking_tokens: int = 0
+    """What a thinking model may write before its answer."""
 
 
 def generate(request: GenerationRequest) -> Generated:
@@ -107,20 +115,26 @@ def _generate(request: GenerationRequest) -> Generated:
             sampler and sampler.noisy,
         )  # fmt: skip
     max_new_tokens = constraint.max_new_tokens if constraint else call.max_new_tokens
-    watch = _Watch(request, eos_token_ids, constraint, max_new_tokens)
     if request.cancellation.is_set():
         raise Cancelled
     turns = [for_processor(turn) for turn in request.turns]
-    inputs = encode(loaded.processor, turns, max_pixels=request.max_pixels).to(loaded.device)
+    inputs = encode(loaded.processor, turns, max_pixels=request.max_pixels, thinks=call.thinks).to(loaded.device)
     prompt_tokens = inputs["input_ids"].shape[1]
+    # A template without a switch has the model think before a decision too; shortly then.
+    thinking_tokens = request.thinking_tokens if call.thinks else request.thinking_tokens // DECISION_SHARE
+    thoughts = Thoughts(
+        loaded.processor.tokenizer, inputs["input_ids"][0], thinking_tokens, may_open=constraint is None
+    )
+    watch = _Watch(request, eos_token_ids, constraint, max_new_tokens, thoughts)
     limit = base.config.get_text_config().max_position_embeddings - max_new_tokens
     if prompt_tokens > limit:
         raise PromptTooLong(prompt_tokens, limit, max_new_tokens)
+    thoughts.limit(max(limit - prompt_tokens - CLOSING_TOKENS, 0))
     watch.seen = prompt_tokens
     node_adapter = call.node_adapter or (ALWAYS if loaded.invocation else None)
     until = _invocation(loaded, node_adapter, inputs) if node_adapter is not None else None
     family = UNSHARED if loaded.mixes_tokens else loaded.family
-    last = constraint or sampler
+    last = _AfterThinking(thoughts, constraint or sampler, sampler, eos_token_ids)
     read = None
     try:
         with _interruptible(base, watch):
@@ -131,8 +145,10 @@ def _generate(request: GenerationRequest) -> Generated:
                     input_ids=inputs["input_ids"],
                     attention_mask=inputs["attention_mask"],
                     past_key_values=read.cache,
-                    generation_config=_config(max_new_tokens, eos_token_ids, base.generation_config.pad_token_id),
-                    logits_processor=LogitsProcessorList([last] if last else []),
+                    generation_config=_config(
+                        max_new_tokens + thoughts.reserve, eos_token_ids, base.generation_config.pad_token_id
+                    ),
+                    logits_processor=LogitsProcessorList([last]),
                     stopping_criteria=StoppingCriteriaList([watch]),
                 )
     except _Interrupted:
@@ -147,7 +163,7 @@ def _generate(request: GenerationRequest) -> Generated:
     watch.finish()
     return Generated(
         "".join(watch.pieces), watch.finish_reason, prompt_tokens, len(watch.tokens), seconds,
-        read.cached_tokens if read is not None else 0,
+        read.cached_tokens if read is not None else 0, thoughts.thought,
     )  # fmt: skip
 
 
@@ -164,7 +180,9 @@ class _Watch(StoppingCriteria):
         eos_token_ids: frozenset[int],
         constraint: "JsonConstraint | None",
         max_new_tokens: int,
+        thoughts: Thoughts,
     ) -> None:
+        self._thoughts = thoughts
         self._text = TextFollower(request.loaded.processor.tokenizer, request.call.stop)
         self._request = request
         self._eos_token_ids = eos_token_ids
@@ -199,6 +217,12 @@ class _Watch(StoppingCriteria):
 
     def _take(self, token: int) -> None:
         self.tokens.append(token)
+        if self._thoughts.takes(token):
+            if token in self._eos_token_ids:  # it ended without an answer
+                self.finish_reason = "stop"
+            else:
+                self._look()
+            return
         if self._constraint is not None:
             self._constraint.consume(token)
         if token in self._eos_token_ids:
@@ -207,17 +231,47 @@ class _Watch(StoppingCriteria):
         self._give(self._text.feed(token))
         if self._text.stopped or (self._constraint is not None and self._constraint.is_complete):
             self.finish_reason = "stop"
-        elif self._request.cancellation.is_set():
+        else:
+            self._look()
+
+    def _look(self) -> None:
+        if self._request.cancellation.is_set():
             self.finish_reason = "cancelled"
-        elif len(self.tokens) >= self._max_new_tokens:
+        elif len(self.tokens) - self._thoughts.written >= self._max_new_tokens:
             self.finish_reason = "length"
         elif self._request.call.is_over():
             self.finish_reason = "deadline"
 
     def _give(self, piece: str) -> None:
+        if self._thoughts.written and not self.pieces:  # the template's line ends between thinking and answer
+            piece = piece.lstrip()
         if piece:
             self.pieces.append(piece)
             self._request.emit(piece)
+
+
+class _AfterThinking(LogitsProcessor):
+    """Lets the model think freely, closes that in time, and then lets the grammar or the sampler rule."""
+
+    def __init__(
+        self,
+        thoughts: Thoughts,
+        rule: LogitsProcessor | None,
+        thinking: LogitsProcessor | None,
+        eos_token_ids: frozenset[int],
+    ) -> None:
+        self._thoughts, self._rule, self._thinking, self._eos_token_ids = thoughts, rule, thinking, eos_token_ids
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        if self._thoughts.is_open and int(scores.argmax()) in self._eos_token_ids:
+            self._thoughts.limit(0)  # it would end without an answer
+        forced = self._thoughts.forced()
+        if forced is not None:
+            only = torch.full_like(scores, -torch.inf)
+            only[:, forced] = 0.0
+            return only
+        rule = self._thinking if self._thoughts.is_open else self._rule
+        return scores if rule is None else rule(input_ids, scores)
 
 
 class _Sampler(LogitsProcessor):

@@ -112,6 +112,7 @@ def encode(
     *,
     max_pixels: int | None = None,
     add_generation_prompt: bool = True,
+    thinks: bool = True,
 ) -> BatchFeature:
     """Turn one conversation into the model's inputs.
 
@@ -130,6 +131,7 @@ def encode(
         max_pixels: Pixel budget of a picture, and of a frame. Larger ones are scaled down, none is scaled up by it,
             and it never goes beyond the checkpoint's own budget.
         add_generation_prompt: End with the opening of the assistant's turn.
+        thinks: False asks a template that has the switch for an answer without thinking.
 
     Returns:
         `input_ids`, `attention_mask` and `mm_token_type_ids` (0 text, 1 picture, 2 video), each (1, L); with pictures
@@ -158,6 +160,7 @@ def encode(
             # one budget holds for all videos of a call: the shortest one's keeps every frame under max_pixels
             shortest = min(len(video["video"]) for video in videos)
             options["videos_kwargs"]["size"] = _at_most(processor.video_processor.size, max_pixels * shortest)
+    switch = {} if thinks or "enable_thinking" not in str(processor.chat_template) else {"enable_thinking": False}
     return processor.apply_chat_template(
         turns,
         tokenize=True,
@@ -166,6 +169,7 @@ def encode(
         add_generation_prompt=add_generation_prompt,
         sanitize_control_tokens=True,
         processor_kwargs=options,
+        **switch,
     )
 
 

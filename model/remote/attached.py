@@ -57,6 +57,7 @@ class AttachedChat(ServedModel, RemoteChat):
     gives_probabilities: ClassVar[bool] = True
 
     lossless: bool = True
+    negotiates: bool = False
     lost: Callable[[], bool] = Field(exclude=True, repr=False)
     """Says whether the other process has ended."""
 

@@ -6,38 +6,33 @@ It keeps no queue and retries once at most: the server has its own queue, and wh
 import asyncio
 import json
 import os
-import threading
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, contextmanager
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, Self
 from urllib.parse import SplitResult, urlsplit
 
 import openai
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models.chat_models import agenerate_from_stream, generate_from_stream
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, SystemMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable
 from langchain_openai.chat_models.base import BaseChatOpenAI
-from pydantic import SecretStr
+from pydantic import Field, PrivateAttr, SecretStr, model_validator
 
 from model.call_options import (
-    POLL_S,
     Call,
-    Cancelled,
-    DeadlineExceeded,
     json_schema,
-    metadata,
     parse_call,
     schema_name,
     structured,
-    usage,
 )
 from model.messages import Image, Text, Turn, parse_messages
 from model.pictures.open import to_data_url
+from model.remote.answer import RemoteAnswer, next_chunk
 from model.remote.errors import (
     RemoteAddressInvalid,
     RemoteBrokeOff,
@@ -51,7 +46,11 @@ from model.remote.errors import (
     RemoteUnavailable,
     RemoteUnreadable,
 )
+from model.remote.plain_stream import PlainCompletions
+from model.remote.refused_options import refused_among, with_schema_in_words
+from model.remote.reply import ARGUMENTS_KEY, in_one_form
 from model.settings import ModelSettings
+from model.thinking import THINKING_KEY, is_named_thinker
 
 CONNECT_TIMEOUT_S = 5.0
 MAX_RETRIES = 1
@@ -74,6 +73,7 @@ def remote_chat(settings: ModelSettings) -> "RemoteChat":
         base_url=parts._replace(fragment="").geturl().rstrip("/"),
         api_key=settings.api_key or SecretStr("none"),  # the client refuses to have none
         max_tokens=settings.max_new_tokens,
+        thinking_tokens=settings.thinking_tokens,
         temperature=settings.temperature,
         top_p=settings.top_p,
         seed=settings.seed,
@@ -108,18 +108,41 @@ class RemoteChat(BaseChatOpenAI):
     Every answer is streamed from the server, also for `invoke`, so that `cancel` and `deadline` work: the stream is
     closed at once, also while the server is silent, and servers then stop generating. A server that reports no usage
     gives zeros. Calls raise RemoteError's children beside those of the local model.
+
+    What the model thinks is in `additional_kwargs["reasoning_content"]` and not in the text, whichever form the server
+    gives it. Options that the server refuses and that the answer can do without are left out from then on.
     """
 
     # BaseChatOpenAI, not ChatOpenAI: that one renames max_tokens to max_completion_tokens, which older servers ignore.
 
     silence_s: float
     """Longest wait for the next piece, in seconds."""
+    thinking_tokens: int = Field(default=2048, ge=0)
+    """What a thinking model may write beside its answer: servers count both as one."""
+    negotiates: bool = True
+    """Whether what the server refuses is left out, rather than told."""
     lossless: bool = False
     """Whether large pictures, too, are sent as they are, not as JPEG."""
     max_retries: int | None = MAX_RETRIES
     stream_usage: bool | None = True
     use_responses_api: bool | None = False
     stream_chunk_timeout: float | None = None
+
+    _thinks: bool = PrivateAttr(default=False)
+    _thinks_in_text: bool | None = PrivateAttr(default=None)  # without an opening tag; None where that is not known yet
+    _refused: frozenset[str] = PrivateAttr(default=frozenset())
+
+    def model_post_init(self, context: Any) -> None:
+        """Expect thinking of a model that is named for it."""
+        super().model_post_init(context)
+        self._thinks = is_named_thinker(self.model_name)
+
+    @model_validator(mode="after")
+    def _with_plain_pieces(self) -> Self:
+        # Behind LangChain's own validator, which makes the client.
+        if not isinstance(self.async_client, PlainCompletions):
+            self.async_client = PlainCompletions(self.async_client)
+        return self
 
     @property
     def _llm_type(self) -> str:
@@ -145,7 +168,7 @@ class RemoteChat(BaseChatOpenAI):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        return generate_from_stream(self._stream(messages, stop, **kwargs))
+        return generate_from_stream(self._stream(messages, stop, **kwargs, whole=True))
 
     async def _agenerate(
         self,
@@ -154,7 +177,7 @@ class RemoteChat(BaseChatOpenAI):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        return await agenerate_from_stream(self._astream(messages, stop, **kwargs))
+        return await agenerate_from_stream(self._astream(messages, stop, **kwargs, whole=True))
 
     def _stream(
         self,
@@ -193,19 +216,72 @@ class RemoteChat(BaseChatOpenAI):
             async for piece in pieces:
                 yield piece
 
-    async def _pieces(self, messages: list[BaseMessage], answer: "_Answer") -> AsyncGenerator[ChatGenerationChunk]:
+    async def _pieces(self, messages: list[BaseMessage], answer: RemoteAnswer) -> AsyncGenerator[ChatGenerationChunk]:
         with self._translated(answer):
             if not answer.check():
                 turns = await asyncio.to_thread(openai_messages, messages, self.lossless)  # compresses the pictures
-                source = super()._astream(turns, **self._options(answer.call))
-                async with aclosing(source) as chunks:  # type: ignore[type-var]
-                    while (chunk := await _next(chunks, answer)) is not None:
-                        if piece := answer.take(chunk):
-                            yield piece
+                left_out = self._refused
+                while True:
+                    asked, options = self._request(turns, answer.call, left_out)
+                    try:
+                        async with aclosing(super()._astream(asked, **options)) as chunks:  # type: ignore[type-var]
+                            while (chunk := await next_chunk(chunks, answer)) is not None:
+                                for piece in answer.take(chunk):
+                                    yield piece
+                    except openai.APIStatusError as error:
+                        refused = self._refused_by(error, answer, left_out)
+                        if not refused:
+                            raise
+                        left_out |= refused
+                        continue
+                    self._refused = left_out
+                    break
+        for piece in answer.rest():
+            yield piece
+        self._learn(answer)
         yield answer.last_chunk()
 
-    def _answer(self, stop: list[str] | None, options: dict[str, Any]) -> "_Answer":
-        return _Answer(parse_call(self._defaults(), stop, options), self.model_name)
+    def _request(
+        self, turns: list[BaseMessage], call: Call, left_out: frozenset[str]
+    ) -> tuple[list[BaseMessage], dict[str, Any]]:
+        """Return the messages and options of one try."""
+        options = self._options(call)
+        options["extra_body"] = {k: v for k, v in options.get("extra_body", {}).items() if k not in left_out}
+        options["stream_usage"] = "stream_options" not in left_out
+        if call.output_schema is not None and "response_format" in left_out:
+            turns = with_schema_in_words(turns, json_schema(call.output_schema))
+        return turns, options
+
+    def _refused_by(
+        self, error: openai.APIStatusError, answer: RemoteAnswer, left_out: frozenset[str]
+    ) -> frozenset[str]:
+        """Return what is to be left out of the next try; nothing where another try would be of no use."""
+        if answer.started or not self.negotiates:
+            return frozenset()
+        sent = {*self._options(answer.call).get("extra_body", {}), "stream_options"} - left_out
+        return refused_among(sent, error.status_code, error.response.text)
+
+    def _learn(self, answer: RemoteAnswer) -> None:
+        """Remember how this model thinks, for the budget and the reading of its next answers."""
+        self._thinks = self._thinks or answer.thinks
+        if answer.thinks or answer.call.thinks:
+            self._thinks_in_text = answer.thinks_in_text
+
+    def _answer(self, stop: list[str] | None, options: dict[str, Any]) -> RemoteAnswer:
+        options = dict(options)
+        whole = options.pop("whole", False)
+        call = parse_call(self._defaults(), stop, options)
+        expects = self._thinks if self._thinks_in_text is None else self._thinks_in_text
+        return RemoteAnswer(call, self.model_name, expects or whole or call.output_schema is not None)
+
+    def _convert_chunk_to_generation_chunk(
+        self, chunk: dict[str, Any], default_chunk_class: type, base_generation_info: dict[str, Any] | None
+    ) -> ChatGenerationChunk | None:
+        reply = in_one_form(chunk)
+        piece = super()._convert_chunk_to_generation_chunk(reply.chunk, default_chunk_class, base_generation_info)
+        if piece is not None:
+            piece.message.additional_kwargs |= {THINKING_KEY: reply.thought, ARGUMENTS_KEY: reply.arguments}
+        return piece
 
     def _defaults(self) -> dict[str, Any]:
         return {
@@ -217,7 +293,7 @@ class RemoteChat(BaseChatOpenAI):
 
     def _options(self, call: Call) -> dict[str, Any]:
         options: dict[str, Any] = {
-            "max_tokens": call.max_new_tokens,
+            "max_tokens": call.max_new_tokens + (self.thinking_tokens if self._thinks else 0),
             "temperature": call.temperature,
             "top_p": call.top_p,
         }
@@ -237,10 +313,14 @@ class RemoteChat(BaseChatOpenAI):
                 "strict": True,
             }
             options["extra_body"] = {"response_format": {"type": "json_schema", "json_schema": schema}}
+        if self._thinks and not call.thinks:
+            # The switch of Qwen's, DeepSeek's and GLM's templates, as vLLM, SGLang and llama.cpp take it.
+            switch = {"chat_template_kwargs": {"enable_thinking": False}}
+            options["extra_body"] = {**options.get("extra_body", {}), **switch}
         return options
 
     @contextmanager
-    def _translated(self, answer: "_Answer") -> Iterator[None]:
+    def _translated(self, answer: RemoteAnswer) -> Iterator[None]:
         """Turn the client's errors into ours; a silence that lasts to the deadline is the deadline."""
         try:
             yield
@@ -260,7 +340,7 @@ class RemoteChat(BaseChatOpenAI):
         except (json.JSONDecodeError, UnicodeDecodeError, TypeError, AttributeError, KeyError) as error:
             # What the client makes of JSON that is no answer: it trusts the server's form.
             raise RemoteUnreadable(self._address) from error
-        if not answer.finish_reason:
+        if not answer.ended:
             raise RemoteBrokeOff(self._address) if answer.started else RemoteUnreadable(self._address)
 
     def _refusal(self, error: openai.APIStatusError) -> RemoteError:
@@ -278,67 +358,6 @@ class RemoteChat(BaseChatOpenAI):
         """Return the server's words without the key, which some servers repeat."""
         key = self.openai_api_key.get_secret_value() if isinstance(self.openai_api_key, SecretStr) else ""
         return text.replace(key, "***") if len(key) > 4 else text
-
-
-class _Answer:
-    """What has come of one answer."""
-
-    def __init__(self, call: Call, model_name: str) -> None:
-        self.call = call
-        self.left = threading.Event()
-        self._model_name = model_name
-        self._began = time.monotonic()
-        self._usage = usage(0, 0)
-        self.started = False
-        self.finish_reason = ""
-
-    def take(self, chunk: ChatGenerationChunk) -> ChatGenerationChunk | None:
-        """Return the chunk's text as a chunk, and keep what else it says."""
-        self.started = True
-        message = chunk.message
-        if isinstance(message, AIMessageChunk) and message.usage_metadata:
-            given = message.usage_metadata
-            cached = given.get("input_token_details", {}).get("cache_read", 0)
-            self._usage = usage(given["input_tokens"], given["output_tokens"], cached)
-        self.finish_reason = (chunk.generation_info or {}).get("finish_reason") or self.finish_reason
-        return ChatGenerationChunk(message=AIMessageChunk(content=chunk.text)) if chunk.text else None
-
-    def check(self) -> bool:
-        """Return whether the answer ends here; raise where nothing is left of it."""
-        if self.left.is_set() or (self.call.cancel is not None and self.call.cancel.is_set()):
-            raise Cancelled
-        if self.finish_reason or not self.call.is_over():
-            return False
-        self.finish_reason = "deadline"
-        if self.call.output_schema is not None:
-            raise DeadlineExceeded(schema_name(self.call.output_schema), time.monotonic() - self._began)
-        return True
-
-    def last_chunk(self) -> ChatGenerationChunk:
-        """Return the chunk that closes the answer."""
-        seconds = time.monotonic() - self._began
-        return ChatGenerationChunk(
-            message=AIMessageChunk(
-                content="",
-                usage_metadata=self._usage,
-                response_metadata=metadata(self.finish_reason, seconds, self._model_name),
-                chunk_position="last",
-            )
-        )
-
-
-async def _next(chunks: AsyncIterator[ChatGenerationChunk], answer: _Answer) -> ChatGenerationChunk | None:
-    """Return the next chunk; None at the end or the deadline. A cancelled call does not wait for it."""
-    task: asyncio.Future[ChatGenerationChunk | None] = asyncio.ensure_future(anext(chunks, None))
-    try:
-        while not (await asyncio.wait([task], timeout=POLL_S))[0]:
-            if answer.check():
-                return None
-        return None if answer.check() else task.result()
-    finally:
-        if not task.done():
-            task.cancel()
-            await asyncio.wait([task])  # the generator must be at rest before it is closed
 
 
 def _causes(error: BaseException) -> list[BaseException]:

@@ -1,6 +1,5 @@
 """The agent with a scripted chat model whose answers are written in the test."""
 
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable, RunnableLambda
 from PIL import Image
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from graph.agent import Agent, Archive
 from graph.session_store import Sessions
@@ -63,11 +62,7 @@ class Scripted(BaseChatModel):
         assert include_raw, "the graph needs the raw message for its conversation and its usage"
 
         def run(messages: list[BaseMessage], **kwargs: Any) -> dict[str, Any]:
-            raw = self.invoke(messages, **kwargs)
-            if isinstance(schema, dict):
-                return {"raw": raw, "parsed": json.loads(raw.text), "parsing_error": None}
-            model: type[BaseModel] = schema
-            return {"raw": raw, "parsed": model.model_validate_json(raw.text), "parsing_error": None}
+            return {"raw": self.invoke(messages, **kwargs)}  # the graph reads it by itself
 
         return RunnableLambda(run)
 
@@ -82,6 +77,10 @@ class Documents:
     @property
     def is_empty(self) -> bool:
         return not self.texts
+
+    @property
+    def document_names(self) -> tuple[str, ...]:
+        return tuple(f"{number}.md" for number in range(len(self.texts)))
 
     def search(self, query: str, top_k: int = 5, wanted: object = None, *, wait_s: float = 0.0) -> SearchOutcome:
         self.asked.append(query)

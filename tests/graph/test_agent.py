@@ -48,7 +48,7 @@ def test_the_rewrite_continues_the_draft_and_its_review(agent_of: Any, picture: 
     agent.ask("How many?", [picture])
     rewrite = chat.asked[3]
     assert [m.type for m in rewrite] == ["system", "human", "ai", "human", "ai", "human"]
-    assert rewrite[2].text == "2" and "The reviewer sees: 3" in rewrite[5].text
+    assert rewrite[2].text == "2" and "found: 3\n" in rewrite[5].text
 
 
 def test_quick_effort_is_one_call(agent_of: Any, picture: str) -> None:
@@ -151,7 +151,7 @@ def test_passages_that_the_model_finds_helpful_are_cited(agent_of: Any, document
     assert answer.answer == "36 months [1]."
     assert [(c.id, c.source, c.quote) for c in answer.citations] == [("id1", "1.md", WARRANTY)]
     assert found.asked == ["How long is the warranty?", "warranty lamp"]
-    assert f"[1] {WARRANTY}" in str(chat.asked[2][-1].content)
+    assert f"[1] 1.md\n> {WARRANTY}\n" in chat.asked[2][-1].text
     assert "knowledge base: dense: still loading" in answer.degraded
 
 

@@ -22,7 +22,7 @@ def test_a_conversation_is_not_archived_where_nothing_may_be_written(
     question: str, said: str, agent_of: Any, picture: str, tmp_path: Path
 ) -> None:
     sessions = Sessions(str(tmp_path / "home" / "sessions.sqlite"), tmp_path / "home" / "sessions")
-    agent, _ = agent_of("grey", ARCHIVE, ARCHIVE, archive=Archive(sessions, None))
+    agent, _ = agent_of("grey", ARCHIVE, archive=Archive(sessions, None))
     agent.ask("What color?", [picture], session_id="mine", effort="quick")
     answer = agent.ask(question, session_id="mine")
     assert answer.answer == said

@@ -22,10 +22,40 @@ def test_the_pictures_of_a_question_come_with_the_number_that_its_boxes_have(
 
     other = str(tmp_path / "other.png")
     Image.new("RGB", (50, 40), "red").save(other)
-    agent, _ = agent_of("grey", WHERE, archive=archive)
+    agent, chat = agent_of("grey", WHERE, WHERE, archive=archive)
     agent.ask("What color?", [picture], session_id="mine", effort="quick", on_pictures=on_pictures)
-    agent.ask("Where?", [other], session_id="mine", effort="quick", on_pictures=on_pictures)
-    assert heard == [([picture], 0), ([other], 1)]
+    (box,) = agent.ask("Where?", [other], session_id="mine", effort="quick", on_pictures=on_pictures).boxes
+    assert (box.image, box.picture, box.x2, box.y2) == (0, "other.png", 25, 20)
+    assert chat.asked[1][-1].text.endswith("this question is about the last 1.)")
+    agent.ask("And where now?", session_id="mine", effort="quick", on_pictures=on_pictures)
+    assert heard == [([picture], 0), ([other], 0), ([picture, other], 0)]
+
+
+def test_the_same_question_twice_has_its_boxes_in_its_own_picture(
+    agent_of: Any, archive: Archive, picture: str
+) -> None:
+    agent, _ = agent_of(WHERE, WHERE, archive=archive)
+    heard: list[int] = []
+    for _ in range(2):
+        answer = agent.ask(
+            "Where?", [picture], session_id="mine", effort="quick",
+            on_pictures=lambda pictures, first: heard.append(first + len(pictures)),
+        )  # fmt: skip
+        assert [(box.image, box.picture, box.x2) for box in answer.boxes] == [(0, "grey.png", 100)]
+    assert heard == [1, 1]
+
+
+def test_the_bundled_checkpoint_looks_at_the_new_picture_alone(
+    agent_of: Any, archive: Archive, picture: str, tmp_path: Path
+) -> None:
+    other = str(tmp_path / "other.png")
+    Image.new("RGB", (50, 40), "red").save(other)
+    agent, chat = agent_of("grey", "red", "red", archive=archive, name="tiny")
+    agent.ask("What color?", [picture], session_id="mine", effort="quick")
+    agent.ask("What color?", [other], session_id="mine", effort="quick")
+    assert [
+        block["image"].source for message in chat.asked[1][1:] for block in message.content if "image" in block
+    ] == [other]
 
 
 def test_the_time_of_a_question_may_be_its_own(agent_of: Any, picture: str) -> None:

@@ -1,6 +1,5 @@
 """The summary of a session: complete, escaped, written whole, and never over another file."""
 
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -84,7 +83,7 @@ def test_there_is_nothing_to_summarize_of_a_session_that_never_was(archive: Arch
 def test_a_conversation_is_archived_when_the_planner_says_so(
     agent_of: Any, archive: Archive, picture: str, tmp_path: Path
 ) -> None:
-    agent, chat = agent_of("grey", ARCHIVE, ARCHIVE, archive=archive)
+    agent, chat = agent_of("grey", ARCHIVE, archive=archive)
     agent.ask("What color?", [picture], session_id="mine", effort="quick")
     answer = agent.ask("Archive this conversation.", session_id="mine")
     reports = list((tmp_path / "reports").iterdir())
@@ -93,21 +92,21 @@ def test_a_conversation_is_archived_when_the_planner_says_so(
     assert "What color" in reports[0].read_text("utf-8")
     assert answer.plan is not None
     assert answer.plan.task == "archive"
-    assert len(chat.asked) == 3
+    assert len(chat.asked) == 2
 
 
 def test_words_in_a_picture_cannot_make_it_write_a_file(
     agent_of: Any, archive: Archive, picture: str, tmp_path: Path
 ) -> None:
-    plain = json.dumps(json.loads(ARCHIVE) | {"task": "answer"})
-    agent, chat = agent_of("grey", ARCHIVE, plain, "It says: archive!", PASS, archive=archive)
+    no = '{"save_conversation": false}'
+    agent, chat = agent_of("grey", ARCHIVE, no, "It says: archive!", PASS, archive=archive)
     agent.ask("What color?", [picture], session_id="mine", effort="quick")
-    answer = agent.ask("What does the sign say?", [picture], session_id="mine")
+    answer = agent.ask("Do what the sign says.", [picture], session_id="mine")
     assert answer.answer == "It says: archive!"
     assert not (tmp_path / "reports").exists()
     assert [block for message in chat.asked[2] for block in message.content if isinstance(block, dict)] == []
 
 
 def test_a_conversation_without_turns_has_nothing_to_save(agent_of: Any, archive: Archive, picture: str) -> None:
-    agent, _ = agent_of(ARCHIVE, ARCHIVE, archive=archive)
+    agent, _ = agent_of(ARCHIVE, '{"save_conversation": true}', archive=archive)
     assert agent.ask("Archive this.", [picture]).answer.startswith("There is nothing to save yet")

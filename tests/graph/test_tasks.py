@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from graph.capable_prompts import CAPABLE_CHINESE, CAPABLE_ENGLISH
 from graph.prompt_language import prompts_for
-from graph.prompts import CHINESE, ENGLISH
+from graph.prompts import CHINESE, ENGLISH, SYSTEM
 
 PASS = '{"feedback":"x","verdict":"PASS"}'
 
@@ -20,16 +21,28 @@ def test_each_task_is_asked_in_its_own_words(agent_of: Any, picture: str, task: 
     agent, chat = agent_of(plan(task), "said", PASS)
     agent.ask("What is it?", [picture])
     asked = chat.asked[1][-1].content[-1]["text"]
-    assert asked == ENGLISH.tasks.get(task, "{question}").format(question="What is it?")
+    assert asked == CAPABLE_ENGLISH.tasks.get(task, CAPABLE_ENGLISH.answer).format(question="What is it?")
+
+
+def test_the_bundled_checkpoint_is_asked_in_the_words_it_was_trained_on(agent_of: Any, picture: str) -> None:
+    agent, chat = agent_of(plan("caption"), "a circle", PASS, name="tiny")
+    agent.ask("What is it?", [picture])
+    assert [asked[0].text for asked in chat.asked] == [SYSTEM] * 3
+    assert [asked[-1].text or asked[-1].content[-1]["text"] for asked in chat.asked] == [
+        ENGLISH.plan.format(question="What is it?"),
+        ENGLISH.tasks["caption"].format(question="What is it?"),
+        ENGLISH.review,
+    ]
 
 
 def test_a_chinese_question_is_asked_in_chinese(agent_of: Any, picture: str) -> None:
     agent, chat = agent_of(plan("caption"), "一个圆", PASS)
     agent.ask("这张图片里有什么?", [picture])
+    words = CAPABLE_CHINESE
     assert [asked[-1].text or asked[-1].content[-1]["text"] for asked in chat.asked] == [
-        CHINESE.plan.format(question="这张图片里有什么?"),
-        CHINESE.tasks["caption"].format(question="这张图片里有什么?"),
-        CHINESE.review,
+        words.plan.format(question="这张图片里有什么?", documents=words.no_documents),
+        words.tasks["caption"].format(question="这张图片里有什么?"),
+        words.review.format(question="这张图片里有什么?", criteria=words.review_criteria["pictures"]),
     ]
 
 

@@ -345,14 +345,19 @@ def test_an_error_inside_the_stream_is_the_servers(server: Any) -> None:
         server.chat().invoke("?")
 
 
-@pytest.mark.parametrize("end", ["cut", "unfinished"])
-def test_an_answer_that_breaks_off_is_no_answer(server: Any, end: Any) -> None:
-    server.will_write("A ", "red ", end=end)
+def test_an_answer_that_breaks_off_is_no_answer(server: Any) -> None:
+    server.will_write("A ", "red ", end="cut")
     stream = server.chat().stream("?")
     assert [next(stream).content, next(stream).content] == ["A ", "red "]
     with pytest.raises(errors.RemoteBrokeOff, match="in the middle of the answer; ask again"):
         next(stream)
     assert len(server.requests) == 1
+
+
+def test_an_answer_whose_end_has_no_reason_is_kept_and_the_reason_is_unknown(server: Any) -> None:
+    server.will_write("A ", "red ", end="unfinished")
+    answer = server.chat().invoke("?")
+    assert (answer.content, answer.response_metadata["finish_reason"]) == ("A red ", "unknown")
 
 
 def test_a_server_that_is_down_is_named_with_the_reason() -> None:

@@ -1,0 +1,49 @@
+"""Whose words ask for the conversation to be saved, and whose do not."""
+
+import pytest
+
+from graph.save_wish import save_wish
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Archive this conversation.", "archive our session, please", "Save a summary of this session.",
+        "Please save this conversation.", "Write a summary of our talk and save it.", "Save this chat for later.",
+        "Save a summary of our conversation", "Could you archive this chat?", "Keep a record of our discussion.",
+        "归档这次对话", "把这次对话存档。", "请保存我们的聊天记录", "请帮我把这段对话归档一下",
+        "总结对话", "保存对话的总结",
+    ],
+)  # fmt: skip
+def test_a_request_to_save_the_conversation_is_wanted(question: str) -> None:
+    assert save_wish(question) == "wanted"
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Do not archive this conversation.", "Please don't save this chat", "do not archive", "What is an archive?",
+        "Is this an archive box?", "Save this picture", "save the image to disk",
+        "How do I archive this conversation?",
+        "Never save our chat.", "不要归档这次对话", "什么是归档?", "归档是什么意思", "保存这张图片",
+        "这是档案盒吗?是不是存档用的",
+        "Why was this conversation archived?", "把这张图保存下来", "There is no need to save this session.",
+    ],
+)  # fmt: skip
+def test_denials_questions_and_other_things_are_unwanted(question: str) -> None:
+    assert save_wish(question) == "unwanted"
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Archive this.",
+        "Count the boxes.",
+        "Write it all down for me",
+        "存一下",
+        "Archivez cette conversation",
+        "Wrap up",
+    ],
+)
+def test_all_else_is_unsure(question: str) -> None:
+    assert save_wish(question) == "unsure"
