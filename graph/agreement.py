@@ -73,6 +73,8 @@ def contradiction(draft: str, seen: str) -> str | None:
     boxes = [parse_boxes(text, [(1000, 1000)]) for text in (draft, seen)]
     if all(boxes):
         return None if _same_boxes(boxes[0], boxes[1]) else "place"
+    if any(boxes):
+        return None  # a place against words: nothing to compare
     if _polarity(draft) and _polarity(seen):
         return None if _polarity(draft) == _polarity(seen) else "yes or no"
     numbers = [_numbers(text) for text in (draft, seen)]

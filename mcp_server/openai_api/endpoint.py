@@ -24,7 +24,7 @@ from mcp_server.openai_api.protocol import Asked, ChatRequest, ChoiceRequest, Re
 from mcp_server.progress import in_thread
 from mcp_server.state.agent_loader import AgentLoader, StillLoading
 from mcp_server.transport.guard import ATTACHED, ENDPOINT
-from model.call_options import Cancelled, DeadlineExceeded
+from model.call_options import PROBABILITY_KEY, Cancelled, DeadlineExceeded
 from model.pictures.open import ImageLimits
 from model.served import ServedModel, served
 from model.worker import ModelBusy, WorkerClosed, asking
@@ -216,6 +216,7 @@ class _Answer(_UntilLeft):
         self._chat, self._messages, self._options, self._asked, self._reply = chat, messages, options, asked, reply
         self._usage: Mapping[str, Any] = {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0}
         self._finish_reason = "stop"
+        self._probability: float | None = None
         self._left = threading.Event()
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -239,6 +240,7 @@ class _Answer(_UntilLeft):
         async for chunk in self._chat.astream(self._messages, cancel=self._left, **options):
             self._usage = getattr(chunk, "usage_metadata", None) or self._usage
             self._finish_reason = chunk.response_metadata.get("finish_reason") or self._finish_reason
+            self._probability = chunk.response_metadata.get(PROBABILITY_KEY, self._probability)
             if chunk.text:
                 yield chunk.text
 
@@ -265,7 +267,7 @@ class _Answer(_UntilLeft):
         else:
             await tell(self._reply.end(self._finish_reason))
             if self._asked.stream_options and self._asked.stream_options.include_usage:
-                await tell(self._reply.usage(self._usage))
+                await tell(self._reply.usage(self._usage, self._probability))
             await tell("[DONE]")
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 

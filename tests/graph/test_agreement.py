@@ -40,6 +40,7 @@ def test_a_contradiction_is_named(draft: str, seen: str, what: str) -> None:
         ("图中有三个圆。", "3"),
         (BOX, '[{"bbox_2d": [110, 100, 500, 510], "label": "cup"}]'),
         ("5", ""),
+        (BOX, "There is a cup on the left."),
         ("The picture shows a street with many people who walk to the market.", "a crowd"),
     ],
 )
