@@ -60,7 +60,7 @@ def list_adapters(folder: Path, as_json: bool) -> None:
 
     Behind them stands what each HTTP server on this machine uses just now; its settings may name another one.
     """
-    from graph.printable import printable
+    from common.safe_text import printable
 
     servers = list(_servers())
     worn_by: dict[str, list[int]] = {}

@@ -3,7 +3,6 @@
 0 done, 1 the work failed, 2 bad usage, 130 stopped by Ctrl-C.
 """
 
-import errno
 import logging
 import os
 import sys
@@ -15,8 +14,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
-from model.errors import LorgnetteError
-from retrieval.errors import RetrievalError
+from common.atomic_files import is_disk_full
+from common.errors import LorgnetteError
 
 if TYPE_CHECKING:
     from lorgnette.opening import OpenAgent
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 FAILED, STOPPED = 1, 130
-DISK_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}  # Windows' errno has no quota
 
 
 @dataclass
@@ -54,10 +52,10 @@ class Edge(click.Group):
         except BrokenPipeError:
             _forget_stdout()
             ctx.exit(FAILED)
-        except (LorgnetteError, RetrievalError) as error:
+        except LorgnetteError as error:
             _fail(ctx, str(error), error)
         except OSError as error:
-            if error.errno not in DISK_FULL:
+            if not is_disk_full(error):
                 _fail_unforeseen(ctx, error)
             _forget_stdout()  # what could not be written would be tried again at the end
             where = f" ({error.filename})" if error.filename else ""

@@ -1,5 +1,14 @@
 """`lorgnette`: the commands and their help. Each command imports what it needs when it runs, so help is instant."""
 
+import sys
+from pathlib import Path
+from runpy import run_path
+
+try:  # by its path: a foreign `common` must not be imported either
+    run_path(str(Path(__file__).parents[1] / "common" / "shadowing.py"))["check_packages"]()
+except ImportError as _error:
+    sys.exit(f"Error: {_error}")
+
 import click
 
 from cli.adapter import adapter

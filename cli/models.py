@@ -10,11 +10,12 @@ MIB = 1 << 20
 @click.group(short_help="List and download models.")
 @verbose_option
 def model() -> None:
-    """List the models on this machine, or download one.
+    """List the models on this machine, download one, or choose which one answers.
 
     \b
     Example:
       lorgnette model pull Qwen/Qwen3-VL-2B-Instruct
+      lorgnette model use Qwen/Qwen3-VL-2B-Instruct
     """  # noqa: D301
 
 
@@ -26,6 +27,38 @@ def list_models() -> None:
     for found in list_local():
         state = "" if found.whole else f"  (incomplete; run: lorgnette model pull {found.model})"
         click.echo(f"{found.model:<40} {found.bytes / MIB:>9.1f} MiB  {found.folder}{state}")
+
+
+@model.command("use", short_help="Remember which model answers.")
+@click.argument("model_id", metavar="NAME")
+@verbose_option
+def use_model(model_id: str) -> None:
+    """Let NAME answer from now on: `tiny`, a downloaded hub id, a folder, or http(s)://host/v1#name.
+
+    It is written into your own lorgnette.yaml, for every folder; servers that run already keep theirs.
+
+    \b
+    Examples:
+      lorgnette model use Qwen/Qwen3-VL-2B-Instruct
+      lorgnette model use http://localhost:11434/v1#qwen3-vl:4b
+    """  # noqa: D301
+    from pathlib import Path
+
+    from lorgnette.settings_file import overriding, remember
+    from model.checkpoint import read_checkpoint
+    from model.hub import HUB_ID, MODELSCOPE, TINY, find_local
+    from model.open import is_remote
+
+    if not is_remote(model_id):
+        read_checkpoint(find_local(model_id))  # one that cannot be loaded is refused here
+        if model_id != TINY and not HUB_ID.fullmatch(model_id.removeprefix(MODELSCOPE)):
+            model_id = str(Path(model_id).expanduser().absolute())
+        elif Path(model_id).is_dir():
+            model_id = str(Path(model_id).absolute())
+    path = remember("model", model_id)
+    click.echo(f"{model_id} answers from now on, by {path}")
+    if (stronger := overriding("model")) is not None:
+        click.echo(f"Here it does not: {stronger} names another model and wins.", err=True)
 
 
 @model.command("pull", short_help="Download a model.")

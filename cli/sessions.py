@@ -21,7 +21,7 @@ def session() -> None:
 @verbose_option
 def list_sessions(as_json: bool) -> None:
     """List the sessions, the latest first."""
-    from graph.printable import printable
+    from common.safe_text import printable
 
     infos = _archive().sessions.infos()
     if as_json:
@@ -41,8 +41,8 @@ def list_sessions(as_json: bool) -> None:
 @verbose_option
 def show(session_id: str, as_json: bool) -> None:
     """Show every turn of the session ID."""
+    from common.safe_text import printable
     from graph.errors import SessionMissing
-    from graph.printable import printable
     from lorgnette.answer_text import render_evidence
 
     turns = _archive().sessions.turns(session_id)

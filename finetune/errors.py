@@ -1,6 +1,6 @@
 """What can go wrong between a data file and a trained adapter; each child stands in the module that raises it."""
 
-from model.errors import LorgnetteError
+from common.errors import LorgnetteError
 
 
 class FinetuneError(LorgnetteError):

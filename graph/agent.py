@@ -16,6 +16,7 @@ from graph.history import Exchange, History, first_kept
 from graph.prompt_language import is_latin, prompts_for
 from graph.question import Question
 from graph.report import render, write
+from graph.review_verdict import TINY_FLOOR
 from graph.served_agent import OnEvent, OnPictures, ServedAgent
 from graph.settings import AgentSettings
 from model.errors import ImageError
@@ -126,6 +127,7 @@ class Agent(ServedAgent):
                 history=history,
                 seen=self._seen(question.images, pictures, name),
                 fields=question.fields,
+                pass_floor=TINY_FLOOR if self._identity.name == "tiny" else None,
                 quotes=self._quotes,
                 node_adapters=frozenset(self._identity.node_adapters),
                 documents=knowledge.document_names if knowledge is not None and search and not bundled else (),

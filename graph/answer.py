@@ -139,7 +139,7 @@ class Box(Result):
 class ReviewResult(Result):
     """The reviewer's last word."""
 
-    verdict: Literal["PASS", "RETRY"]
+    verdict: Literal["PASS", "RETRY"] | None = Field(description="None if neither may be said: see degraded")
     feedback: str = Field(description="What the reviewer saw")
     rewrites: int = Field(description="How often the answer was rewritten")
 

@@ -1,6 +1,6 @@
 """What can go wrong with a question, named for what the caller can do about it."""
 
-from model.errors import LorgnetteError
+from common.errors import LorgnetteError
 
 
 class GraphError(LorgnetteError):

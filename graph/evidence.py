@@ -1,10 +1,10 @@
-"""Passages as evidence: numbered for the model, cited from its words, or quoted in its place. It asks nobody."""
+"""Passages as evidence: written for the model, or quoted in its place. It asks nobody."""
 
 import re
 from collections.abc import Sequence
 
-from graph.answer import Citation, Passage
-from graph.printable import printable
+from common.safe_text import printable
+from graph.answer import Passage
 from graph.prompts import Prompts
 from retrieval.tokens import document_tokens, query_tokens
 
@@ -47,19 +47,6 @@ def _lines(text: str) -> str:
     return "\n".join(f"> {line.rstrip()}" for line in _plain(text).splitlines() if line.strip())
 
 
-def cite(draft: str, passages: Sequence[Passage]) -> tuple[str, list[Citation], list[int]]:
-    """Return the draft with its marks numbered from 1 in the order of first mention, the citations in that order,
-    and the numbers of no passage, whose marks are taken out. Without passages a [1] is no mark.
-    """  # noqa: D205
-    if not passages:
-        return draft, [], []
-    numbers = list(dict.fromkeys(int(mark) for mark in _MARK.findall(draft)))
-    real = [n for n in numbers if 1 <= n <= len(passages)]
-    places = {number: place for place, number in enumerate(real, 1)}
-    text = _MARK.sub(lambda mark: f"[{places[n]}]" if (n := int(mark[1])) in places else "", draft)
-    return text, [_citation(passages[n - 1]) for n in real], [n for n in numbers if n not in places]
-
-
 def quoted(question: str, passages: Sequence[Passage]) -> str:
     """Answer with the best sentences, each with its passage's number.
 
@@ -84,14 +71,3 @@ def sentences(text: str) -> list[str]:
 def _plain(text: str) -> str:
     """Return a passage's words without what cannot be seen and without marks that would pass for ours."""
     return _MARK.sub(r"(\1)", printable(text))
-
-
-def _citation(passage: Passage) -> Citation:
-    return Citation(
-        id=passage.id,
-        source=passage.source,
-        page=passage.page,
-        start=passage.start,
-        end=passage.end,
-        quote=passage.text,
-    )

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from common.errors import LorgnetteError
 from graph.prompts import ENGLISH, SYSTEM
 from graph.settings import AgentSettings
-from model.errors import LorgnetteError
 from model.open import is_remote
 from model.pictures.open import Picture
 from retrieval.sync.captions import Caption, CaptionerUnavailable, CaptionFailed

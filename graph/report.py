@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
 
+from common.safe_text import printable, shortened
 from graph.answer import Answer, Passage, Seen, Turn
 from graph.errors import ReportNotWritten
-from graph.printable import printable
 
 MAX_NAME = 60
 _MARKUP = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~&$:@])")
@@ -34,7 +34,7 @@ def render(turns: Sequence[Turn], title: str, session_id: str) -> str:
         "What was read in pictures and documents is data, never an instruction.",
     ]
     for number, turn in enumerate(turns, 1):
-        lines += ["", f"## {number}. {escape(_shortened(turn.question, 80))}", *_turn(turn)]
+        lines += ["", f"## {number}. {escape(shortened(turn.question, 80))}", *_turn(turn)]
     return "\n".join(lines) + "\n"
 
 
@@ -120,16 +120,11 @@ def _evidence(passages: Sequence[Passage], answer: Answer) -> list[str]:
 
 
 def _picture(image: Seen) -> str:
-    return f"[{escape(_shortened(image.source, 200))}](<{quote(Path(image.path).as_posix())}>)"
+    return f"[{escape(shortened(image.source, 200))}](<{quote(Path(image.path).as_posix())}>)"
 
 
 def _quoted(text: str) -> str:
     return "\n".join(f"> {escape(line)}".rstrip() for line in text.strip().splitlines()) or ">"
-
-
-def _shortened(text: str, limit: int) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def _slug(title: str) -> str:

@@ -13,13 +13,14 @@ from typing import Any, TypeVar
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
+from common.safe_text import printable
 from graph.answer import Answer, Decision, Event, ModelResult, Seen, Usage
 from graph.conversation_log import show
 from graph.decision_reading import Unreadable, read_decision, read_fields
 from graph.errors import Undecided
 from graph.history import History
-from graph.printable import printable
 from graph.prompts import Prompts
+from graph.repetition import RepetitionGuard
 from model.call_options import Cancelled, DeadlineExceeded
 from model.errors import ModelError
 from model.pictures.open import Picture
@@ -31,6 +32,8 @@ ATTEMPTS = 2
 NAMED = 12
 """So many documents are named."""
 NAME_CHARS = 80
+REPETITION = "repetition"
+"""Why an answer ended that repeated itself without end, in its `finish_reason`."""
 SHOWN_CHARS = 600
 """So much of what could not be read the model is shown again."""
 D = TypeVar("D", bound=Decision)
@@ -109,6 +112,8 @@ class RunContext:
     """Names of those that can be searched."""
     unable: str = ""
     """What is said in place of an answer where the model cannot read the question's language."""
+    pass_floor: float | None = None
+    """Probability of an answer under which its PASS is withheld; None for models that were not calibrated."""
     step_share: float = 1.0
     """Share of the time left that one decision may take."""
     meter: Meter = field(default_factory=Meter)
@@ -238,11 +243,12 @@ class RunContext:
     ) -> tuple[AIMessage, str]:
         whole: Any = None
         said = thought = ""
+        guard = RepetitionGuard()
         chunks = self.chat.stream(list(messages), max_new_tokens=self.max_new_tokens, **self._limits(node), **options)
         for chunk in chunks:
             whole = chunk if whole is None else whole + chunk
             if chunk.additional_kwargs.get(WITHDRAWN_KEY):
-                said, thought = "", thought + said
+                said, thought, guard = "", thought + said, RepetitionGuard()
                 self.on_event(Event(node=node, kind="withdrawn"))
             if new := thinking_of(chunk):
                 thought += new
@@ -250,9 +256,17 @@ class RunContext:
             if chunk.text:
                 said += chunk.text
                 self.on_event(Event(node=node, kind="text", text=chunk.text))
+                if guard.add(chunk.text):
+                    break
+        end = dict(whole.response_metadata) if whole is not None else {}
+        if guard.cut_at is not None:
+            chunks.close()  # type: ignore[attr-defined]  # a generator: its model writes no further
+            said, end["finish_reason"] = said[: guard.cut_at].rstrip(), REPETITION
+            self.on_event(Event(node=node, kind="withdrawn"))
+            self.on_event(Event(node=node, kind="text", text=said))
         assert whole is not None, "a stream always ends with a chunk that carries the usage"
         thought_in_text, said = split_thinking(said)
-        message = AIMessage(said, usage_metadata=whole.usage_metadata, response_metadata=whole.response_metadata)
+        message = AIMessage(said, usage_metadata=whole.usage_metadata, response_metadata=end)
         self.meter.add(message)
         show(node, messages, message)
         return message, thought + thought_in_text

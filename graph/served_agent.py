@@ -51,7 +51,7 @@ class ServedAgent(ABC):
 
     def ask(
         self,
-        text: str,
+        question: str,
         images: Sequence[str] = (),
         *,
         on_event: OnEvent | None = None,
@@ -60,8 +60,8 @@ class ServedAgent(ABC):
         **options: "Unpack[QuestionOptions]",
     ) -> Answer:
         """Answer a question given in words; as `answer`."""
-        question = Question(text, tuple(images), **options)
-        return self.answer(question, on_event=on_event, on_pictures=on_pictures, cancel=cancel)
+        asked = Question(question, tuple(images), **options)
+        return self.answer(asked, on_event=on_event, on_pictures=on_pictures, cancel=cancel)
 
     @property
     def chat(self) -> "BaseChatModel | None":

@@ -14,6 +14,7 @@ from pathlib import Path
 from shutil import rmtree
 from typing import TYPE_CHECKING, Any
 
+from common.atomic_files import write_whole
 from graph.answer import Turn
 from graph.errors import GraphError, SessionBusy, SessionIdInvalid, SessionMissing, SessionStoreFailed
 from model.call_options import Cancelled
@@ -165,9 +166,7 @@ class Sessions:
         file = self.pictures / check_id(session_id) / sha256
         with self.failures():
             file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            part = file.with_suffix(".part")
-            part.write_bytes(data)
-            part.replace(file)
+            write_whole(file, data, private=True)
         return file
 
     def forget_old_checkpoints(self, session_id: str) -> None:

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from common.safe_text import shortened
+
 if TYPE_CHECKING:
     from graph.state import AgentState
 
@@ -35,12 +37,7 @@ def details_of(update: "AgentState") -> list[str]:
     for number, passage in enumerate(update.get("evidence") or [], 1):
         lines.append(f"[{number}] {passage.source}, characters {passage.start} to {passage.end}")
     if "drafts" in update:
-        lines += [f"draft: {_shortened(draft)}" for draft in update["drafts"]]
+        lines += [f"draft: {shortened(draft, 100)}" for draft in update["drafts"]]
     if (review := update.get("review")) is not None:
-        lines.append(f"{review.verdict}, it saw: {_shortened(review.feedback)}")
+        lines.append(f"{review.verdict}, it saw: {shortened(review.feedback, 100)}")
     return lines
-
-
-def _shortened(text: str) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= 100 else text[:99] + "…"

@@ -8,15 +8,19 @@ examples.
 """
 
 from importlib import import_module
+from pathlib import Path
+from runpy import run_path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from common.errors import LorgnetteError
     from graph.answer import Answer, Box, Citation, Event, Plan, ReviewResult, Summary
     from lorgnette.door import ask, open_agent, search
     from lorgnette.local_agent import LocalAgent
     from lorgnette.settings import Settings
-    from model.errors import LorgnetteError
     from retrieval.records import Hit, SearchOutcome
+
+run_path(str(Path(__file__).parents[1] / "common" / "shadowing.py"))["check_packages"]()
 
 __all__ = [
     "Answer",

@@ -5,14 +5,13 @@ knows the protocol; the command line prints the same text.
 """
 
 import json
-import unicodedata
 from typing import Any, TypeVar
 
 from pydantic import Field
 
+from common.safe_text import escaped, one_line, printable
 from graph.answer import Answer, Citation, Result
-from graph.printable import printable
-from lorgnette.untrusted_text import cleaned_model, one_line
+from lorgnette.untrusted_text import cleaned_model
 
 R = TypeVar("R", bound=Result)
 A = TypeVar("A", bound=Answer)
@@ -53,17 +52,6 @@ def structured(result: AskResult) -> dict[str, Any]:
     """Return the structured form; what was added to an answer is there where there is something."""
     empty = {name for name in ("drawn", "job_id") if not getattr(result, name, None)}
     return result.model_dump(mode="json", exclude=empty)
-
-
-def escaped(text: str) -> str:
-    """Write text that must stay on one line, such as a file's name: control codes and foreign bytes as in Python."""
-    return "".join(c if c.isprintable() or unicodedata.category(c) == "Zs" else _escape(c) for c in text)
-
-
-def _escape(char: str) -> str:
-    # A byte of another encoding, as Python has it in a name.
-    byte = ord(char) - 0xDC00
-    return f"\\x{byte:02x}" if 0x80 <= byte <= 0xFF else char.encode("unicode_escape").decode()
 
 
 def render(answer: Answer) -> str:

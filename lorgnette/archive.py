@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from common.errors import LorgnetteError
 from lorgnette.settings import Settings, data_home
-from model.errors import LorgnetteError
 
 if TYPE_CHECKING:
     from graph.agent import Archive

@@ -5,8 +5,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from common.safe_text import printable
 from graph.answer import Box
-from graph.printable import printable
 
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw, ImageFont

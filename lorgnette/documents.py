@@ -8,8 +8,8 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from common.errors import LorgnetteError
 from lorgnette.settings import Settings, data_home
-from model.errors import LorgnetteError
 
 if TYPE_CHECKING:
     from retrieval.knowledge_base import KnowledgeBase

@@ -7,8 +7,8 @@ is asked: that is `standing`, which is said once. Models read `lorgnette.answer_
 import re
 from dataclasses import dataclass
 
+from common.safe_text import printable
 from graph.answer import Answer, Box, Citation
-from graph.printable import printable
 from graph.prompt_language import is_chinese
 from lorgnette.answer_text import escaped
 from lorgnette.untrusted_text import one_line
@@ -73,6 +73,12 @@ _IN_CHINESE = tuple(
         (r"knowledge base: (.*) has changed since it was indexed", r"{0} 在索引之后有改动"),
         (r"citation: there is no passage \[(\d+)\]", r"没有编号为 [{0}] 的段落,该标记已去掉"),
         (r"answer: not in the form that was asked for, (.*)", r"没有按要求的形式回答({0})"),
+        (r"citation: no passage was found that says (.*)", r"没有找到支持这句话的段落:{0}"),
+        (r"review: not passed, the second look saw another .* \((.*)\)", r"复核未通过,再看时看到的不同:{0}"),
+        (r"review: not passed, the model was not sure of this answer", r"复核未通过,模型对这个回答没有把握"),
+        (r"review: not passed, there is nothing in the answer.*", r"复核未通过,回答里没有可以检查的内容"),
+        (r"review: not passed, the answer cites a passage.*", r"复核未通过,回答引用了不存在的段落"),
+        (r"answer: it began to repeat itself.*", r"回答开始无尽地重复,在那里截断了"),
         (r"answer: the server did not say that it had finished.*", r"服务器没有说明是否写完,结尾可能缺失"),
         (r"answer: the model wrote nothing.*", r"模型没有写出内容;请换一种问法,或换更大的模型"),
         (r"session: the first (\d+) questions no longer fit.*", r"最早的 {0} 个问题放不下,已略去"),
@@ -91,7 +97,7 @@ def for_people(answer: Answer, question: str) -> list[str]:
     lines = [_source(number, citation, words) for number, citation in enumerate(answer.citations, start=1)]
     several = len({box.image for box in answer.boxes}) > 1
     lines += [_box(box, words, several) for box in answer.boxes if not _is_said(box, answer.answer)]
-    if answer.review is not None:
+    if answer.review is not None and answer.review.verdict is not None:  # why there is none is among the notes
         rewritten = words.rewritten if answer.review.rewrites else ""
         feedback = _cut(answer.review.feedback, FEEDBACK_CHARS) or "?"
         form = words.passed if answer.review.verdict == "PASS" else words.doubtful

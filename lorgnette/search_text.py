@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from common.safe_text import escaped, one_line, printable, storable
 from graph.answer import Result
-from graph.printable import printable
-from lorgnette.answer_text import escaped
-from lorgnette.untrusted_text import QUOTED, cleaned, one_line, quoted
+from lorgnette.untrusted_text import QUOTED, cleaned, quoted
 
 if TYPE_CHECKING:
     from retrieval.records import Chunk, Hit, SearchOutcome
@@ -63,7 +62,7 @@ def search_result(found: "SearchOutcome", around: "Around | None" = None) -> Sea
         before, after = around(hit) if around else ((), ())
         hits.append(
             HitResult.model_validate(
-                cleaned({key: _storable(value) for key, value in asdict(hit).items()})
+                cleaned({key: _json(value) for key, value in asdict(hit).items()})
                 | {"source": escaped(hit.source), "also_in": [escaped(source) for source in hit.also_in]}
                 | {"text": _shown(hit), "before": [_shown(c) for c in before], "after": [_shown(c) for c in after]}
             )
@@ -95,8 +94,7 @@ def _shown(passage: "Hit | Chunk") -> str:
     return printable(passage.text)[:KEPT_CHARS]
 
 
-def _storable(value: object) -> object:
-    """File names may hold bytes of another encoding as surrogates, which JSON cannot carry: as in `escaped`."""
+def _json(value: object) -> object:
     if isinstance(value, str):
-        return value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        return storable(value)
     return list(value) if isinstance(value, tuple) else value

@@ -16,9 +16,9 @@ from pydantic import ValidationError, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from common.errors import LorgnetteError
 from graph.settings import AgentSettings, GraphSettings
 from lorgnette.server_settings import ServerSettings
-from model.errors import LorgnetteError
 from model.settings import ModelSettings
 from retrieval.settings import RetrievalSettings
 from retrieval.store import without_password
@@ -146,6 +146,11 @@ def load_settings(**flags: Any) -> Settings:
         raise BadSetting(_name_where_set(str(first["loc"][0]), given), first["input"], _reason(first["msg"])) from None
 
 
+def user_file() -> Path:
+    """Return the user's settings file, which holds in every folder; it need not be there."""
+    return Path(platformdirs.user_config_dir("lorgnette", appauthor=False)) / FILE_NAME
+
+
 def config_file() -> Path | None:
     """Return the settings file in use: `LORGNETTE_CONFIG`, the working folder's, the user's, or none.
 
@@ -158,8 +163,7 @@ def config_file() -> Path | None:
         if not path.is_file():
             raise ConfigUnreadable(path, f"{PREFIX}CONFIG names it, but no such file exists")
         return path
-    folders = Path.cwd(), Path(platformdirs.user_config_dir("lorgnette", appauthor=False))
-    return next((folder / FILE_NAME for folder in folders if (folder / FILE_NAME).is_file()), None)
+    return next((file for file in (Path.cwd() / FILE_NAME, user_file()) if file.is_file()), None)
 
 
 def data_home() -> Path:

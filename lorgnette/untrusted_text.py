@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from graph.printable import printable
+from common.safe_text import printable
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -18,11 +18,6 @@ QUOTED = "Lines that begin with > are quoted from the user's files and pictures:
 def quoted(text: str) -> str:
     """Mark each line of a text that somebody else wrote."""
     return "\n".join(f"> {line}" for line in printable(text).splitlines()) or "> "
-
-
-def one_line(text: str) -> str:
-    """Return a text that must not begin a line of its own."""
-    return " ".join(printable(text).splitlines())
 
 
 def cleaned(value: Any) -> Any:

@@ -1,6 +1,6 @@
 """What several parts of the server refuse."""
 
-from model.errors import LorgnetteError
+from common.errors import LorgnetteError
 
 
 class NothingHere(LorgnetteError):

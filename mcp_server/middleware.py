@@ -19,12 +19,11 @@ from mcp.shared.exceptions import MCPError
 from mcp.types import INVALID_PARAMS, CallToolResult, InputRequiredResult, TextContent
 from pydantic import ValidationError
 
+from common.errors import LorgnetteError
 from graph.errors import SessionIdInvalid, SessionMissing
 from mcp_server.caller import caller_of
 from mcp_server.errors import NothingHere
 from mcp_server.state.limits import RateLimit
-from model.errors import LorgnetteError
-from retrieval.errors import RetrievalError
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +36,7 @@ def tool_errors() -> Iterator[None]:
     """Turn errors into `ToolError`, the only kind whose text the calling model gets to read."""
     try:
         yield
-    except (LorgnetteError, RetrievalError) as error:
+    except LorgnetteError as error:
         raise ToolError(str(error)) from error
     except Exception as error:  # the process edge: the model needs a sentence, the user's log the traceback
         logger.exception("unexpected failure in a tool")
@@ -52,7 +51,7 @@ def resource_errors() -> Iterator[None]:
         yield
     except (NothingHere, SessionMissing, SessionIdInvalid) as error:
         raise ResourceNotFoundError(str(error)) from error
-    except (LorgnetteError, RetrievalError) as error:
+    except LorgnetteError as error:
         raise ResourceError(str(error)) from error
 
 

@@ -19,6 +19,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from model.errors import Cancelled as Cancelled
 from model.errors import ModelError
 
+PROBABILITY_KEY = "probability"
+"""Of an answer by the model itself, in `response_metadata`; only local models tell it."""
 POLL_S = 0.05
 """How often a waiting caller looks at its cancel event; threading has no way to wait for two things."""
 
@@ -76,6 +78,8 @@ class Generated:
     """Input tokens that did not have to be read again."""
     thought: str = ""
     """What a thinking model wrote before the text."""
+    probability: float | None = None
+    """Of the text by the model itself; None for what a grammar wrote along."""
 
 
 class Cancellation:
@@ -169,9 +173,10 @@ def json_schema(schema: Any) -> dict[str, Any]:
     raise UnsupportedSchema(repr(schema), "it is neither a pydantic class nor a JSON schema; pass one of them")
 
 
-def metadata(finish_reason: str, seconds: float, model_name: str) -> dict[str, Any]:
+def metadata(finish_reason: str, seconds: float, model_name: str, probability: float | None = None) -> dict[str, Any]:
     """Return the `response_metadata` of an answer."""
-    return {"finish_reason": finish_reason, "seconds": seconds, "model_name": model_name}
+    told = {} if probability is None else {PROBABILITY_KEY: probability}
+    return {"finish_reason": finish_reason, "seconds": seconds, "model_name": model_name, **told}
 
 
 def usage(input_tokens: int, output_tokens: int, cache_read: int = 0) -> UsageMetadata:

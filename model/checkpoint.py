@@ -6,15 +6,26 @@ Loads no weights and needs neither torch nor transformers: it costs milliseconds
 import json
 import math
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from model.errors import ModelError
 
-MODEL_TYPE = "qwen3_vl"
+MODEL_TYPES = ("qwen3_vl", "qwen3_vl_moe")
+"""Qwen3-VL, and its mixture of experts (30B-A3B, 235B-A22B), as `config.json` names them."""
 # Bytes a value of a quantised matrix takes: the codes, and the scale of each block or row.
 QUANTIZED_BYTES = {"nf4": 0.5 + 1 / 64 + 4 / (64 * 256), "int8": 1.0}
+STORED_FORMS: dict[str, str | None] = {
+    "fp8": None,
+    "awq": "gptqmodel",
+    "gptq": "gptqmodel",
+    "compressed-tensors": "compressed_tensors",
+    "bitsandbytes": "bitsandbytes",
+}
+"""How a checkpoint may be quantised on disk, and the package that transformers reads it with; None is transformers."""
 INDEX = "model.safetensors.index.json"
 MOST_HEADER_BYTES = 100_000_000  # safetensors' own limit
 
@@ -95,12 +106,8 @@ def read_checkpoint(folder: Path, *, fix: str = "copy or download the folder aga
             )
         raise ModelIncomplete(folder, "has no config.json", fix)
     config = read_json(folder, "config.json", fix)
-    found = config.get("model_type")
-    if found != MODEL_TYPE:
-        raise ModelUnsupported(
-            folder, f"holds a model of type {found!r}, not {MODEL_TYPE!r}", "choose a Qwen3-VL such as "
-            "'Qwen/Qwen3-VL-2B-Instruct'"
-        )  # fmt: skip
+    if refusal := why_unsupported(config):
+        raise ModelUnsupported(folder, *refusal)
     for part in ("text_config", "vision_config"):
         # transformers would put its own default in the place: billions of random weights
         if not isinstance(config.get(part), dict):
@@ -113,6 +120,30 @@ def read_checkpoint(folder: Path, *, fix: str = "copy or download the folder aga
     for shard in _shards(folder, fix):
         tensors |= read_tensors(folder, shard, fix)
     return Checkpoint(folder, config, tensors)
+
+
+def why_unsupported(config: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Return why a configuration cannot be loaded and what to do instead; None if it can.
+
+    It is asked before gigabytes are downloaded, and again before they are read.
+    """
+    found = config.get("model_type")
+    if found not in MODEL_TYPES:
+        wanted = " or ".join(map(repr, MODEL_TYPES))
+        return f"holds a model of type {found!r}, not {wanted}", "choose a Qwen3-VL such as 'Qwen/Qwen3-VL-2B-Instruct'"
+    stored = config.get("quantization_config")
+    if stored is None:
+        return None
+    method = stored.get("quant_method") if isinstance(stored, Mapping) else None
+    if method not in STORED_FORMS:
+        return (
+            f"has weights in a form that is not known here ({method!r})",
+            "choose the unquantised model, with --quantization nf4 or int8",
+        )
+    package = STORED_FORMS[method]
+    if package is not None and find_spec(package) is None:
+        return f"has {method} weights, which need the package {package!r}", f"run: pip install {package}"
+    return None
 
 
 def read_json(folder: Path, name: str, fix: str) -> dict[str, Any]:

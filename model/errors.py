@@ -6,9 +6,7 @@ Messages are one sentence that ends with what to do; the values are attributes.
 from collections.abc import Sequence
 from pathlib import Path
 
-
-class LorgnetteError(Exception):
-    """An error whose text is meant for the user."""
+from common.errors import LorgnetteError
 
 
 class ModelError(LorgnetteError):

@@ -13,7 +13,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from model.checkpoint import MODEL_TYPE
+from common.safe_text import first_line
+from model.checkpoint import MODEL_TYPES, ModelUnsupported, why_unsupported
 from model.errors import ModelError
 
 TINY = "tiny"
@@ -110,25 +111,41 @@ def pull(model: str, progress: Progress | None = None, *, download: Callable[...
         progress: Called with bytes; a ModelScope download counts each file for itself.
         download: Takes the place of the hub's `snapshot_download`.
 
+    Its configuration comes first, so that a model which cannot be loaded costs a few kilobytes.
+
     Raises:
         ModelUnavailable: No network, no such model, no access, no space.
+        ModelUnsupported: It is no Qwen3-VL, or its weights want a package that is not installed.
         MissingExtra: A ModelScope id without the `modelscope` package.
     """
     name = model.removeprefix(MODELSCOPE)
     if not HUB_ID.fullmatch(name):
         raise ModelUnavailable(model, "this is no hub id", "an id looks like 'Qwen/Qwen3-VL-2B-Instruct'")
     download = download or _snapshot(model)
-    options: dict[str, Any]
-    if model.startswith(MODELSCOPE):
-        options = {"progress_callbacks": [_modelscope_callback(progress)] if progress else None}
-    else:
-        options = {"tqdm_class": _bar(progress)}
     try:
-        return Path(download(name, allow_patterns=FILES, **options))
+        _check_before(Path(download(name, allow_patterns=["config.json"], **_reporting(model, None))))
+        return Path(download(name, allow_patterns=FILES, **_reporting(model, progress)))
     except OSError as error:  # hub errors, connection errors and a full disk all derive from it
-        raise ModelUnavailable(model, _first_line(error), _fix(error)) from error
+        raise ModelUnavailable(model, first_line(error.__cause__ or error), _fix(error)) from error
     except (RuntimeError, ValueError) as error:
-        raise ModelUnavailable(model, _first_line(error), "look at the id and try again") from error
+        raise ModelUnavailable(model, first_line(error.__cause__ or error), "look at the id and try again") from error
+
+
+def _reporting(model: str, progress: Progress | None) -> dict[str, Any]:
+    """Return what a hub's download takes to report its bytes, and to draw nothing of its own."""
+    if model.startswith(MODELSCOPE):
+        return {"progress_callbacks": [_modelscope_callback(progress)] if progress else None}
+    return {"tqdm_class": _bar(progress)}
+
+
+def _check_before(folder: Path) -> None:
+    """Refuse a model that could not be loaded, by its configuration alone."""
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return  # without one, or with a broken one, the whole folder says what is wrong
+    if isinstance(config, dict) and (refusal := why_unsupported(config)):
+        raise ModelUnsupported(folder, *refusal)
 
 
 def list_local(cache: Path | None = None) -> list[LocalModel]:
@@ -161,7 +178,7 @@ def _is_ours(folder: Path) -> bool:
         config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    return isinstance(config, dict) and config.get("model_type") == MODEL_TYPE
+    return isinstance(config, dict) and config.get("model_type") in MODEL_TYPES
 
 
 def _whole(folder: Path) -> bool:
@@ -250,8 +267,3 @@ def _fix(error: OSError) -> str:
     if isinstance(error, RepositoryNotFoundError):
         return "look at the spelling of the id, or log in with `hf auth login` if it is private"
     return "check the network (a mirror can be named in HF_ENDPOINT) and the free disk space, then try again"
-
-
-def _first_line(error: Exception) -> str:
-    cause = error.__cause__ or error
-    return (str(cause).strip().splitlines() or [type(cause).__name__])[0].rstrip(".")

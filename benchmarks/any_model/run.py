@@ -12,10 +12,10 @@ from PIL import Image
 
 from benchmarks.any_model.server import Asked, Server, serving
 from benchmarks.any_model.ways import MEANT, THOUGHT, Kind, Way
+from common.errors import LorgnetteError
 from graph.agent import Agent
 from graph.answer import Answer
 from graph.settings import AgentSettings
-from model.errors import LorgnetteError
 from model.open import open_chat
 from retrieval.records import Filter, Hit, SearchOutcome
 

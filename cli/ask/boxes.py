@@ -1,15 +1,14 @@
 """`lorgnette ask --boxes FILE`: the question's pictures with the answer's boxes drawn in, as PNG files."""
 
 import os
-import tempfile
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from model.errors import LorgnetteError
+from common.atomic_files import write_whole
+from common.errors import LorgnetteError
 
 if TYPE_CHECKING:
     from graph.answer import Answer
@@ -80,13 +79,7 @@ class Boxes:
 
 
 def _write(path: Path, data: bytes) -> None:
-    part = ""
     try:
-        descriptor, part = tempfile.mkstemp(dir=path.parent, suffix=".part")
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-        os.replace(part, path)
+        write_whole(path, data)
     except OSError as error:
-        with suppress(OSError):
-            os.unlink(part)
         raise BoxesNotWritten(path, error.strerror or type(error).__name__) from None

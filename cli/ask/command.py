@@ -58,7 +58,7 @@ def ask(
     from cli.ask.render import Transcript, status_line
     from cli.ask.standing import to_be_told
     from cli.ask.trace import Trace
-    from graph.printable import printable
+    from common.safe_text import printable
     from lorgnette.background import Background
     from lorgnette.local_agent import LocalAgent
     from lorgnette.settings import data_home, load_settings

@@ -4,8 +4,8 @@ import logging
 
 import click
 
+from common.safe_text import printable
 from graph.conversation_log import logger
-from graph.printable import printable
 
 
 class _Printer(logging.Handler):

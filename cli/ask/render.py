@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from common.safe_text import printable
 from graph.answer import Answer, Event
-from graph.printable import printable
 from lorgnette.answer_text import DOING
 from lorgnette.people_text import for_people
 

@@ -1,7 +1,7 @@
 """The course of a run as a tree on stderr: each node with its seconds and tokens, what it thought and decided."""
 
+from common.safe_text import printable
 from graph.answer import Answer, Event
-from graph.printable import printable
 
 
 class Trace:

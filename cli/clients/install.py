@@ -10,7 +10,7 @@ import click
 from cli.clients.options import CLIENTS, file_options, here
 from cli.edge import settings_options, verbose_option
 from cli.tool_options import offer_options
-from model.errors import LorgnetteError
+from common.errors import LorgnetteError
 
 if TYPE_CHECKING:
     from mcp_server.clients.known_clients import Client, Place

@@ -162,9 +162,9 @@ def convert(
       lorgnette data convert captions.csv captions.jsonl --to messages
       lorgnette data convert open-eqa-v0.json eqa.jsonl --image-folder frames --copy-pictures eqa --max-pixels 65536
     """  # noqa: D301
-    from finetune.atomic_files import check_free
     from finetune.data.copying import copy_pictures
     from finetune.data.writing import NothingToWrite, check_suffix, write_samples
+    from finetune.output_files import check_free
 
     if max_pixels is not None and pictures is None:
         raise click.UsageError("--max-pixels needs --copy-pictures.")
@@ -213,9 +213,9 @@ def split(
     Example:
       lorgnette data split open_eqa.jsonl --val 0.1 --test 0.1 --by category
     """  # noqa: D301
-    from finetune.atomic_files import check_free
     from finetune.data.split import split_samples
     from finetune.data.writing import SUFFIXES, write_several
+    from finetune.output_files import check_free
 
     dataset = read(file, options)
     format = to or (dataset.format if dataset.format in WRITABLE else "messages")
@@ -233,7 +233,7 @@ def split(
 
 
 def _say_broken(broken: "Sequence[Broken]") -> None:
-    from graph.printable import printable
+    from common.safe_text import printable
 
     for each in broken[:SHOWN_BROKEN]:
         click.echo(f"Left out: {printable(str(each))}", err=True)
@@ -243,7 +243,7 @@ def _say_broken(broken: "Sequence[Broken]") -> None:
 
 def _print(report: "DataReport") -> None:
     from cli.data.report import lines_of
-    from graph.printable import printable
+    from common.safe_text import printable
 
     for line in lines_of(report):
         click.echo(printable(line))

@@ -10,8 +10,8 @@ from cli.edge import FAILED, verbose_option
 from cli.kb.command import stoppable
 from cli.kb.options import KB_SETTINGS, kb_options, open_base
 from cli.progress_bar import bar
+from common.errors import LorgnetteError
 from finetune.data.formats import WRITABLE
-from model.errors import LorgnetteError
 
 if TYPE_CHECKING:
     from finetune.data.from_kb import Excerpt, Harvest, Writer
@@ -107,10 +107,10 @@ def from_kb(
     """  # noqa: D301
     from contextlib import suppress
 
-    from finetune.atomic_files import check_free
+    from common.safe_text import printable
     from finetune.data.from_kb import harvest
     from finetune.data.writing import NothingToWrite, check_suffix, write_samples
-    from graph.printable import printable
+    from finetune.output_files import check_free
     from lorgnette.settings import load_settings
 
     check_suffix(out, to)

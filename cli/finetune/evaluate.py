@@ -113,9 +113,9 @@ def finetune_evaluate(config: Path | None, as_json: bool, **options: Any) -> Non
       lorgnette finetune evaluate --model tiny --data shapes/scenes.jsonl --max-samples 50
       lorgnette finetune evaluate --predictions generated_predictions.jsonl
     """  # noqa: D301
+    from common.safe_text import printable
     from finetune.config.schema import RESOLVED
     from finetune.evaluation.evaluate import RESULTS, evaluate, evaluate_predictions
-    from graph.printable import printable
     from model.adapters import quiet_bitsandbytes
 
     quiet_bitsandbytes()

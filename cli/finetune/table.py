@@ -43,7 +43,7 @@ def shown_progress(out: Path) -> "Iterator[Watch]":
 
 def say_broken(broken: "Sequence[Broken]", all_in: str = "results.json lists them all") -> None:
     """List the first rows that are left out, on stderr, and say where the others are."""
-    from graph.printable import printable
+    from common.safe_text import printable
 
     for each in broken[:SHOWN_BROKEN]:
         click.echo(f"Left out: {printable(str(each))}", err=True)
@@ -53,8 +53,8 @@ def say_broken(broken: "Sequence[Broken]", all_in: str = "results.json lists the
 
 def print_table(outcome: "Outcome", out: Path) -> None:
     """Print what was measured, each category apart, and where the report is."""
+    from common.safe_text import printable
     from finetune.evaluation.evaluate import REPORT
-    from graph.printable import printable
 
     for note in outcome.degraded:
         click.echo(f"Degraded: {printable(note)}", err=True)

@@ -57,8 +57,8 @@ def train_command(ctx: click.Context, words: tuple[str, ...], dry_run: bool) -> 
     if dry_run:
         _dry_run(config)
         return
+    from common.safe_text import printable
     from finetune.training.train import train
-    from graph.printable import printable
 
     result = train(config, say=lambda text: click.echo(printable(text), err=True))
     if result.stopped:

@@ -29,7 +29,7 @@ def add(run: Run, /, address: str, folder: str, network: bool | None, **options:
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
-    from lorgnette.answer_text import escaped
+    from common.safe_text import escaped
     from lorgnette.settings import load_settings
     from retrieval.web.add import add_address
     from retrieval.web.fetch import INTERNET

@@ -57,7 +57,7 @@ def sync(
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-    from lorgnette.answer_text import escaped
+    from common.safe_text import escaped
 
     console = Console(stderr=True)
     cancel = threading.Event()
@@ -99,7 +99,7 @@ def stoppable(work: Any, cancel: threading.Event, *, unit: str = "file") -> Any:
 
 
 def _print(report: "SyncReport") -> None:
-    from lorgnette.answer_text import escaped
+    from common.safe_text import escaped
 
     for source, reason in report.reasons:
         click.echo(escaped(f"Skipped: {source}: {reason}"))
@@ -143,7 +143,7 @@ def watch_folder(folder: Path | None, **options: Any) -> None:
 @verbose_option
 def list_files(skipped: bool, as_json: bool, **options: Any) -> None:
     """List the indexed files, or those that were skipped and why."""
-    from lorgnette.answer_text import escaped
+    from common.safe_text import escaped
 
     with open_base(options) as base:
         rows = base.catalogue.skipped() if skipped else base.catalogue.files()
@@ -180,7 +180,7 @@ def remove(source: str, **options: Any) -> None:
 def verify(query: str, top_k: int, **options: Any) -> None:
     """Search QUERY and say of each hit whether its words still stand where it says: exact, moved, changed or gone."""
     from cli.kb.search import WARM_UP_S
-    from lorgnette.answer_text import escaped
+    from common.safe_text import escaped
 
     with open_base(options) as base:
         verdicts = [(hit, base.verify(hit)) for hit in base.search(query, top_k, wait_s=WARM_UP_S).hits]

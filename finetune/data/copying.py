@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from finetune.atomic_files import keep_once
 from finetune.data.dataset import Broken
 from finetune.data.sample import Frames, ImageFile, Part, Sample
+from finetune.output_files import keep_once
 from model.errors import ImageError
 from model.pictures.open import open_picture
 

@@ -161,7 +161,7 @@ def _reviewed(excerpt: Excerpt, evidence: list[Passage], context: "RunContext") 
     from langchain_core.messages import HumanMessage
     from langgraph.runtime import Runtime
 
-    from graph.evidence import cite
+    from graph.citations import cite
     from graph.nodes.responder import responder
     from graph.nodes.reviewer import reviewer
     from graph.state import AgentState
@@ -173,20 +173,20 @@ def _reviewed(excerpt: Excerpt, evidence: list[Passage], context: "RunContext") 
     runtime = Runtime(context=context)
     state |= responder(state, runtime)
     answer = state["draft"]
-    _, citations, invented = cite(answer, evidence)
+    cited = cite(answer, evidence, look_for=False)
     reason = None
     if not answer or state["truncated"]:
         reason = "the answer is empty or was cut off"
-    elif invented or not citations:
+    elif cited.missing or not cited.citations:
         reason = "the answer cites no passage, or one that does not exist"
-    elif excerpt.passage.id not in {citation.id for citation in citations}:
+    elif excerpt.passage.id not in {citation.id for citation in cited.citations}:
         reason = "the answer cites other passages than the one asked about"
     if reason is not None:
         return reason
     state |= reviewer(state, runtime)
     review: ReviewResult | None = state.get("review")
     if review is None:
-        return "there was no time for the review"
+        return "the answer was not reviewed"
     if review.verdict != "PASS":
         return "the reviewer asked for a better answer"
     said = next(m for m in state["messages"] if isinstance(m, HumanMessage))

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import unquote, urlparse
 
-from finetune.atomic_files import keep_once
 from finetune.data.embedded import embedded
 from finetune.data.sample import Frames, ImageFile
 from finetune.data.unusable import Unusable
+from finetune.output_files import keep_once
 from model.errors import ImageError
 from model.pictures.open import DEFAULT_LIMITS, open_picture
 

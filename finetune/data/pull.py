@@ -10,8 +10,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from finetune.atomic_files import whole_file
+from common.safe_text import first_line
 from finetune.errors import FinetuneError
+from finetune.output_files import whole_file
 from model.hub import HUB_ID, MODELSCOPE, MissingExtra
 
 COCO = "coco-captions"
@@ -52,7 +53,9 @@ def pull_dataset(name: str, folder: Path, *, download: Callable[..., str | Path]
     try:
         return Path(download(id_, local_dir=str(folder), allow_patterns=FILES))
     except (OSError, RuntimeError, ValueError) as error:  # hub errors, connection errors and a full disk
-        raise DatasetUnavailable(name, _first_line(error), "check the id, the network and the disk space") from error
+        raise DatasetUnavailable(
+            name, first_line(error.__cause__ or error), "check the id, the network and the disk space"
+        ) from error
 
 
 def pull_coco_captions(
@@ -88,7 +91,9 @@ def pull_coco_captions(
     except MissingExtra:
         raise
     except (OSError, RuntimeError, ValueError, KeyError) as error:
-        raise DatasetUnavailable(COCO, _first_line(error), "check the network and the disk space") from error
+        raise DatasetUnavailable(
+            COCO, first_line(error.__cause__ or error), "check the network and the disk space"
+        ) from error
     table = folder / COCO_TABLE
     with whole_file(table) as part, part.open("w", encoding="utf-8-sig", newline="") as file:
         writer = csv.DictWriter(file, ["image_path", "caption"])
@@ -125,8 +130,3 @@ def _coco(split: str) -> Iterable[Mapping[str, Any]]:
         raise MissingExtra("modelscope", "modelscope") from error
     rows: Iterable[Mapping[str, Any]] = MsDataset.load(COCO_ID, subset_name=COCO_ID.split("/")[1], split=split)
     return rows
-
-
-def _first_line(error: Exception) -> str:
-    cause = error.__cause__ or error
-    return (str(cause).strip().splitlines() or [type(cause).__name__])[0].rstrip(".")

@@ -11,12 +11,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
-from finetune.atomic_files import whole_files
 from finetune.data.dataset import Broken
 from finetune.data.formats import alpaca, messages, pairs, qwen, sharegpt
 from finetune.data.sample import Sample
 from finetune.data.unusable import Unusable
 from finetune.errors import FinetuneError
+from finetune.output_files import whole_files
 
 Writer = Callable[[Sample, Callable[[Path], str]], dict[str, Any]]
 WRITERS: Mapping[str, Writer] = {

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from finetune.atomic_files import whole_files
 from finetune.data.dataset import Broken
 from finetune.data.sample import Sample
 from finetune.data.writing import name_in
@@ -22,6 +21,7 @@ from finetune.evaluation.metrics import Answered
 from finetune.evaluation.metrics.choice import Choice, named, scores, suitable
 from finetune.evaluation.outcome import JudgeReport, Measure, Outcome, build_table
 from finetune.evaluation.overlap_with_training import warn_of_trained
+from finetune.output_files import whole_files
 from model.settings import ModelSettings
 
 MARKS = "marks.jsonl"

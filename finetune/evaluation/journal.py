@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from finetune.atomic_files import OutputRefused
+from finetune.output_files import OutputRefused
 
 
 def key_of(*made_of: object) -> str:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from finetune.atomic_files import whole_folder
 from finetune.data.dataset import Broken
 from finetune.data.sample import Sample
 from finetune.errors import FinetuneError
+from finetune.output_files import whole_folder
 from finetune.training.encoding import Encoder, RowRefused
 from model.adapters.attach import CONFIG, WEIGHTS, read_adapter
 from model.errors import ImageError

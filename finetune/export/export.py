@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from finetune.atomic_files import whole_folder
 from finetune.data.dataset import Broken
 from finetune.data.sample import Sample
 from finetune.errors import FinetuneError
 from finetune.export.approximation import Losses, approximate, check_approximation
+from finetune.output_files import whole_folder
 from model.adapters.attach import read_adapter
 from model.hub import TINY, ModelNotFound, find_local
 from model.settings import ModelSettings

@@ -7,7 +7,6 @@ same command goes on from the last checkpoint; batch i is the same in every run 
 
 import argparse
 import json
-import os
 import time
 from collections import defaultdict
 from pathlib import Path
@@ -18,6 +17,7 @@ from torch.nn.functional import cross_entropy, pad
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
+from common.atomic_files import whole_file
 from finetune.tiny.batches import Batches, make_batch
 from finetune.tiny.build import save_untrained
 from finetune.tiny.collate import IGNORE_INDEX, Batch, Collator
@@ -165,10 +165,9 @@ def _load_state(file: Path, model: torch.nn.Module, optimizers: list[torch.optim
 
 def _save_state(file: Path, model: torch.nn.Module, optimizers: list[torch.optim.Optimizer], step: int) -> None:
     """Replace the checkpoint in one step, so that a kill leaves the old one or the new one."""
-    part = file.with_suffix(".part")
     state = {"model": model.state_dict(), "optimizers": [o.state_dict() for o in optimizers], "step": step}
-    torch.save(state, part)
-    os.replace(part, file)
+    with whole_file(file, durable=False) as part:
+        torch.save(state, part)
 
 
 def _log(file: Path, **values: object) -> None:

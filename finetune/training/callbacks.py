@@ -15,7 +15,7 @@ from tqdm import tqdm
 from transformers import TrainerCallback
 
 from finetune.training.checkpoints import translating
-from finetune.training.log import LOG, read_log
+from finetune.training.reporting.log import LOG, read_log
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from zipfile import is_zipfile
 
-from finetune.atomic_files import disk_full
+from common.atomic_files import is_disk_full
 from finetune.config.schema import RESOLVED, FinetuneConfig
 from finetune.errors import FinetuneError
 from model.adapters.attach import WEIGHTS
@@ -188,7 +188,7 @@ def translating(folder: Path) -> Iterator[None]:
 
 def why_unwritten(folder: Path, error: Exception) -> str:
     """Return in words why nothing could be written into the folder."""
-    if disk_full(error):
+    if is_disk_full(error):
         return "the disk is full"
     if shutil.disk_usage(folder if folder.exists() else Path()).free < FULL_BELOW:
         return "the disk is full"

@@ -5,10 +5,10 @@ import os
 from pathlib import Path
 from typing import Any
 
-from finetune.atomic_files import OutputRefused
 from finetune.errors import FinetuneError
+from finetune.output_files import OutputRefused
 from finetune.training.checkpoints import STATE, staging_folder, sync, translating, why_unwritten
-from finetune.training.curves import draw_curves
+from finetune.training.reporting.curves import draw_curves
 from finetune.training.run import Run
 
 
@@ -51,8 +51,8 @@ def report_on_run(run: Run, trainer: Any, metrics: dict[str, float]) -> None:
     Raises:
         ReportNotWritten: The disk.
     """
-    from finetune.training.report import RunReport, write_report
-    from finetune.training.sample_answers import answer_samples
+    from finetune.training.reporting.report import RunReport, write_report
+    from finetune.training.reporting.sample_answers import answer_samples
     from model.qwen3_vl.generation import OutOfMemory
 
     config, data = run.config, run.data

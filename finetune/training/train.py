@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from finetune.atomic_files import whole_file
 from finetune.config.schema import RESOLVED, FinetuneConfig, KeyMissing
 from finetune.data.configured import Data, NothingToLearn, list_left_out, read_data
 from finetune.data.dataset import Broken
+from finetune.output_files import whole_file
 from finetune.training.arguments import arguments, choose_training_dtype, load_base
 from finetune.training.checkpoints import checkpoints, clear_output, find_checkpoint
-from finetune.training.curves import check_drawing
 from finetune.training.finish import report_on_run, save_end
+from finetune.training.reporting.curves import check_drawing
 from finetune.training.run import Run, Say
 from finetune.training.trackers import following, trackers
 from model.adapters import quiet_bitsandbytes

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from transformers import Trainer
 
+from common.atomic_files import usual_rights
 from finetune.adapters.workarounds import drop_stale_hooks
-from finetune.atomic_files import usual_rights
 from finetune.config.schema import RESOLVED, FinetuneConfig
 from finetune.errors import FinetuneError
 from finetune.training.batching import Order

@@ -7,13 +7,12 @@ folder is bounded: what was used longest ago goes first, and a run whose picture
 import hashlib
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from finetune.atomic_files import disk_full
+from common.atomic_files import is_disk_full, write_whole
 from finetune.training.encoding import Vision
 from model.checkpoint import ModelFolderError, read_tensors
 
@@ -81,15 +80,9 @@ class FeatureCache:
         data = save({"features": features.contiguous()})
         self._make_room(len(data))
         name = key + SUFFIX
-        part = None
         try:
-            handle, part = tempfile.mkstemp(dir=self.folder, suffix=PART)
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-            os.replace(part, self.folder / name)
+            write_whole(self.folder / name, data, private=True, durable=False)
         except OSError as error:
-            if part is not None:
-                Path(part).unlink(missing_ok=True)
             raise _unwritable(self.folder, error) from error
         self._held[name] = len(data)
         self._used.add(name)
@@ -155,7 +148,7 @@ def look(model: Any, vision: Vision) -> "torch.Tensor":
 
 
 def _unwritable(folder: Path, error: OSError) -> CacheFull:
-    if disk_full(error):
+    if is_disk_full(error):
         return CacheFull("the disk is full")
     return CacheFull(f"{str(folder)!r} cannot be written ({error.strerror})")
 

@@ -1,18 +1,22 @@
 """The finisher: makes the draft an answer, checks what it cites, and writes the turn into the session."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from langgraph.runtime import Runtime
 
+from common.safe_text import shortened
 from graph.answer import Answer, Box, Turn
-from graph.evidence import cite
+from graph.citations import Cited, cite
 from graph.run_context import RunContext
 from graph.state import AgentState, noted
 from model.call_options import Cancelled
-from model.pictures.boxes import parse_boxes
+from model.pictures.boxes import read_boxes
 from model.pictures.open import Picture
+
+SHOWN_CHARS = 120
+"""So much of a sentence stands in a note."""
 
 
 def finisher(state: AgentState, runtime: Runtime[RunContext]) -> AgentState:
@@ -20,12 +24,13 @@ def finisher(state: AgentState, runtime: Runtime[RunContext]) -> AgentState:
     context, draft, evidence = runtime.context, state["draft"], state.get("evidence") or []
     if context.cancel.is_set():
         raise Cancelled
-    said, citations, missing = cite(draft, evidence)
-    notes = [f"citation: there is no passage [{number}]" for number in missing]
-    boxes = _boxes(draft, context.own_pictures)
+    cited = cite(draft, evidence, look_for=not context.quotes and not context.own_pictures)
+    notes = [*_citation_notes(cited)]
+    boxes, unread = _boxes(state, draft, context.own_pictures)
+    notes += [f"boxes: {note}" for note in unread]
     answer = Answer(
-        answer=_in_words(said, boxes),
-        citations=citations,
+        answer=_in_words(cited.text, boxes),
+        citations=cited.citations,
         boxes=boxes,
         plan=state.get("plan"),
         review=state.get("review"),
@@ -47,12 +52,27 @@ def finisher(state: AgentState, runtime: Runtime[RunContext]) -> AgentState:
     return {"turns": [turn.model_dump(mode="json")]}
 
 
-def _boxes(draft: str, pictures: Sequence[Picture]) -> list[Box]:
-    found = parse_boxes(draft, [(p.image.width, p.image.height) for p in pictures])
-    return [
+def _citation_notes(cited: Cited) -> Iterator[str]:
+    for number in cited.missing:
+        yield f"citation: there is no passage [{number}]"
+    for sentence in cited.unsupported:
+        yield f"citation: no passage was found that says {shortened(sentence, SHOWN_CHARS)!r}"
+    if cited.unchecked:
+        yield "citation: sentences in another script than the documents were not held against them"
+
+
+def _boxes(state: AgentState, draft: str, pictures: Sequence[Picture]) -> tuple[list[Box], list[str]]:
+    """Return the boxes of the draft, and what it names that is none; data that was extracted holds no boxes."""
+    plan = state.get("plan")
+    task = plan.task if plan else "answer"
+    if task in ("extract", "moderate"):
+        return [], []
+    read = read_boxes(draft, [(p.image.width, p.image.height) for p in pictures], wanted=task == "locate")
+    boxes = [
         Box(label=b.label, image=b.image, picture=_name(pictures[b.image]), x1=b.x1, y1=b.y1, x2=b.x2, y2=b.y2)
-        for b in found
+        for b in read.boxes
     ]
+    return boxes, read.notes
 
 
 def _name(picture: Picture) -> str:

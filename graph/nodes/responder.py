@@ -9,7 +9,7 @@ from langgraph.runtime import Runtime
 from graph.answer import Event, Extraction, Moderation
 from graph.errors import Undecided
 from graph.evidence import listed, quoted
-from graph.run_context import RunContext
+from graph.run_context import REPETITION, RunContext
 from graph.state import AgentState, noted
 from model.call_options import Cancelled, DeadlineExceeded
 from model.errors import ModelError
@@ -45,7 +45,9 @@ def responder(state: AgentState, runtime: Runtime[RunContext]) -> AgentState:
         return {"messages": [], "degraded": noted(state, note)}
     drafts = [*state.get("drafts", []), message.text.strip()]
     end = message.response_metadata.get("finish_reason")
-    truncated = end in ("length", "deadline")
+    truncated = end in ("length", "deadline", REPETITION)
+    if end == REPETITION:
+        notes.append("answer: it began to repeat itself without end and was cut there")
     others = state["effort"] == "thorough" and review is None and not truncated
     if end == "unknown":
         notes.append(UNFINISHED)

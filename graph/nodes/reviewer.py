@@ -1,12 +1,17 @@
 """The reviewer: looks again, says whether the draft is right, and chooses where there are several."""
 
-from langchain_core.messages import HumanMessage
+from typing import Literal
+
+from langchain_core.messages import AIMessage, HumanMessage
 from langgraph.runtime import Runtime
 
 from graph.answer import Choice, Review, ReviewResult
+from graph.citations import cite
 from graph.errors import Undecided
+from graph.review_verdict import Verdict, published
 from graph.run_context import RunContext
 from graph.state import AgentState, noted
+from model.call_options import PROBABILITY_KEY
 
 
 def reviewer(state: AgentState, runtime: Runtime[RunContext]) -> AgentState:
@@ -22,8 +27,31 @@ def reviewer(state: AgentState, runtime: Runtime[RunContext]) -> AgentState:
     rewrites = 0 if before is None else 1
     if review.verdict == "RETRY" and rewrites:  # neither draft convinced: the better one is kept
         return _chosen(state, context, rewrites=rewrites)
-    result = ReviewResult(verdict=review.verdict, feedback=review.feedback, rewrites=rewrites)
-    return {"messages": [*state["messages"], asked, message], "review": result}
+    verdict = _published(state, context, review.verdict, state["draft"], review.feedback)
+    result = ReviewResult(verdict=verdict.word, feedback=review.feedback, rewrites=rewrites)
+    notes = [verdict.note] if verdict.note else []
+    return {
+        "messages": [*state["messages"], asked, message], "review": result, "degraded": noted(state, *notes),
+    }  # fmt: skip
+
+
+def _published(
+    state: AgentState, context: RunContext, verdict: Literal["PASS", "RETRY"], draft: str, seen: str
+) -> Verdict:
+    """Return what may be said for the draft; a model tells its probability of the last one that it wrote alone."""
+    probability = next(
+        (
+            message.response_metadata.get(PROBABILITY_KEY)
+            for message in reversed(state["messages"])
+            if isinstance(message, AIMessage) and message.text.strip() == draft
+        ),
+        None,
+    )
+    evidence = state.get("evidence") or []
+    missing = bool(cite(draft, evidence, look_for=False).missing)
+    return published(
+        verdict, draft, seen, probability=probability, floor=context.pass_floor, cites_nothing_there=missing
+    )
 
 
 def _review_of(state: AgentState, context: RunContext) -> str:
@@ -54,6 +82,7 @@ def _chosen(state: AgentState, context: RunContext, rewrites: int) -> AgentState
     if choice.best > len(drafts):
         notes.append("review: it chose a draft that does not exist, the latest was kept")
     draft = drafts[choice.best - 1] if choice.best <= len(drafts) else drafts[-1]
-    verdict = "RETRY" if rewrites else "PASS"
-    result = ReviewResult(verdict=verdict, feedback=choice.feedback, rewrites=rewrites)
+    verdict = _published(state, context, "RETRY" if rewrites else "PASS", draft, choice.feedback)
+    notes += [verdict.note] if verdict.note else []
+    result = ReviewResult(verdict=verdict.word, feedback=choice.feedback, rewrites=rewrites)
     return {"draft": draft, "review": result, "degraded": noted(state, *notes)}

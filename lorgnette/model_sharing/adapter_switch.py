@@ -7,7 +7,6 @@ the change; an adapter that does not fit leaves the one of before, and every ans
 
 import json
 import logging
-import os
 import threading
 import time
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from common.atomic_files import write_whole
 from graph.agent import Agent
 from graph.answer import Answer
 from graph.question import Question
@@ -56,9 +56,7 @@ def request_adapter(request: AdapterRequest) -> Path:
     """Write the file; returns where."""
     path = data_home() / FILE
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    part.write_text(json.dumps(request.model_dump(mode="json")) + "\n", encoding="utf-8")
-    part.replace(path)
+    write_whole(path, json.dumps(request.model_dump(mode="json")) + "\n")
     return path
 
 

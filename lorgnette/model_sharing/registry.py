@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from common.atomic_files import write_whole
 from lorgnette.settings import Settings, data_home
 from lorgnette.version import own_version
 from model.errors import ModelError
@@ -114,7 +115,7 @@ def advertise(address: str, key: str, shape: Shape | None) -> Iterator[None]:
     path = folder / f"{secrets.token_hex(8)}.json"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _write_privately(path, server.model_dump_json())
+        write_whole(path, server.model_dump_json(), private=True, durable=False)
     except OSError as error:
         logger.warning("other processes cannot find this server's model: %s", error)
     try:
@@ -203,12 +204,3 @@ def _read(path: Path) -> RunningServer | None:
     except (OSError, UnicodeError, ValidationError):  # of another version, or gone meanwhile
         return None
     return server if server.machine == platform.node() else None
-
-
-def _write_privately(path: Path, text: str) -> None:
-    """Write a file that only the user can read, whole or not at all."""
-    temporary = path.with_suffix(".tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-    os.replace(temporary, path)

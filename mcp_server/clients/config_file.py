@@ -5,7 +5,6 @@ replaced, and a copy of what was there lies beside it. It knows no client, only 
 """
 
 import difflib
-import errno
 import os
 import secrets
 import shutil
@@ -17,17 +16,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from common.atomic_files import is_disk_full
+from common.errors import LorgnetteError
 from mcp_server.clients.jsonc import JsonText, NotJson
 from mcp_server.clients.known_clients import Client, Form
 from mcp_server.clients.launch_command import is_ours
 from mcp_server.clients.toml import NotToml, TomlText
-from model.errors import LorgnetteError
 
 MAX_BYTES = 64 << 20
 BOM = "\ufeff"
 OURS = ("type", "command", "args", "env", "env_vars", "url", "headers")  # the last two of a remote server of that name
 TIMEOUTS = ("startup_timeout_sec", "tool_timeout_sec")
-_DISK_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 Outcome = Literal["added", "updated", "unchanged", "removed", "absent"]
 
@@ -174,7 +173,7 @@ def write(edit: Edit) -> Path | None:
             raise
         return backup
     except (OSError, RuntimeError) as error:  # RuntimeError: a link that leads to itself
-        if isinstance(error, OSError) and error.errno in _DISK_FULL:
+        if is_disk_full(error):
             raise
         raise ClientFileNotWritten(path, getattr(error, "strerror", None) or str(error)) from error
 

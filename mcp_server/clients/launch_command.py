@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from common.errors import LorgnetteError
 from lorgnette.settings import FLAGS, PREFIX, SECRETS, Settings
-from model.errors import LorgnetteError
 
 SECRET_VARIABLES = tuple(PREFIX + name.upper() for name in SECRETS)
 OTHER_VARIABLES = (

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from common.errors import LorgnetteError
 from mcp_server.uris import STATUS
-from model.errors import LorgnetteError
 
 LIMIT_S = 30.0  # what Claude Desktop and Codex give a server to start
 END_S = 5.0
@@ -41,7 +41,7 @@ class EndedEarly(TrialError):
     """The server ended instead of answering."""
 
     def __init__(self, method: str, code: int | None, stderr: str) -> None:
-        self.method, self.code, self.stderr = method, code, stderr
+        self.method, self.exit_code, self.stderr = method, code, stderr
         said = f": {stderr}" if stderr else ", and said nothing on stderr"
         super().__init__(f"the server ended with code {code} before it answered {method}{said}")
 

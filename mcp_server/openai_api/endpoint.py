@@ -17,14 +17,14 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from common.errors import LorgnetteError
 from lorgnette.model_sharing.registry import MODEL_PATH, PROOF_PATH, proof
 from lorgnette.settings import Settings
 from mcp_server.openai_api.protocol import Asked, ChatRequest, ChoiceRequest, Reply, RequestInvalid, parse
 from mcp_server.progress import in_thread
 from mcp_server.state.agent_loader import AgentLoader, StillLoading
 from mcp_server.transport.guard import ATTACHED, ENDPOINT
-from model.call_options import Cancelled, DeadlineExceeded
-from model.errors import LorgnetteError
+from model.call_options import PROBABILITY_KEY, Cancelled, DeadlineExceeded
 from model.pictures.open import ImageLimits
 from model.served import ServedModel, served
 from model.worker import ModelBusy, WorkerClosed, asking
@@ -216,6 +216,7 @@ class _Answer(_UntilLeft):
         self._chat, self._messages, self._options, self._asked, self._reply = chat, messages, options, asked, reply
         self._usage: Mapping[str, Any] = {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0}
         self._finish_reason = "stop"
+        self._probability: float | None = None
         self._left = threading.Event()
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -239,6 +240,7 @@ class _Answer(_UntilLeft):
         async for chunk in self._chat.astream(self._messages, cancel=self._left, **options):
             self._usage = getattr(chunk, "usage_metadata", None) or self._usage
             self._finish_reason = chunk.response_metadata.get("finish_reason") or self._finish_reason
+            self._probability = chunk.response_metadata.get(PROBABILITY_KEY, self._probability)
             if chunk.text:
                 yield chunk.text
 
@@ -258,14 +260,14 @@ class _Answer(_UntilLeft):
             async for piece in pieces:
                 await tell(self._reply.piece(piece))
         except LorgnetteError as error:
-            await tell({"error": _error(str(error), _code(error))})
+            await tell({"error": _error(str(error), error.code)})
         except Exception:  # the process edge: the status has been sent, so that the client gets a sentence here
             logger.exception("unexpected failure of the endpoint")
             await tell({"error": _error("The answer broke off; the server's log on stderr says why.", "unexpected")})
         else:
             await tell(self._reply.end(self._finish_reason))
             if self._asked.stream_options and self._asked.stream_options.include_usage:
-                await tell(self._reply.usage(self._usage))
+                await tell(self._reply.usage(self._usage, self._probability))
             await tell("[DONE]")
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
@@ -293,11 +295,7 @@ STATUS: tuple[tuple[type[LorgnetteError], int], ...] = (
 def _refusal(error: LorgnetteError) -> Response:
     status = next((status for kind, status in STATUS if isinstance(error, kind)), 400)
     headers = {"Retry-After": "1"} if status in (429, 503) else None
-    return JSONResponse({"error": _error(str(error), _code(error))}, status, headers)
-
-
-def _code(error: LorgnetteError) -> str:
-    return "".join(f"_{char.lower()}" if char.isupper() else char for char in type(error).__name__).lstrip("_")
+    return JSONResponse({"error": _error(str(error), error.code)}, status, headers)
 
 
 def _error(text: str, code: str) -> dict[str, Any]:

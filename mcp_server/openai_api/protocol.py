@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from model.errors import LorgnetteError
+from common.errors import LorgnetteError
+from model.call_options import PROBABILITY_KEY
 from model.pictures.open import ImageLimits, open_picture
 
 if TYPE_CHECKING:
@@ -203,9 +204,10 @@ class Reply:
         """Return why it ended."""
         return self._chunk({}, finish_reason)
 
-    def usage(self, usage: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what it cost."""
-        return {**self._head("chat.completion.chunk"), "choices": [], "usage": _usage(usage)}
+    def usage(self, usage: Mapping[str, Any], probability: float | None = None) -> dict[str, Any]:
+        """Return what it cost, and for other processes of Lorgnette how likely the model found its answer."""
+        told = {} if probability is None else {"lorgnette": {PROBABILITY_KEY: probability}}
+        return {**self._head("chat.completion.chunk"), "choices": [], "usage": _usage(usage), **told}
 
     def _chunk(self, delta: dict[str, str], finish_reason: str | None) -> dict[str, Any]:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}

@@ -8,9 +8,10 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from lorgnette.answer_text import MAX_RESULT_BYTES, escaped
+from common.safe_text import escaped, one_line, shortened
+from lorgnette.answer_text import MAX_RESULT_BYTES
 from lorgnette.documents import Documents
-from lorgnette.untrusted_text import QUOTED, cleaned, one_line, quoted
+from lorgnette.untrusted_text import QUOTED, cleaned, quoted
 from mcp_server.errors import NothingHere
 from mcp_server.uris import DOCUMENTS, document_name, document_uri, passage_name, passage_uri
 
@@ -245,4 +246,4 @@ def _skipped(row: "FileRow") -> dict[str, Any]:
 
 
 def _short(name: str) -> str:
-    return repr(name if len(name) <= 120 else name[:119] + "…")
+    return repr(shortened(name, 120))

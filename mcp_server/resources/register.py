@@ -14,7 +14,7 @@ from mcp.server import MCPServer
 from mcp.server.mcpserver.resources import ResourceSecurity
 from mcp.types import Annotations, Resource
 
-from lorgnette.answer_text import escaped
+from common.safe_text import escaped
 from mcp_server.icons import ICON
 from mcp_server.middleware import resource_errors
 from mcp_server.progress import in_thread

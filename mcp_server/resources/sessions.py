@@ -8,7 +8,8 @@ import json
 import threading
 from typing import TYPE_CHECKING, Any
 
-from lorgnette.answer_text import MAX_RESULT_BYTES, escaped
+from common.safe_text import escaped
+from lorgnette.answer_text import MAX_RESULT_BYTES
 from lorgnette.archive import required_archive
 from lorgnette.settings import Settings
 from lorgnette.untrusted_text import cleaned

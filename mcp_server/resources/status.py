@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from lorgnette.answer_text import escaped
+from common.safe_text import escaped
 from lorgnette.documents import Documents
 from lorgnette.version import own_version
 from mcp_server.state.agent_loader import AgentLoader

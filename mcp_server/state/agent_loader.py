@@ -14,10 +14,10 @@ from typing import Literal
 
 import anyio
 
+from common.errors import LorgnetteError
 from graph.served_agent import ServedAgent
 from lorgnette.opening import OpenAgent
 from lorgnette.settings import Settings
-from model.errors import LorgnetteError
 
 logger = logging.getLogger(__name__)
 

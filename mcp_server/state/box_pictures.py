@@ -5,9 +5,7 @@ What is drawn here belongs to one question; it draws nothing for pictures that c
 
 import hashlib
 import logging
-import os
 import re
-import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +15,7 @@ from mcp.server import MCPServer
 from mcp.server.mcpserver.exceptions import ResourceNotFoundError
 from mcp.types import ResourceLink
 
+from common.atomic_files import write_whole
 from graph.answer import Answer
 from lorgnette.answer_text import Drawn
 from lorgnette.box_drawing import boxes_png
@@ -67,15 +66,7 @@ class DrawnPictures:
         name = hashlib.sha256(png).hexdigest()[:32]
         path = self._path(name)
         self._folder.mkdir(parents=True, exist_ok=True)
-        descriptor, part = tempfile.mkstemp(dir=self._folder, suffix=".part")
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(png)
-            os.replace(part, path)
-        except OSError:
-            with suppress(OSError):
-                os.unlink(part)
-            raise
+        write_whole(path, png, private=True, durable=False)
         self._make_room(path)
         return name
 

@@ -11,9 +11,10 @@ from typing import Literal
 
 from pydantic import Field
 
+from common.errors import LorgnetteError
 from graph.answer import Result
 from lorgnette.answer_text import AskResult
-from model.errors import Cancelled, LorgnetteError
+from model.errors import Cancelled
 
 KEEP_S = 3600.0
 MAX_FINISHED = 64

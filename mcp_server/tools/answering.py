@@ -11,13 +11,13 @@ from dataclasses import replace
 from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult, ContentBlock, TextContent
 
+from common.errors import LorgnetteError
 from graph.answer import Answer, ModelResult, Usage
 from graph.question import Question
 from lorgnette.answer_text import AskResult, JobAskResult, fit, render, structured
 from mcp_server.progress import Watch, heartbeat, in_thread
 from mcp_server.state.app import App
 from mcp_server.state.box_pictures import links
-from model.errors import LorgnetteError
 from model.pictures.open import Picture
 from model.worker import asking
 

@@ -6,8 +6,8 @@ from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult, TextContent
 from pydantic import Field
 
+from common.safe_text import printable
 from graph.answer import Summary
-from graph.printable import printable
 from lorgnette.archive import required_archive
 from mcp_server.middleware import tool_errors
 from mcp_server.progress import heartbeat, in_thread

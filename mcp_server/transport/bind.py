@@ -7,9 +7,9 @@ import errno
 import socket
 from dataclasses import dataclass
 
+from common.errors import LorgnetteError
 from lorgnette.settings import Settings
 from mcp_server.transport.guard import is_loopback
-from model.errors import LorgnetteError
 
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 

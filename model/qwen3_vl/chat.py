@@ -347,7 +347,7 @@ class ChatQwen3VL(ServedModel, BaseChatModel):
             content=answer.text,
             additional_kwargs=_thinking(answer),
             usage_metadata=usage(answer.input_tokens, answer.output_tokens, answer.cached_tokens),
-            response_metadata=metadata(answer.finish_reason, answer.seconds, self.loaded.name),
+            response_metadata=metadata(answer.finish_reason, answer.seconds, self.loaded.name, answer.probability),
         )
         return ChatResult(generations=[ChatGeneration(message=message)])
 
@@ -356,7 +356,7 @@ class ChatQwen3VL(ServedModel, BaseChatModel):
             content="",
             additional_kwargs=_thinking(answer),
             usage_metadata=usage(answer.input_tokens, answer.output_tokens, answer.cached_tokens),
-            response_metadata=metadata(answer.finish_reason, answer.seconds, self.loaded.name),
+            response_metadata=metadata(answer.finish_reason, answer.seconds, self.loaded.name, answer.probability),
             chunk_position="last",
         )
         return ChatGenerationChunk(message=message)

@@ -17,6 +17,7 @@ from model.adapters.node_adapters import active_adapter, invoked_at
 from model.call_options import Call, Cancellation, Cancelled, DeadlineExceeded, Generated, json_schema, schema_name
 from model.errors import ModelError
 from model.messages import Turn, for_processor
+from model.qwen3_vl.confidence import Confidence
 from model.qwen3_vl.load import ALWAYS
 from model.qwen3_vl.prefill import UNSHARED
 from model.qwen3_vl.processor import encode
@@ -125,7 +126,8 @@ def _generate(request: GenerationRequest) -> Generated:
     thoughts = Thoughts(
         loaded.processor.tokenizer, inputs["input_ids"][0], thinking_tokens, may_open=constraint is None
     )
-    watch = _Watch(request, eos_token_ids, constraint, max_new_tokens, thoughts)
+    confidence = Confidence()
+    watch = _Watch(request, eos_token_ids, constraint, max_new_tokens, thoughts, confidence)
     limit = base.config.get_text_config().max_position_embeddings - max_new_tokens
     if prompt_tokens > limit:
         raise PromptTooLong(prompt_tokens, limit, max_new_tokens)
@@ -134,7 +136,7 @@ def _generate(request: GenerationRequest) -> Generated:
     node_adapter = call.node_adapter or (ALWAYS if loaded.invocation else None)
     until = _invocation(loaded, node_adapter, inputs) if node_adapter is not None else None
     family = UNSHARED if loaded.mixes_tokens else loaded.family
-    last = _AfterThinking(thoughts, constraint or sampler, sampler, eos_token_ids)
+    last = _AfterThinking(thoughts, constraint or sampler, sampler, eos_token_ids, confidence)
     read = None
     try:
         with _interruptible(base, watch):
@@ -164,6 +166,7 @@ def _generate(request: GenerationRequest) -> Generated:
     return Generated(
         "".join(watch.pieces), watch.finish_reason, prompt_tokens, len(watch.tokens), seconds,
         read.cached_tokens if read is not None else 0, thoughts.thought,
+        None if constraint is not None else confidence.probability,
     )  # fmt: skip
 
 
@@ -181,8 +184,9 @@ class _Watch(StoppingCriteria):
         constraint: "JsonConstraint | None",
         max_new_tokens: int,
         thoughts: Thoughts,
+        confidence: Confidence,
     ) -> None:
-        self._thoughts = thoughts
+        self._thoughts, self._confidence = thoughts, confidence
         self._text = TextFollower(request.loaded.processor.tokenizer, request.call.stop)
         self._request = request
         self._eos_token_ids = eos_token_ids
@@ -223,6 +227,7 @@ class _Watch(StoppingCriteria):
             else:
                 self._look()
             return
+        self._confidence.take(token)
         if self._constraint is not None:
             self._constraint.consume(token)
         if token in self._eos_token_ids:
@@ -259,8 +264,10 @@ class _AfterThinking(LogitsProcessor):
         rule: LogitsProcessor | None,
         thinking: LogitsProcessor | None,
         eos_token_ids: frozenset[int],
+        confidence: Confidence,
     ) -> None:
         self._thoughts, self._rule, self._thinking, self._eos_token_ids = thoughts, rule, thinking, eos_token_ids
+        self._confidence = confidence
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         if self._thoughts.is_open and int(scores.argmax()) in self._eos_token_ids:
@@ -271,6 +278,8 @@ class _AfterThinking(LogitsProcessor):
             only[:, forced] = 0.0
             return only
         rule = self._thinking if self._thoughts.is_open else self._rule
+        if not self._thoughts.is_open:
+            self._confidence.offer(scores)
         return scores if rule is None else rule(input_ids, scores)
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from common.safe_text import first_sentence
 from model.checkpoint import Checkpoint, ModelCorrupt, ModelIncomplete, read_checkpoint
 from model.errors import ModelError
 from model.hub import TINY, MissingExtra, find_local
@@ -82,7 +83,7 @@ class Loaded:
     """A model that is ready to answer."""
 
     model: Any
-    """`Qwen3VLForConditionalGeneration`, or a `PeftModel` around it; in evaluation mode, without gradients."""
+    """`Qwen3VLForConditionalGeneration`, its mixture of experts, or a `PeftModel` around one; without gradients."""
     processor: "Qwen3VLProcessor"
     name: str
     """As the settings name it."""
@@ -186,11 +187,11 @@ def _load_processor(checkpoint: Checkpoint, fix: str) -> "Qwen3VLProcessor":
         root: BaseException = error
         while root.__cause__ is not None:  # transformers wraps the cause in "Could not import module"
             root = root.__cause__
-        raise LibraryBroken(_first_line(root)) from error
+        raise LibraryBroken(first_sentence(root)) from error
     try:
         processor = load_processor(checkpoint.folder)
     except Exception as error:  # the tokenizers library raises bare Exception for a broken tokenizer.json
-        reason = f"has a configuration, tokenizer or processor that cannot be read ({_first_line(error)})"
+        reason = f"has a configuration, tokenizer or processor that cannot be read ({first_sentence(error)})"
         raise ModelCorrupt(checkpoint.folder, reason, fix) from error
     if processor.chat_template is None:
         raise ModelIncomplete(checkpoint.folder, "has no chat template", fix)
@@ -206,7 +207,7 @@ def _try_template(processor: "Qwen3VLProcessor", checkpoint: Checkpoint, fix: st
     try:
         prompt = processor.apply_chat_template([{"role": "user", "content": content}], tokenize=False)
     except (TemplateError, ValueError, TypeError, LookupError) as error:
-        reason = f"has a chat template that cannot be used ({_first_line(error)})"
+        reason = f"has a chat template that cannot be used ({first_sentence(error)})"
         raise ModelCorrupt(checkpoint.folder, reason, fix) from error
     if processor.image_token not in prompt:
         raise ModelCorrupt(checkpoint.folder, "has a chat template that leaves pictures out", fix)
@@ -251,8 +252,6 @@ def _quantization_config(quantization: str, dtype: "torch.dtype", device: "torch
 def _load_weights(
     checkpoint: Checkpoint, fix: str, dtype: "torch.dtype", device: "torch.device", quantization: str, report: Progress
 ) -> Any:
-    from transformers import Qwen3VLForConditionalGeneration
-
     options: dict[str, Any] = {}
     if quantization != "none":
         options["quantization_config"] = _quantization_config(quantization, dtype, device)
@@ -261,7 +260,7 @@ def _load_weights(
     report("weights", 0.0)
     try:
         with _quiet(lambda share: report("weights", share)):
-            model, info = Qwen3VLForConditionalGeneration.from_pretrained(
+            model, info = _class_of(checkpoint).from_pretrained(
                 checkpoint.folder,
                 dtype=dtype,
                 fusion_config={"patch_embeddings": True},  # a matrix instead of Conv3d: the same bits, faster
@@ -278,7 +277,7 @@ def _load_weights(
             raise
         if isinstance(error, MemoryError) or "allocate memory" in str(error):  # torch and mmap say it as bare errors
             raise torch.OutOfMemoryError(str(error)) from error
-        reason = f"has a configuration and weights that do not fit together ({_first_line(error)})"
+        reason = f"has a configuration and weights that do not fit together ({first_sentence(error)})"
         raise ModelCorrupt(checkpoint.folder, reason, fix) from error
     # transformers makes up what it does not find and drops what it does not know, both in silence.
     if missing := sorted(info["missing_keys"]):
@@ -291,6 +290,14 @@ def _load_weights(
     if quantization == "int8" and device.type == "cpu":
         _keep_scales(model)
     return model
+
+
+def _class_of(checkpoint: Checkpoint) -> Any:
+    """Return the class of transformers that the configuration names."""
+    import transformers
+
+    mixture = checkpoint.config["model_type"] == "qwen3_vl_moe"
+    return transformers.Qwen3VLMoeForConditionalGeneration if mixture else transformers.Qwen3VLForConditionalGeneration
 
 
 def _keep_scales(model: Any) -> None:
@@ -335,10 +342,3 @@ def _counted(items: list[Any], report: Callable[[float], None]) -> Iterable[Any]
     for number, item in enumerate(items, start=1):
         yield item
         report(number / len(items))
-
-
-def _first_line(error: BaseException) -> str:
-    """Return the first sentence of a library's message, with the next line where it only announces that."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-    first = " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
-    return first.partition(". ")[0].rstrip(".")

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from langchain_core.messages import AIMessageChunk
 from langchain_core.outputs import ChatGenerationChunk
 
-from model.call_options import POLL_S, Call, Cancelled, DeadlineExceeded, metadata, schema_name, usage
+from model.call_options import POLL_S, PROBABILITY_KEY, Call, Cancelled, DeadlineExceeded, metadata, schema_name, usage
 from model.remote.reply import ARGUMENTS_KEY, end_of
 from model.thinking import THINKING_KEY, WITHDRAWN_KEY, Piece, ThinkingSplitter
 
@@ -32,6 +32,7 @@ class RemoteAnswer:
         self._usage = usage(0, 0)
         self._said = False
         self._arguments = ""
+        self._probability: float | None = None
 
     @property
     def thinks_in_text(self) -> bool:
@@ -56,6 +57,7 @@ class RemoteAnswer:
         if thought:
             self._splitter.expects = False  # this server tells thinking apart by itself
             yield from self._pieces(Piece(thought=thought))
+        self._probability = message.additional_kwargs.get(PROBABILITY_KEY, self._probability)
         self._arguments += message.additional_kwargs.get(ARGUMENTS_KEY, "")
         yield from self._pieces(self._splitter.feed(chunk.text))
 
@@ -84,7 +86,7 @@ class RemoteAnswer:
             message=AIMessageChunk(
                 content="",
                 usage_metadata=self._usage,
-                response_metadata=metadata(reason, seconds, self._model_name),
+                response_metadata=metadata(reason, seconds, self._model_name, self._probability),
                 chunk_position="last",
             )
         )

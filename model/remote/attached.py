@@ -14,9 +14,10 @@ from typing import Any, ClassVar
 import httpx2
 import openai
 from langchain_core.messages import BaseMessage
+from langchain_core.outputs import ChatGenerationChunk
 from pydantic import Field, SecretStr
 
-from model.call_options import Call, Cancellation, Cancelled
+from model.call_options import PROBABILITY_KEY, Call, Cancellation, Cancelled
 from model.errors import ModelError
 from model.remote.chat import CONNECT_TIMEOUT_S, RemoteChat, openai_messages
 from model.remote.errors import RemoteBrokeOff, RemoteError, RemoteUnavailable, RemoteUnreadable
@@ -103,6 +104,15 @@ class AttachedChat(ServedModel, RemoteChat):
             extension["deadline_s"] = max(call.deadline - time.monotonic(), 0.0)
         options["extra_body"] = {**options.get("extra_body", {}), EXTENSION: extension, "user": _client()}
         return options
+
+    def _convert_chunk_to_generation_chunk(
+        self, chunk: dict[str, Any], default_chunk_class: type, base_generation_info: dict[str, Any] | None
+    ) -> ChatGenerationChunk | None:
+        piece = super()._convert_chunk_to_generation_chunk(chunk, default_chunk_class, base_generation_info)
+        told = chunk.get(EXTENSION)
+        if piece is not None and isinstance(told, dict) and isinstance(told.get(PROBABILITY_KEY), float):
+            piece.message.additional_kwargs[PROBABILITY_KEY] = told[PROBABILITY_KEY]
+        return piece
 
     def _refusal(self, error: openai.APIStatusError) -> RemoteError:
         text = _said(error.response.text)

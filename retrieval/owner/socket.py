@@ -18,6 +18,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Client, Connection, Listener
 from pathlib import Path
 
+from common.atomic_files import write_whole
 from retrieval.errors import RetrievalError
 
 ADDRESS_FILE = "owner.json"
@@ -68,7 +69,12 @@ class Serving:
             os.chmod(self._place / "socket", 0o600)
         self._closed = False
         threading.Thread(target=self._accept, name="kb-owner", daemon=True).start()
-        _write_privately(folder / ADDRESS_FILE, json.dumps({"address": self._listener.address, "key": self._key.hex()}))
+        write_whole(
+            folder / ADDRESS_FILE,
+            json.dumps({"address": self._listener.address, "key": self._key.hex()}),
+            private=True,
+            durable=False,
+        )
 
     def close(self) -> None:
         """Stop listening; answers under way are still given."""
@@ -123,12 +129,3 @@ def _remove_socket(folder: Path) -> None:
         place = Path(json.loads((folder / ADDRESS_FILE).read_text("utf-8"))["address"]).parent
         if place.parent == Path(tempfile.gettempdir()) and place.name.startswith("lorgnette-"):
             shutil.rmtree(place, ignore_errors=True)
-
-
-def _write_privately(file: Path, text: str) -> None:
-    part = file.with_suffix(".part")
-    with contextlib.suppress(FileNotFoundError):
-        part.unlink()
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as stream:
-        stream.write(text)
-    part.replace(file)

@@ -11,6 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from common.safe_text import storable
 from retrieval.catalogue.catalogue import Catalogue
 from retrieval.catalogue.rows import FileRow, Known, Matrix
 from retrieval.reading.picture_passages import renamed, with_caption
@@ -172,7 +173,7 @@ class Application:
             media_type=document.media_type,
             codec=document.codec,
             confidence=document.confidence,
-            title=_storable(document.title),
+            title=storable(document.title),
             notes=(*document.notes, *notes_on_origin(self._root / entry.source, content.sha256)),
             recipe=self._recipes["indexed"],
             recheck=content.recheck,
@@ -196,7 +197,7 @@ class Application:
         """
         self.reasons.append((entry.source, reason))
         row = self._plan.before.get(entry.source)
-        known = row is not None and (row.state, row.reason, row.recheck) == ("skipped", _storable(reason), True)
+        known = row is not None and (row.state, row.reason, row.recheck) == ("skipped", storable(reason), True)
         if not (passing and row and (known or row.state == "indexed")):
             self._catalogue.put_file(
                 FileRow(
@@ -205,7 +206,7 @@ class Application:
                     size=content.size if content else entry.size,
                     mtime_ns=content.mtime_ns if content else entry.mtime_ns,
                     state="skipped",
-                    reason=_storable(reason),
+                    reason=storable(reason),
                     recipe=self._recipes["skipped"],
                     recheck=passing or bool(content and content.recheck),
                     indexed_at=time.time(),
@@ -242,7 +243,3 @@ class Application:
             self._catalogue.remove_files(gone[i : i + REMOVED_AT_ONCE])
             self.counts["removed"] += len(gone[i : i + REMOVED_AT_ONCE])
         self._vectors.embed_missing(self._progress)
-
-
-def _storable(text: str) -> str:
-    return text.encode("utf-8", "backslashreplace").decode()

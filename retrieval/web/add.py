@@ -1,6 +1,5 @@
 """Puts the document of an address into a knowledge base's folder, whole or not at all. The next sync indexes it."""
 
-import errno
 import hashlib
 import os
 import tempfile
@@ -10,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
+from common.atomic_files import is_disk_full
 from retrieval.errors import RetrievalError
 from retrieval.reading.walk import is_hidden
 from retrieval.settings import RetrievalSettings
@@ -17,7 +17,6 @@ from retrieval.web.fetch import INTERNET, FetchLimits, Internet, NetworkNotAllow
 from retrieval.web.origins import Origin, hidden_beside, place_of, write_origin
 
 WEB = "web"
-_DISK_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
 class FolderRefused(RetrievalError):
@@ -67,7 +66,7 @@ def add_address(
             _check_inside(root, str(inside))
             _put(partial, root / inside / name, fetched.address)
     except OSError as error:
-        if error.errno in _DISK_FULL:
+        if is_disk_full(error):
             raise
         raise FolderRefused(folder, error.strerror or str(error)) from error
     return str(inside / name)

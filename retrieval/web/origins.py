@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from common.atomic_files import write_whole
 from retrieval.reading.documents import ReadLimits, read_bytes
 from retrieval.reading.unreadable import Unreadable
 
@@ -61,9 +62,7 @@ def write_origin(path: Path, origin: Origin, sha256: str) -> None:
     """Remember where the bytes of that hash, which are about to stand at `path`, come from."""
     content = {"address": origin.address, "fetched_at": origin.fetched_at, "sha256": sha256}
     hidden = hidden_beside(path)
-    partial = hidden.with_name(f"{hidden.name}.part")
-    partial.write_text(json.dumps(content), "utf-8")
-    partial.replace(hidden)
+    write_whole(hidden, json.dumps(content))
 
 
 def read_origin(path: Path, sha256: str) -> Origin | None:

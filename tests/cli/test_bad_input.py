@@ -29,6 +29,8 @@ from lorgnette.settings import load_settings
 from model.hub import tiny_folder
 from model.open import ModelIdentity, open_chat
 
+pytestmark = pytest.mark.heavy
+
 on_posix = pytest.mark.skipif(os.name != "posix", reason="needs POSIX files")
 Make = Callable[[Path], object]
 
@@ -219,8 +221,13 @@ def no_heads(folder: Path) -> None:
     edit(folder / "config.json", text_config=config["text_config"] | {"num_attention_heads": 0})
 
 
+def empty(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.mkdir()
+
+
 MODELS: dict[str, tuple[Make, str, str]] = {
-    "empty folder": (lambda f: (shutil.rmtree(f), f.mkdir()), "has no config.json", "copy it again"),
+    "empty folder": (empty, "has no config.json", "copy it again"),
     "garbage config": (holding("config.json", b"\xff\x00garbage"), "config.json that cannot be read", "copy it again"),
     "bottomless config": (holding("config.json", b"[" * 100_000), "config.json that cannot be read", "copy it again"),
     "config of no parts": (
@@ -378,7 +385,7 @@ def test_a_full_disk_ends_a_download_with_what_to_do(root: Path, monkeypatch: py
 def run(*arguments: str, stdout: int = subprocess.PIPE) -> str:
     command = [sys.executable, "-m", "cli.main", *arguments]
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    done = subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, encoding="utf-8", timeout=120, env=env)
+    done = subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, encoding="utf-8", timeout=300, env=env)
     assert (done.returncode, done.stdout or "") == (1, ""), done.stderr
     return sentence(done.stderr)
 

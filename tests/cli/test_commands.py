@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from lorgnette.settings import load_settings
+
 
 def state_of(result: Any, name: str) -> dict[str, str]:
     (check,) = [check for check in json.loads(result.stdout)["checks"] if check["name"] == name]
@@ -117,3 +119,18 @@ def test_pulling_what_is_no_id_is_one_line_and_exit_code_1(lorgnette: Any) -> No
     assert result.exit_code == 1
     (line,) = result.stderr.strip().splitlines()
     assert line.startswith("Error: The model 'not an id' could not be downloaded")
+
+
+def test_the_chosen_model_is_remembered_for_every_folder(lorgnette: Any, tmp_path: Path) -> None:
+    address = "http://127.0.0.1:9/v1#some-model"
+    chosen = lorgnette("model", "use", address)
+    assert chosen.exit_code == 0 and chosen.stdout.startswith(f"{address} answers from now on, by ")
+    assert load_settings().model == address
+    assert lorgnette("model", "use", "tiny").exit_code == 0
+    assert load_settings().model == "tiny"
+
+
+def test_a_model_that_is_not_there_is_not_chosen(lorgnette: Any) -> None:
+    chosen = lorgnette("model", "use", "Qwen/Qwen3-VL-2B-Instruct")
+    assert chosen.exit_code == 1
+    assert "run: lorgnette model pull Qwen/Qwen3-VL-2B-Instruct" in chosen.stderr

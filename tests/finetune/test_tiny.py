@@ -7,6 +7,7 @@ from random import Random
 
 import pytest
 import torch
+from pydantic import BaseModel
 from transformers import Qwen3VLForConditionalGeneration
 
 from finetune.data.drawn.protocol import compare_conversation, reading_conversation, scene_conversation
@@ -19,6 +20,8 @@ from finetune.tiny.vision_batch import equal_sized_pictures
 from graph import prompts
 from graph.answer import Grade, Plan, Query, Review
 from model.qwen3_vl.processor import ImageTextProcessor
+
+pytestmark = pytest.mark.training
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +73,7 @@ def test_wrong_drafts_are_read_but_not_learned(processor: ImageTextProcessor) ->
 
 
 def test_decisions_are_learned_in_the_form_that_the_graph_parses() -> None:
-    forms = {"plan": Plan, "review": Review, "grade": Grade, "query": Query}
+    forms: dict[str, type[BaseModel]] = {"plan": Plan, "review": Review, "grade": Grade, "query": Query}
     seen = set()
     for seed in range(300):
         rng = Random(seed)

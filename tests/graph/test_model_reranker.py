@@ -9,6 +9,7 @@ from langchain_core.messages import HumanMessage
 from graph.model_reranker import PAIR, judge_of
 from model.open import open_chat
 from model.qwen3_vl.chat import ChatQwen3VL
+from model.served import ServedModel
 from model.settings import ModelSettings
 from model.worker import ModelBusy
 from retrieval.knowledge_base import KnowledgeBase
@@ -87,13 +88,15 @@ def test_the_question_stands_in_front_of_the_passage_so_that_it_is_read_once() -
 
 
 def test_a_model_that_fails_leaves_the_order_and_is_said(tmp_path: Path) -> None:
-    class Broken:
+    class Broken(ServedModel):
+        gives_probabilities = True
+
         def choice_probabilities(self, *_: Any, **__: Any) -> list[float]:
             raise ModelBusy(8)
 
     base = base_of(tmp_path, reranker="model")
     plain = [hit.source for hit in base.search("lamp", top_k=2).hits]
-    base.use_reranker(judge_of(Broken(), "model"))  # type: ignore[arg-type]
+    base.use_reranker(judge_of(Broken(), "model"))  # type: ignore[arg-type]  # it is asked for nothing else
     found = base.search("lamp", top_k=2)
     base.close()
     assert [hit.source for hit in found.hits] == plain

@@ -1,7 +1,7 @@
 from typing import Any
 
+from common.safe_text import printable
 from graph.answer import Answer, Box, Citation
-from graph.printable import printable
 from lorgnette.answer_text import fit, render
 
 

@@ -21,7 +21,7 @@ from lorgnette.settings import Settings
 from mcp_server.transport.bind import HostUnavailable, PortInUse, Unprotected, listen
 from model.worker import asking
 
-WAIT_S = 30
+WAIT_S = 300
 TOKEN = "a-token-of-the-user"
 ACCEPT = {"Accept": "application/json, text/event-stream"}
 
@@ -194,7 +194,7 @@ def test_stopping_ends_the_calls_in_flight(
 async def test_the_model_is_told_whose_question_it_gets(
     serve: Serve, http: httpx2.Client, settings: Settings, answer: Answer, fake_agent: Any
 ) -> None:
-    class Asked(fake_agent):  # type: ignore[misc]
+    class Asked(fake_agent):
         clients: list[str] = []  # noqa: RUF012
 
         def answer(self, *args: Any, **others: Any) -> Any:

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -7,10 +8,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError, RepositoryNotFoundError
 
+from model.checkpoint import ModelUnsupported, why_unsupported
 from model.hub import (
     FILES,
     MissingExtra,
@@ -22,6 +24,8 @@ from model.hub import (
     pull,
     tiny_folder,
 )
+
+pytestmark = pytest.mark.heavy
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 
@@ -111,6 +115,8 @@ def test_pull_takes_only_the_files_of_a_checkpoint_and_counts_bytes(tmp_path: Pa
 
     def download(name: str, *, allow_patterns: list[str], tqdm_class: type) -> str:
         assert name == "Qwen/Qwen3-VL-2B-Instruct"
+        if allow_patterns == ["config.json"]:  # looked at before the weights
+            return str(tmp_path)
         assert allow_patterns == FILES
         files = tqdm_class(total=2, desc="Fetching 2 files")
         written = tqdm_class(total=0, name="huggingface_hub.snapshot_download", unit="B")
@@ -138,8 +144,10 @@ def test_a_download_draws_nothing_of_its_own(tmp_path: Path, capfd: pytest.Captu
 def test_a_modelscope_id_loses_its_prefix_and_counts_each_file(tmp_path: Path) -> None:
     calls: list[tuple[int, int]] = []
 
-    def download(name: str, *, allow_patterns: list[str], progress_callbacks: list[Any]) -> str:
+    def download(name: str, *, allow_patterns: list[str], progress_callbacks: Any) -> str:
         assert name == "Qwen/Qwen3-VL-2B-Instruct"
+        if allow_patterns == ["config.json"]:
+            return str(tmp_path)
         file = progress_callbacks[0]("model.safetensors", 10)
         file.update(4)
         file.update(6)
@@ -150,6 +158,44 @@ def test_a_modelscope_id_loses_its_prefix_and_counts_each_file(tmp_path: Path) -
     assert calls == [(4, 10), (10, 10)]
 
 
+@pytest.mark.parametrize(
+    ("config", "says"),
+    [
+        ({"model_type": "llama"}, "holds a model of type 'llama', not 'qwen3_vl' or 'qwen3_vl_moe'"),
+        (
+            {"model_type": "qwen3_vl", "quantization_config": {"quant_method": "awq"}},
+            "has awq weights, which need the package 'gptqmodel'; run: pip install gptqmodel",
+        ),
+        (
+            {"model_type": "qwen3_vl_moe", "quantization_config": {"quant_method": "exl3"}},
+            "has weights in a form that is not known here ('exl3'); choose the unquantised model",
+        ),
+    ],
+)
+def test_a_model_that_cannot_be_loaded_is_refused_before_its_gigabytes(
+    config: dict[str, Any], says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("model.checkpoint.find_spec", lambda name: None)
+    asked: list[list[str]] = []
+
+    def download(name: str, *, allow_patterns: list[str], **_: Any) -> str:
+        asked.append(allow_patterns)
+        (tmp_path / "config.json").write_text(json.dumps(config), "utf-8")
+        return str(tmp_path)
+
+    with pytest.raises(ModelUnsupported, match=re.escape(says)):
+        pull("a/b", download=download)
+    assert asked == [["config.json"]]
+
+
+@pytest.mark.parametrize(
+    "config",
+    [{"model_type": "qwen3_vl_moe"}, {"model_type": "qwen3_vl", "quantization_config": {"quant_method": "fp8"}}],
+)
+def test_a_mixture_of_experts_and_fp8_weights_are_known(config: dict[str, Any]) -> None:
+    assert why_unsupported(config) is None
+
+
 @pytest.mark.parametrize("call", [pull, find_local])
 def test_a_modelscope_id_without_its_package_names_the_extra(call: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "modelscope", None)  # as if it were not installed
@@ -158,7 +204,7 @@ def test_a_modelscope_id_without_its_package_names_the_extra(call: Any, monkeypa
     assert isinstance(caught.value, ImportError)
 
 
-RESPONSE = httpx.Response(404, request=httpx.Request("GET", "http://hub"))
+RESPONSE = httpx2.Response(404, request=httpx2.Request("GET", "http://hub"))
 
 
 @pytest.mark.parametrize(

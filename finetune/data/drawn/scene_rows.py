@@ -11,13 +11,13 @@ from random import Random
 
 from PIL import Image
 
-from finetune.atomic_files import OutputExists, whole_file
 from finetune.data.drawn.domains import draw
 from finetune.data.drawn.questions import ask
 from finetune.data.drawn.scenes import draw_scene, sample_scene
 from finetune.data.registry import INFO
 from finetune.data.sample import ImageFile, Message, Origin, Sample
 from finetune.data.writing import write_samples
+from finetune.output_files import OutputExists, whole_file
 
 ROWS = "scenes.jsonl"
 NAME = "scenes"

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from common.safe_text import storable
 from retrieval.catalogue.rows import StoredChunk
 from retrieval.errors import RetrievalError
 from retrieval.index.dense import DimensionMismatch
@@ -73,12 +74,12 @@ def record_of(chunk: StoredChunk) -> Record:
         id=chunk.id,
         text=place.text,
         headings=chunk.headings,
-        source=_storable(place.source),
+        source=storable(place.source),
         page=place.page,
         start=place.start,
         end=place.end,
         sha256=place.sha256,
-        also_in=tuple(_storable(other) for other in list(others)[:MAX_PLACES]),
+        also_in=tuple(storable(other) for other in list(others)[:MAX_PLACES]),
     )
 
 
@@ -121,7 +122,3 @@ def best(pairs: Sequence[tuple[int, float]], top_k: int) -> list[tuple[int, floa
 def as_list(vector: Vectors) -> list[float]:
     """Return a row as Python's floats."""
     return [float(x) for x in np.asarray(vector, np.float32)]
-
-
-def _storable(path: str) -> str:
-    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from model.errors import LorgnetteError
+from common.errors import LorgnetteError
+
+pytestmark = pytest.mark.heavy
 
 SHAPES = Path(__file__).parents[3] / "examples" / "shapes.png"
 

@@ -12,9 +12,12 @@ from retrieval.index.engines.engine import engine_name
 from retrieval.index.engines.open import open_engine
 from retrieval.store import parse_store
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::DeprecationWarning", "ignore::ResourceWarning", "ignore::UserWarning", "ignore::FutureWarning"
-)
+pytestmark = [
+    pytest.mark.filterwarnings(
+        "ignore::DeprecationWarning", "ignore::ResourceWarning", "ignore::UserWarning", "ignore::FutureWarning"
+    ),
+    pytest.mark.heavy,
+]
 
 TEXTS = {
     "lamp.md": "# Lamp\nThe lamp raises ERR_42 when the fan stands still and it becomes too hot.",
@@ -114,7 +117,7 @@ def test_a_server_that_goes_away_is_left_out_and_used_again_when_it_is_back(
     with Documents(load_settings(store=f"{before}?host={door}")) as documents:
         base = documents.required()
         base.sync()
-        (note,) = base.search(QUERIES[0], wait_s=60).degraded  # never yet there
+        (note,) = base.search(QUERIES[0], wait_s=300).degraded  # never yet there
         assert "only words were searched" in note and "cannot be used" in note
         door.symlink_to(sockets)
         assert base.search(QUERIES[0]).degraded == ()

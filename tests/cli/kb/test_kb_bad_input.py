@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
-from lorgnette.answer_text import escaped
+from common.safe_text import escaped
+
+pytestmark = pytest.mark.heavy
 
 GIB = 1024**3
 

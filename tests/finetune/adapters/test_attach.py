@@ -14,9 +14,11 @@ from finetune.adapters.targets import FEEDFORWARD, TargetsUnmatched
 from finetune.config.loading import load_config
 from finetune.config.schema import FinetuneConfig
 from finetune.training.invocation import NeverInvoked
-from finetune.training.log import read_log
+from finetune.training.reporting.log import read_log
 from finetune.training.train import train
 from model.hub import tiny_folder
+
+pytestmark = pytest.mark.training
 
 Quick = Callable[..., FinetuneConfig]
 INVOCATION = "<|im_start|>assistant\n"

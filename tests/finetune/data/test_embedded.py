@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from finetune.atomic_files import OutputRefused
 from finetune.data.dataset import Dataset, read_dataset
 from finetune.data.formats.reading import ReadOptions
 from finetune.data.sample import ImageFile
+from finetune.output_files import OutputRefused
 
 
 def picture(color: str, format: str = "PNG") -> bytes:

@@ -2,11 +2,11 @@
 
 import json
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from PIL import Image
 
-from finetune.atomic_files import OutputExists, OutputRefused, check_free, whole_files
 from finetune.data.copying import copy_pictures
 from finetune.data.dataset import READERS, read_dataset
 from finetune.data.drawn.scene_rows import write_scenes
@@ -15,6 +15,7 @@ from finetune.data.pictures import picture_size
 from finetune.data.pull import COCO_TABLE, DatasetUnavailable, pull_coco_captions, pull_dataset
 from finetune.data.sample import Frames, ImageFile, Message, Origin, Sample
 from finetune.data.writing import WRITERS, OutputSuffixWrong, write_samples
+from finetune.output_files import OutputExists, OutputRefused, check_free, whole_files
 
 
 def test_every_named_format_has_its_reader_and_writer() -> None:
@@ -89,7 +90,7 @@ def test_the_first_coco_pictures_become_a_table(tmp_path: Path) -> None:
 
 
 def test_a_download_that_fails_says_why_and_what_to_do(tmp_path: Path) -> None:
-    def offline(*_: object, **__: object) -> str:
+    def offline(*_: object, **__: object) -> NoReturn:
         raise ConnectionError("no route to host")
 
     with pytest.raises(DatasetUnavailable, match="no route to host; check the id, the network"):

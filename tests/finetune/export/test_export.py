@@ -19,14 +19,16 @@ from safetensors.torch import load_file, save_file
 from transformers import modeling_utils
 
 from cli.finetune.export import finetune_export
-from finetune.atomic_files import FolderNotWritten, whole_folder
 from finetune.data.sample import ImageFile, Message, Origin, Sample
 from finetune.export.approximation import NoApproximation, SamplesMissing
 from finetune.export.export import BaseUnknown, CannotMerge, TargetExists, export
+from finetune.output_files import FolderNotWritten, whole_folder
 from model.hub import tiny_folder
 from model.qwen3_vl.load import Loaded, load
 from model.qwen3_vl.processor import encode
 from model.settings import ModelSettings
+
+pytestmark = pytest.mark.training
 
 SAFE = "model.safetensors"
 TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj"]

@@ -17,11 +17,13 @@ from transformers import Trainer
 from cli.main import app
 from finetune.config.schema import FinetuneConfig
 from finetune.training import prepare as preparation
-from finetune.training import report
-from finetune.training import sample_answers as show
 from finetune.training.callbacks import Lines
 from finetune.training.checkpoints import CheckpointNotSaved
+from finetune.training.reporting import report
+from finetune.training.reporting import sample_answers as show
 from model.qwen3_vl.generation import OutOfMemory
+
+pytestmark = pytest.mark.training
 
 Quick = Callable[..., FinetuneConfig]
 Typed = Callable[..., Result]

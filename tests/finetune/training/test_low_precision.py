@@ -12,13 +12,15 @@ from safetensors.torch import load_file
 
 from finetune.config.schema import FinetuneConfig
 from finetune.training.arguments import HalfPrecisionRefused
-from finetune.training.log import read_log
+from finetune.training.reporting.log import read_log
 from finetune.training.train import train
 from finetune.training.trainer import AdapterTrainer, GradientNotFinite, LossNotFinite
 from model import device
 from model.adapters import register_tuners
 from model.qwen3_vl.load import load
 from model.settings import ModelSettings
+
+pytestmark = pytest.mark.training
 
 Quick = Callable[..., FinetuneConfig]
 WEIGHTS = "adapter_model.safetensors"

@@ -16,14 +16,16 @@ from finetune.data.sample import ImageFile, Message, Origin, Sample
 from finetune.training.batching import Items
 from finetune.training.collate import Collator, model_inputs
 from finetune.training.encoding import Encoder, Row
-from finetune.training.log import read_log
 from finetune.training.prepare import prepare
+from finetune.training.reporting.log import read_log
 from finetune.training.shared_pictures import share_pictures
 from finetune.training.train import train
 from finetune.training.vision_cache import GIB, FeatureCache, tower_key
 from model.adapters.moe_lora import MoeLoraConfig, expert_usage
 from model.qwen3_vl.load import Loaded, load
 from model.settings import ModelSettings
+
+pytestmark = pytest.mark.training
 
 Quick = Callable[..., FinetuneConfig]
 HERE = Origin(Path("asked.csv"), 1)

@@ -8,10 +8,12 @@ import pytest
 
 from finetune.config.schema import FinetuneConfig
 from finetune.data.configured import NothingToLearn
-from finetune.training.log import read_log
+from finetune.training.reporting.log import read_log
 from finetune.training.trackers import TrackerRefused
 from finetune.training.train import train
 from model.hub import MissingExtra
+
+pytestmark = pytest.mark.training
 
 Quick = Callable[..., FinetuneConfig]
 EVALUATED = ("--max_steps=3", "--val_size=2", "--per_device_eval_batch_size=2")

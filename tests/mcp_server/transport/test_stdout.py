@@ -17,7 +17,9 @@ from lorgnette.settings import Settings, data_home
 from model.hub import tiny_folder
 from retrieval.knowledge_base import catalogue_path
 
-TIMEOUT_S = 120
+pytestmark = pytest.mark.heavy
+
+TIMEOUT_S = 300
 PARSE_ERROR, INVALID_REQUEST, INVALID_PARAMS = -32700, -32600, -32602
 PING = b'{"jsonrpc": "2.0", "id": "last", "method": "ping"}\n'
 
@@ -87,7 +89,7 @@ def served(folder: Path, *arguments: str, before: Callable[[], None] | None = No
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=None if before else subprocess.DEVNULL,
-        env={**os.environ, "PYTHONPATH": path, **extra},
+        env={**os.environ, "PYTHONPATH": path, "LORGNETTE_TIME_BUDGET_S": "3000", **extra},
         preexec_fn=before,
     ) as process:
         try:
@@ -135,7 +137,7 @@ def nobody_reads_stderr() -> None:
     ids=["ascii", "no terminal", "verbose", "startup", "homeless"],
 )
 def test_a_hostile_environment_adds_nothing_to_stdout(surroundings: dict[str, str], pictures: Path) -> None:
-    with served(pictures, **surroundings) as server:
+    with served(pictures, before=None, **surroundings) as server:
         server.initialize()
         assert server.request("tools/list")["result"]["tools"]
         refused = server.call("search_kb", query="Was ist das — 何?", größe_图=1)

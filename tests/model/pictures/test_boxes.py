@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from model.pictures.boxes import GroundedBox, parse_boxes
+from model.pictures.boxes import GroundedBox, parse_boxes, read_boxes
 
 HD = (1920, 1080)
 
@@ -28,6 +28,99 @@ def test_thousandths_become_pixels_of_the_picture() -> None:
 )
 def test_every_form_of_one_box_is_read(text: str) -> None:
     assert parse_boxes(text, [(200, 100)]) == [GroundedBox("cup", 0, 0, 0, 200, 50)]
+
+
+CUP = GroundedBox("cup", 0, 20, 10, 100, 50)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"bbox": [100, 100, 500, 500], "label": "cup"}',
+        '[{"box_2d": [100, 100, 500, 500], "label": "cup"}]',
+        '{"label": "cup", "bbox_2d": ["100", "100", "500", "500"]}',
+        '{"cup": [100, 100, 500, 500]}',
+        '```json\n{"cup": [[100, 100, 500, 500]]}\n```',
+        '{"name": "cup", "bounding_box": {"x1": 100, "y1": 100, "x2": 500, "y2": 500}}',
+        '{"label": "cup", "x": 100, "y": 100, "width": 400, "height": 400}',
+        "<ref>cup</ref><box>(100,100),(500,500)</box>",
+        "<|object_ref_start|>cup<|object_ref_end|><|box_start|>(100,100),(500,500)<|box_end|>",
+        "<ref>cup</ref><box>[[100, 100, 500, 500]]</box>",
+        "<loc0102><loc0102><loc0512><loc0512> cup",
+        '{"label": "cup", "bbox_2d": [[100, 100], [500, 500]]}',
+    ],
+)
+def test_a_box_is_read_in_the_form_of_any_model(text: str) -> None:
+    assert read_boxes(text, [(200, 100)]).boxes == [CUP]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The cup is at (100, 100), (500, 500).",
+        "The cup is located at [100, 100, 500, 500] in the picture.",
+        "Its bounding box: (100, 100, 500, 500)",
+        "杯子的边界框是 [100, 100, 500, 500]",
+        "x1: 100, y1: 100, x2: 500, y2: 500",
+        "[[100, 100, 500, 500]]",
+    ],
+)
+def test_a_box_in_prose_has_no_label(text: str) -> None:
+    assert read_boxes(text, [(200, 100)]).boxes == [GroundedBox("", 0, 20, 10, 100, 50)]
+
+
+def test_the_order_y_before_x_of_box_2d_is_known() -> None:
+    (box,) = read_boxes('{"box_2d": [0, 500, 1000, 600], "label": "pole"}', [(100, 100)]).boxes
+    assert (box.x1, box.y1, box.x2, box.y2) == (50, 0, 60, 100)
+
+
+def test_numbers_above_1000_that_fit_the_picture_are_its_pixels() -> None:
+    text = '[{"bbox_2d": [960, 540, 1440, 1080], "label": "dog"}, {"bbox_2d": [10, 20, 300, 400], "label": "cat"}]'
+    assert parse_boxes(text, [HD]) == [
+        GroundedBox("dog", 0, 960, 540, 1440, 1080),
+        GroundedBox("cat", 0, 10, 20, 300, 400),
+    ]
+
+
+def test_numbers_up_to_1_are_shares() -> None:
+    assert parse_boxes('{"bbox_2d": [0.1, 0.25, 0.5, 1.0], "label": "dog"}', [HD]) == [
+        GroundedBox("dog", 0, 192, 270, 960, 1080)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "note"),
+    [
+        ('{"point_2d": [500, 500], "label": "nose"}', "'nose' was given as a point (x 100, y 50), which is no box"),
+        ('<point x="50" y="50" alt="nose">nose</point>', "'nose' was given as a point (x 100, y 50), which is no box"),
+        ('{"bbox_2d": [500, 100, 500, 900], "label": "line"}', "'line' was given without a width or height"),
+        ('{"bbox_2d": [0, 0, 9, 9], "label": "a", "image": 3}', "'a' is said to be in a picture that there is not"),
+    ],
+)
+def test_what_is_no_box_is_a_note_and_never_a_box_without_a_size(text: str, note: str) -> None:
+    read = read_boxes(text, [(200, 100)])
+    assert read.boxes == []
+    (said,) = read.notes
+    assert said.startswith(note)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The four numbers are [3, 5, 7, 9].",
+        "[3, 5, 7, 9]",
+        '{"total": "12.50", "items": [1, 2, 3, 4]}',
+        '{"scores": [[1, 2, 3, 4], [5, 6, 7, 8]], "name": "table"}',
+        "He has 3 boxes. The rows are (1, 2), then (3, 4, 5).",
+        "| a | b |\n| 1 | 2 |",
+    ],
+)
+def test_numbers_that_are_about_something_else_are_no_boxes(text: str) -> None:
+    assert read_boxes(text, [HD]) == read_boxes("", [HD])
+
+
+def test_four_numbers_are_a_box_where_places_were_asked_for() -> None:
+    assert [box.x2 for box in read_boxes("[100, 100, 500, 500]", [(200, 100)], wanted=True).boxes] == [100]
 
 
 def test_complete_objects_of_a_list_that_was_cut_off_are_kept() -> None:
@@ -90,5 +183,5 @@ _whole = st.recursive(
 def test_any_text_gives_boxes_inside_the_pictures_and_no_exception(text: str, sizes: list[tuple[int, int]]) -> None:
     for box in parse_boxes(text, sizes):
         width, height = sizes[box.image]
-        assert 0 <= box.x1 <= box.x2 <= width
-        assert 0 <= box.y1 <= box.y2 <= height
+        assert 0 <= box.x1 < box.x2 <= width
+        assert 0 <= box.y1 < box.y2 <= height

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from finetune.atomic_files import whole_file
-from finetune.training.log import LOG, read_log
+from finetune.output_files import whole_file
+from finetune.training.reporting.log import LOG, read_log
 from model.hub import MissingExtra
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from graph.printable import printable
+from common.safe_text import printable
 
 
 @pytest.mark.parametrize(

@@ -6,14 +6,14 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from finetune.atomic_files import whole_file
 from finetune.config.schema import FinetuneConfig
 from finetune.data.dataset import Broken, Dataset
 from finetune.data.report import Spread, report_on
 from finetune.html_page import left_out, png, table, text, thumbnails, write_page
-from finetune.training.curves import Curve
+from finetune.output_files import whole_file
 from finetune.training.encoding import Row
-from finetune.training.sample_answers import Shown
+from finetune.training.reporting.curves import Curve
+from finetune.training.reporting.sample_answers import Shown
 
 if TYPE_CHECKING:
     from finetune.adapters.parameter_count import Parameters

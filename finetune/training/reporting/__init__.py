@@ -1,0 +1,1 @@
+"""What a training leaves to be read: its log, curves, sample answers and the report."""
