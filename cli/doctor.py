@@ -42,7 +42,7 @@ def doctor(_: Run, /, client: str | None, as_json: bool, **flags: object) -> Non
     checks += [check, _check_device(), _check_memory(), _check_home()]
     if settings is not None:
         checks += [_check_model(settings), *_check_adapter(settings), *_check_roots(settings)]
-        checks += _check_quantization(settings)
+        checks += [*_check_quantization(settings), *_check_reranker(settings)]
     checks += _check_clients(client)
     if as_json:
         import json
@@ -142,9 +142,11 @@ def _check_model(settings: "Settings") -> Check:
         checkpoint = read_checkpoint(find_local(settings.model))
     except ModelError as error:
         return Check("model", "fail", str(error), _mend_model(settings.model))
-    return Check(
-        "model", "ok", f"{settings.model}, {checkpoint.parameters / 1e6:,.1f} M parameters, {checkpoint.folder}"
-    )
+    found = f"{settings.model}, {checkpoint.parameters / 1e6:,.1f} M parameters, {checkpoint.folder}"
+    if settings.model == "tiny":
+        mend = "for photographs and documents: lorgnette model pull Qwen/Qwen3-VL-2B-Instruct"
+        return Check("model", "ok", f"{found}; it knows drawn shapes and English only", mend)
+    return Check("model", "ok", found)
 
 
 def _mend_model(model: str) -> str:
@@ -207,3 +209,12 @@ def _check_quantization(settings: "Settings") -> Iterator[Check]:
     if settings.quantization in ("nf4", "int8") and version("bitsandbytes") == MISSING:
         mend = "pip install 'lorgnette[quantization]'"
         yield Check("quantization", "fail", f"{settings.quantization} needs bitsandbytes", mend)
+
+
+def _check_reranker(settings: "Settings") -> "Iterator[Check]":
+    from retrieval.on_disk import model_folder
+    from retrieval.search.rerank import DEFAULT_ID
+
+    if settings.reranker == "auto" and model_folder(DEFAULT_ID) is None:
+        found = "none on this machine; passages keep the order of the search"
+        yield Check("reranker", "ok", found, f"lorgnette model pull {DEFAULT_ID}")

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     callback=png_path,
     help="Write the picture there with the answer's boxes drawn in.",
 )
-@click.option("--trace", is_flag=True, help="Draw what each node did, on stderr.")
+@click.option("--trace", is_flag=True, help="Draw what each node thought and did, its cost and the session, on stderr.")
+@click.option("--show-prompts", is_flag=True, help="Print each conversation as the model gets it, on stderr.")
 @settings_options
 @click.option("--json", "as_json", is_flag=True, help="Print exactly one JSON document.")
 @verbose_option
@@ -41,6 +42,7 @@ def ask(
     fields: tuple[str, ...],
     boxes_file: Path | None,
     trace: bool,
+    show_prompts: bool,
     as_json: bool,
     **flags: Any,
 ) -> None:
@@ -52,15 +54,19 @@ def ask(
       lorgnette ask "What differs?" before.jpg after.jpg --json
       lorgnette ask "Who is at the door?" door.jpg --model Qwen/Qwen3-VL-2B-Instruct
     """  # noqa: D301
+    from cli.ask.prompts import print_conversations
     from cli.ask.render import Transcript, status_line
+    from cli.ask.standing import to_be_told
     from cli.ask.trace import Trace
     from common.safe_text import printable
     from lorgnette.background import Background
     from lorgnette.local_agent import LocalAgent
-    from lorgnette.settings import load_settings
+    from lorgnette.settings import data_home, load_settings
 
     settings = load_settings(**flags)
     set_up_logging(run)
+    if show_prompts:
+        print_conversations()
     boxes = Boxes(boxes_file) if boxes_file else None
 
     def work(job: "Background[Event | str, Answer]") -> "Answer":
@@ -95,7 +101,7 @@ def ask(
             line.hide()
             click.echo(answer.model_dump_json())
         else:
-            transcript.finish(answer)
+            transcript.finish(answer, question, to_be_told(answer, data_home()))
         if boxes:
             line.hide()
             written = boxes.write(answer)

@@ -1,6 +1,6 @@
-"""An answer on the terminal: words to stdout as they come, a status line on stderr, then the evidence."""
+"""An answer on the terminal: words to stdout as they come, a status line on stderr, then what it rests on."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -8,7 +8,8 @@ import click
 
 from common.safe_text import printable
 from graph.answer import Answer, Event
-from lorgnette.answer_text import DOING, render_evidence
+from lorgnette.answer_text import DOING
+from lorgnette.people_text import for_people
 
 if TYPE_CHECKING:
     from rich.status import Status
@@ -60,9 +61,15 @@ class Transcript:
         if event.kind == "text":
             self._write(printable(event.text))
             return
+        if event.kind == "thinking":
+            self._line.say("Thinking …")
+            return
         if self._draft and not self._draft.endswith("\n"):
             click.echo()
             self._draft += "\n"
+        if event.kind == "withdrawn":
+            click.echo("(That was the model thinking aloud; its answer follows.)")
+            self._draft, self._drafts = "", max(self._drafts - 1, 0)
         if event.kind == "start":
             self._reviewed = self._reviewed or event.node == "reviewer"
             self._line.say(DOING.get(event.node, event.node).capitalize() + " …")
@@ -78,8 +85,8 @@ class Transcript:
         self._draft += text
         click.echo(text, nl=False)
 
-    def finish(self, answer: Answer) -> None:
-        """Print the answer, unless its very words stand there already, and the evidence."""
+    def finish(self, answer: Answer, question: str, standing: Sequence[str] = ()) -> None:
+        """Print the answer, unless its very words stand there already, what it rests on, and the standing notes."""
         self._line.hide()
         words = printable(answer.answer)
         if self._draft and not self._draft.endswith("\n"):
@@ -88,6 +95,8 @@ class Transcript:
             if self._drafts:
                 click.echo("\nThe final answer:")
             click.echo(words)
-        click.echo()
-        for text in render_evidence(answer):
+        lines = [*for_people(answer, question), *standing]
+        if lines:
+            click.echo()
+        for text in lines:
             click.echo(text)

@@ -74,12 +74,12 @@ async def ask_image(
 ) -> Annotated[CallToolResult, AskResult]:
     """Look at local pictures and answer a question about them with a vision model on this machine.
 
-    Use it to describe, count, locate, read or compare what is in one or several pictures. Nothing leaves
-    the machine. Returns the answer with its evidence: citations, boxes in pixels of the picture as given and
-    a link to it with them drawn in, the plan, the reviewer's verdict (PASS or RETRY), and `degraded`, which
-    says what was missing; trust the answer less when it is not empty. Refuses files outside the allowed
-    folders, files that are no pictures, and pictures that are too large; the error says what to do. Right
-    after the start the model may still be loading: call again.
+    Use it to describe, count, locate, read or compare what is in one or several pictures. Returns the answer
+    with its evidence: citations, boxes in pixels of the picture as given and a link to it with them drawn in,
+    the plan, the reviewer's verdict (PASS or RETRY), and `degraded`, which says what was missing; trust the
+    answer less then. Refuses files outside the allowed folders, files that are no pictures or
+    too large; the error says what to do. Right after the start the model may still be loading: call again.
+    Remembers the turn; asked to archive the conversation, writes a report.
     """
     app: App = ctx.request_context.lifespan_context
     with tool_errors():

@@ -21,6 +21,8 @@ from mcp_server.tools.search_kb import search_kb
 from mcp_server.tools.selection import offered
 
 READS = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
+ASKS = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=False, open_world_hint=False)
+"""Of ask_image: it adds to Lorgnette's own sessions and, where the question asks for that, writes a new report."""
 WRITES = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=False, open_world_hint=False)
 
 
@@ -31,7 +33,11 @@ def add_tools(server: MCPServer[App], settings: Settings) -> set[str]:
         ConfigError: They name an unknown tool, or leave none.
     """
     tools: dict[str, tuple[Callable[..., Any], str, ToolAnnotations]] = {
-        "ask_image": (asking_for_jobs() if settings.jobs else ask_image, "Ask about pictures", READS),
+        "ask_image": (
+            asking_for_jobs() if settings.jobs else ask_image,
+            "Ask about pictures",
+            READS if settings.read_only else ASKS,
+        ),
         "search_kb": (search_kb, "Search documents", READS),
         "save_session_summary": (save_session_summary, "Save a conversation", WRITES),
         "get_job": (get_job, "Get an unfinished answer", READS),

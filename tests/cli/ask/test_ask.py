@@ -12,13 +12,10 @@ from graph.answer import Answer, Event
 from graph.question import Question
 from model.errors import ImageNotFound
 
-EVIDENCE = [
-    "Box: circle, picture 0, x 1 to 30, y 2 to 40 (pixels)",
-    "Plan (answer): count",
-    "Verdict: PASS (the reviewer saw: three)",
-    "Degraded: model: for drawn shapes only",
-    "Model: fake, quantization none",
-    "Time: 0.50 s; 11 tokens read, 22 from the cache, 33 written",
+UNDER = [
+    "Box: circle, x 1 to 30, y 2 to 40 (pixels)",
+    "Checked: a second look confirms it.",
+    "Note: model: for drawn shapes only",
 ]
 
 
@@ -48,13 +45,51 @@ def test_the_words_that_were_streamed_are_not_printed_twice(
     events = [start("planner"), end("planner"), *draft("Three ", "circles."), *review()]
     result = lorgnette("ask", "How many?", "a.png", agent=scripted_agent(answer, events))
     assert result.exit_code == 0
-    assert result.stdout.splitlines() == ["Three circles.", "", *EVIDENCE, "Session: s-1"]
+    assert result.stdout.splitlines() == ["Three circles.", "", *UNDER]
     assert result.stderr == ""
 
 
 def test_an_answer_that_was_not_streamed_is_printed(lorgnette: Any, scripted_agent: Any, answer: Answer) -> None:
     result = lorgnette("ask", "How many?", agent=scripted_agent(answer))
-    assert result.stdout.splitlines() == ["Three circles.", "", *EVIDENCE, "Session: s-1"]
+    assert result.stdout.splitlines() == ["Three circles.", "", *UNDER]
+
+
+def test_a_chinese_question_has_chinese_lines_under_its_answer(
+    lorgnette: Any, scripted_agent: Any, answer: Answer
+) -> None:
+    noted = answer.model_copy(update={"degraded": ["review: skipped, the time budget was spent"]})
+    result = lorgnette("ask", "有几个圆?", agent=scripted_agent(noted))
+    assert result.stdout.splitlines()[2:] == [
+        "位置:circle,x 1 到 30,y 2 到 40(像素)",
+        "复核:再看一遍,结果一致。",
+        "说明:没有复核(时间已用完)",
+    ]
+
+
+def test_what_is_always_so_on_this_machine_is_said_once(lorgnette: Any, scripted_agent: Any, answer: Answer) -> None:
+    note = "model: the bundled checkpoint knows drawn shapes only; run something"
+    agent = scripted_agent(answer.model_copy(update={"degraded": [note]}))
+    printed = [lorgnette("ask", "How many?", agent=agent).stdout.splitlines() for _ in range(2)]
+    assert [lines[-1] == note for lines in printed] == [True, False]
+    assert note in lorgnette("ask", "How many?", "--json", agent=agent).stdout
+
+
+def test_thinking_is_in_the_trace_and_not_in_the_answer(lorgnette: Any, scripted_agent: Any, answer: Answer) -> None:
+    thinking = Event(node="responder", kind="thinking", text="Two or three?")
+    events = [start("responder"), thinking, text("Three circles."), end("responder")]
+    result = lorgnette("ask", "How many?", "--trace", agent=scripted_agent(answer, events))
+    assert "Two or three?" not in result.stdout and "thought: Two or three?" in result.stderr
+    assert "session s-1" in result.stderr
+
+
+def test_thinking_that_was_taken_for_the_answer_is_said_to_be_none(
+    lorgnette: Any, scripted_agent: Any, answer: Answer
+) -> None:
+    withdrawn = Event(node="responder", kind="withdrawn")
+    events = [start("responder"), text("Two?"), withdrawn, text("Three circles."), end("responder")]
+    lines = lorgnette("ask", "How many?", agent=scripted_agent(answer, events)).stdout.splitlines()
+    assert lines[:3] == ["Two?", "(That was the model thinking aloud; its answer follows.)", "Three circles."]
+    assert "Another draft:" not in lines
 
 
 def test_a_rewritten_draft_is_announced(lorgnette: Any, scripted_agent: Any, answer: Answer) -> None:

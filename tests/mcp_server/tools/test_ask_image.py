@@ -89,9 +89,9 @@ async def test_the_tool_tells_the_calling_model_all_about_itself(mode: str, sett
     assert tool.description is not None and "degraded" in tool.description and "    " not in tool.description
     assert all(field.get("description") for field in tool.input_schema["properties"].values())
     assert tool.annotations is not None
-    assert tool.annotations.read_only_hint is True
+    assert tool.annotations.read_only_hint is False  # it remembers the turn, and archives where that is asked for
     assert tool.annotations.destructive_hint is False
-    assert tool.annotations.idempotent_hint is True
+    assert tool.annotations.idempotent_hint is False
     assert tool.annotations.open_world_hint is False
     assert tool.output_schema is not None and set(tool.output_schema["properties"]) == set(AskResult.model_fields)
 
