@@ -219,8 +219,13 @@ def no_heads(folder: Path) -> None:
     edit(folder / "config.json", text_config=config["text_config"] | {"num_attention_heads": 0})
 
 
+def empty(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.mkdir()
+
+
 MODELS: dict[str, tuple[Make, str, str]] = {
-    "empty folder": (lambda f: (shutil.rmtree(f), f.mkdir()), "has no config.json", "copy it again"),
+    "empty folder": (empty, "has no config.json", "copy it again"),
     "garbage config": (holding("config.json", b"\xff\x00garbage"), "config.json that cannot be read", "copy it again"),
     "bottomless config": (holding("config.json", b"[" * 100_000), "config.json that cannot be read", "copy it again"),
     "config of no parts": (

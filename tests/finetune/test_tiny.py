@@ -7,6 +7,7 @@ from random import Random
 
 import pytest
 import torch
+from pydantic import BaseModel
 from transformers import Qwen3VLForConditionalGeneration
 
 from finetune.data.drawn.protocol import compare_conversation, reading_conversation, scene_conversation
@@ -70,7 +71,7 @@ def test_wrong_drafts_are_read_but_not_learned(processor: ImageTextProcessor) ->
 
 
 def test_decisions_are_learned_in_the_form_that_the_graph_parses() -> None:
-    forms = {"plan": Plan, "review": Review, "grade": Grade, "query": Query}
+    forms: dict[str, type[BaseModel]] = {"plan": Plan, "review": Review, "grade": Grade, "query": Query}
     seen = set()
     for seed in range(300):
         rng = Random(seed)

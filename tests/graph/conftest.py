@@ -55,8 +55,8 @@ class Scripted(BaseChatModel):
     ) -> Iterator[ChatGenerationChunk]:
         self.options.append(options)
         for letter in self._next(messages):
-            yield ChatGenerationChunk(message=AIMessageChunk(letter))
-        last = AIMessageChunk("", usage_metadata=USAGE, response_metadata={"finish_reason": self.finish_reason})
+            yield ChatGenerationChunk(message=AIMessageChunk(content=letter))
+        last = AIMessageChunk(content="", usage_metadata=USAGE, response_metadata={"finish_reason": self.finish_reason})
         yield ChatGenerationChunk(message=last)
 
     def with_structured_output(self, schema: Any, *, include_raw: bool = False, **_: Any) -> Runnable[Any, Any]:

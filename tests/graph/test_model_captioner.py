@@ -51,7 +51,9 @@ def test_the_model_is_asked_about_the_picture_and_named(picture: Image.Image) ->
     assert captioner.caption(picture, "abc", cancel) == Caption("a red square", "eyes-1")
     ((messages, options),) = chat.asked
     assert messages[0].content == prompts.SYSTEM
-    shown, text = messages[1].content
+    content = messages[1].content
+    assert isinstance(content, list)
+    shown, text = content
     assert isinstance(shown, dict) and shown["image"].image is picture and shown["image"].sha256 == "abc"
     assert isinstance(text, dict) and text["text"] == prompts.ENGLISH.caption
     # It ends when the user says so, and by itself.
@@ -65,7 +67,12 @@ def test_the_agent_captions_with_its_own_model(picture: Image.Image) -> None:
 
 def test_the_model_is_opened_for_the_first_picture_and_kept(picture: Image.Image) -> None:
     opened: list[int] = []
-    captioner = ChatCaptioner(lambda: (opened.append(1), (Chat(line="x"), IDENTITY))[1])
+
+    def open_model() -> tuple[Chat, ModelIdentity]:
+        opened.append(1)
+        return Chat(line="x"), IDENTITY
+
+    captioner = ChatCaptioner(open_model)
     assert opened == []
     for _ in range(2):
         captioner.caption(picture, "abc", threading.Event())

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from PIL import Image
@@ -221,7 +221,8 @@ def test_sessions_that_are_switched_off_say_so(agent_of: Any, picture: str) -> N
 
 def test_old_turns_go_by_whole_turns_and_several_at_once() -> None:
     def turn(question: str) -> Turn:
-        return Turn.model_construct(question=question, said="")
+        made: Any = Turn.model_construct
+        return cast(Turn, made(question=question, said=""))  # no more of it counts
 
     turns = [turn("x" * 40) for _ in range(10)]  # ten tokens each
     assert estimated_tokens("x" * 40) == 10

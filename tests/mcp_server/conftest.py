@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mcp.types import TextContent
 
 from graph.answer import Answer, Box, Citation, Event, ModelResult, Plan, ReviewResult, Usage
 from graph.question import Question
@@ -49,6 +50,13 @@ def answer() -> Answer:
         session_id="s-1",
         truncated=False,
     )
+
+
+def text_of(result: Any) -> str:
+    """Give what a tool's result says in words."""
+    (first, *_) = result.content
+    assert isinstance(first, TextContent)
+    return first.text
 
 
 class FakeAgent(ServedAgent):

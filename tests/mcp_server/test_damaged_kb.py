@@ -1,8 +1,7 @@
 """search_kb where the catalogue cannot be read: the client is told what to run."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from mcp import Client
@@ -10,11 +9,12 @@ from mcp import Client
 from lorgnette.settings import Settings, data_home
 from mcp_server.app import build_server
 from retrieval.knowledge_base import catalogue_path
+from tests.mcp_server.conftest import text_of
 
 pytestmark = pytest.mark.anyio
 
 
-def never(*_: Any) -> Callable[..., Any]:
+def never(*_: Any) -> NoReturn:
     raise ValueError("this test has no vision model")
 
 
@@ -30,5 +30,5 @@ async def test_a_damaged_catalogue_is_a_tool_error_that_names_the_doctor(
     path.write_bytes(content)
     async with Client(build_server(settings, never)) as client:
         result = await client.call_tool("search_kb", {"query": "ERR_42"})
-    assert result.is_error and "run `lorgnette kb doctor`" in result.content[0].text
+    assert result.is_error and "run `lorgnette kb doctor`" in text_of(result)
     assert path.read_bytes() == content

@@ -194,7 +194,7 @@ def test_stopping_ends_the_calls_in_flight(
 async def test_the_model_is_told_whose_question_it_gets(
     serve: Serve, http: httpx2.Client, settings: Settings, answer: Answer, fake_agent: Any
 ) -> None:
-    class Asked(fake_agent):  # type: ignore[misc]
+    class Asked(fake_agent):
         clients: list[str] = []  # noqa: RUF012
 
         def answer(self, *args: Any, **others: Any) -> Any:

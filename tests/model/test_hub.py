@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError, RepositoryNotFoundError
 
@@ -158,7 +158,7 @@ def test_a_modelscope_id_without_its_package_names_the_extra(call: Any, monkeypa
     assert isinstance(caught.value, ImportError)
 
 
-RESPONSE = httpx.Response(404, request=httpx.Request("GET", "http://hub"))
+RESPONSE = httpx2.Response(404, request=httpx2.Request("GET", "http://hub"))
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextvars import copy_context
+from functools import partial
 
 import pytest
 
@@ -17,10 +18,25 @@ def worker() -> Iterator[Worker]:
     worker.close()
 
 
+def hold(started: threading.Event, gate: threading.Event) -> Callable[[], object]:
+    """Make a job that says that it runs and waits at the gate."""
+
+    def job() -> bool:
+        started.set()
+        return gate.wait()
+
+    return job
+
+
 def test_jobs_run_one_at_a_time_in_the_order_of_their_arrival(worker: Worker) -> None:
     order: list[int] = []
     gate = threading.Event()
-    first = worker.submit(lambda: (gate.wait(), order.append(1)))
+
+    def one() -> None:
+        gate.wait()
+        order.append(1)
+
+    first = worker.submit(one)
     second = worker.submit(lambda: order.append(2))
     third = worker.submit(lambda: order.append(3))
     gate.set()
@@ -55,10 +71,11 @@ def test_a_cancelled_job_never_starts_and_frees_its_place(worker: Worker) -> Non
 
 def test_the_position_in_the_queue_counts_the_job_that_runs(worker: Worker) -> None:
     gate, started = threading.Event(), threading.Event()
-    running = worker.submit(lambda: (started.set(), gate.wait()))
+    running = worker.submit(hold(started, gate))
     waiting = [worker.submit(gate.wait) for _ in range(2)]
     started.wait()
-    assert [worker.position(future) for future in (running, *waiting)] == [0, 1, 2]
+    assert worker.position(running) == 0
+    assert [worker.position(future) for future in waiting] == [1, 2]
     assert worker.waiting == 2
     gate.set()
     waiting[1].result()
@@ -74,7 +91,7 @@ def test_an_exception_reaches_the_caller_and_the_thread_lives_on(worker: Worker)
 
 def test_a_closed_worker_cancels_what_waits_and_takes_nothing_more(worker: Worker) -> None:
     gate, started = threading.Event(), threading.Event()
-    running = worker.submit(lambda: (started.set(), gate.wait()))
+    running = worker.submit(hold(started, gate))
     waiting = worker.submit(gate.wait)
     started.wait()
     worker.close()
@@ -94,7 +111,7 @@ def test_a_finished_job_is_not_kept_alive(worker: Worker) -> None:
 
     big = Big()
     gone = weakref.ref(big)
-    worker.submit(lambda big=big: None).result()
+    worker.submit(partial(id, big)).result()
     worker.submit(lambda: None).result()  # the thread has come back to the queue
     del big
     gc.collect()
@@ -110,10 +127,10 @@ def ask_as(client: str, worker: Worker, work: Callable[[], object]) -> "Future[o
 def test_clients_take_turns_so_that_many_questions_of_one_delay_another_by_one() -> None:
     worker, gate, started = Worker(queue_size=3), threading.Event(), threading.Event()
     order: list[str] = []
-    worker.submit(lambda: (started.set(), gate.wait()))
+    worker.submit(hold(started, gate))
     started.wait()
-    many = [ask_as("many", worker, lambda n=n: order.append(f"many {n}")) for n in range(3)]
-    late = [ask_as("late", worker, lambda n=n: order.append(f"late {n}")) for n in range(2)]
+    many = [ask_as("many", worker, partial(order.append, f"many {n}")) for n in range(3)]
+    late = [ask_as("late", worker, partial(order.append, f"late {n}")) for n in range(2)]
     assert [worker.position(future) for future in (*many, *late)] == [1, 3, 5, 2, 4]
     gate.set()
     for future in (*many, *late):
@@ -124,7 +141,7 @@ def test_clients_take_turns_so_that_many_questions_of_one_delay_another_by_one()
 
 def test_a_client_that_fills_its_queue_leaves_room_for_the_others() -> None:
     worker, gate, started = Worker(queue_size=1), threading.Event(), threading.Event()
-    running = worker.submit(lambda: (started.set(), gate.wait()))
+    running = worker.submit(hold(started, gate))
     started.wait()
     futures = [ask_as("many", worker, gate.wait)]
     with pytest.raises(ModelBusy):

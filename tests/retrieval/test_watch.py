@@ -1,6 +1,8 @@
 """Watching a folder with real events; each wait ends with what it waits for."""
 
 import threading
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -16,10 +18,10 @@ WAIT_S = 60.0
 class Captioner:
     """Says that it is a square; fails at the first one."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.asked, self.done = 0, threading.Semaphore(0)
 
-    def caption(self, picture, sha256, cancel):
+    def caption(self, picture: Image.Image, sha256: str, cancel: threading.Event) -> Caption:
         self.asked += 1
         self.done.release()
         if self.asked == 1:
@@ -28,7 +30,7 @@ class Captioner:
 
 
 @pytest.fixture
-def base(tmp_path):
+def base(tmp_path: Path) -> Iterator[KnowledgeBase]:
     (tmp_path / "docs").mkdir()
     settings = RetrievalSettings(kb=tmp_path / "docs", embedder="no-such-model", reranker="none")
     opened = KnowledgeBase(settings, tmp_path / "home")
@@ -36,7 +38,7 @@ def base(tmp_path):
     opened.close()
 
 
-def test_pictures_are_captioned_between_changes_as_soon_as_there_is_somebody(base):
+def test_pictures_are_captioned_between_changes_as_soon_as_there_is_somebody(base: KnowledgeBase) -> None:
     for n, colour in enumerate(["red", "blue"]):
         Image.new("RGB", (4, 4), colour).save(base.folder / f"{n}.png")
     captioner, stop = Captioner(), threading.Event()

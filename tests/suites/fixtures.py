@@ -448,6 +448,7 @@ def _add_handlers(server: MCPServer[Any]) -> None:
         handlers.add_request_handler("resources/unsubscribe", UnsubscribeRequestParams, unsubscribe)
     if handlers.get_request_handler("completion/complete") is None:
 
-        @server.completion()
         async def complete(ref: object, argument: object, context: object) -> None:
             return None
+
+        server.completion()(complete)

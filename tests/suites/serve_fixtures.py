@@ -24,9 +24,14 @@ def build_with_fixtures(*arguments: Any, **options: Any) -> MCPServer[Any]:
     return server
 
 
+def say(line: str) -> None:
+    sys.stderr.write(line)
+
+
 def main() -> None:
-    http.build_server = build_with_fixtures  # type: ignore[assignment]
-    http.HttpServer(load_settings(), "127.0.0.1", int(sys.argv[1]), no_model).run(sys.stderr.write)
+    product: Any = http
+    product.build_server = build_with_fixtures
+    http.HttpServer(load_settings(), "127.0.0.1", int(sys.argv[1]), no_model).run(say)
 
 
 if __name__ == "__main__":

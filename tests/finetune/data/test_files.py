@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from PIL import Image
@@ -89,7 +90,7 @@ def test_the_first_coco_pictures_become_a_table(tmp_path: Path) -> None:
 
 
 def test_a_download_that_fails_says_why_and_what_to_do(tmp_path: Path) -> None:
-    def offline(*_: object, **__: object) -> str:
+    def offline(*_: object, **__: object) -> NoReturn:
         raise ConnectionError("no route to host")
 
     with pytest.raises(DatasetUnavailable, match="no route to host; check the id, the network"):

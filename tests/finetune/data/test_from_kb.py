@@ -56,7 +56,7 @@ class Scripted(BaseChatModel):
 
     def _stream(self, messages: list[BaseMessage], *_: Any, **__: Any) -> Iterator[ChatGenerationChunk]:
         text = self._generate(messages).generations[0].message.text
-        yield ChatGenerationChunk(message=AIMessageChunk(text, response_metadata={"finish_reason": "stop"}))
+        yield ChatGenerationChunk(message=AIMessageChunk(content=text, response_metadata={"finish_reason": "stop"}))
 
     def with_structured_output(self, schema: Any, **_: Any) -> Runnable[Any, Any]:
         def run(messages: list[BaseMessage], **kwargs: Any) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -131,7 +132,7 @@ def test_a_loss_that_is_no_number_ends_the_run_and_names_the_step(
 ) -> None:
     computed = AdapterTrainer.compute_loss
 
-    def broken(self: AdapterTrainer, *args: object, **more: object) -> object:
+    def broken(self: AdapterTrainer, *args: Any, **more: Any) -> Any:
         loss = computed(self, *args, **more)
         return loss * float("nan") if self.state.global_step == 2 else loss
 
@@ -146,9 +147,9 @@ def test_a_gradient_that_explodes_ends_the_run_before_it_is_learned(
 ) -> None:
     computed = AdapterTrainer.compute_loss
 
-    def steep(self: AdapterTrainer, *args: object, **more: object) -> object:
+    def steep(self: AdapterTrainer, *args: Any, **more: Any) -> Any:
         loss = computed(self, *args, **more)
-        return loss + (loss - loss.detach()) * 1e38 * 1e4  # type: ignore[attr-defined]  # the value stays, the slope not
+        return loss + (loss - loss.detach()) * 1e38 * 1e4  # the value stays, the slope not
 
     monkeypatch.setattr(AdapterTrainer, "compute_loss", steep)
     with pytest.raises((GradientNotFinite, LossNotFinite), match="step 1"):

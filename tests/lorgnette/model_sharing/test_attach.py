@@ -99,7 +99,7 @@ def test_an_attached_agent_answers_as_one_with_its_own_model(
     assert attached is not None
     assert attached[1] == local[1] == ModelIdentity("tiny", None, "none")
     for images in (pictures[:1], pictures):
-        answers = [Agent(*model, settings).ask(images=images, **asked) for model in (local, attached)]
+        answers = [Agent(chat, own, settings).ask(images=images, **asked) for chat, own in (local, attached)]
         assert said(answers[1]) == said(answers[0])
         assert answers[1].degraded[0].startswith("model: the bundled checkpoint knows drawn shapes only")
 
@@ -114,7 +114,7 @@ def test_documents_are_quoted_as_with_the_own_model(
     base.sync()
     attached = attach(settings)
     assert attached is not None
-    answers = [Agent(*model, settings, base).ask("How heavy is the lamp?") for model in (local, attached)]
+    answers = [Agent(chat, own, settings, base).ask("How heavy is the lamp?") for chat, own in (local, attached)]
     base.close()
     assert "two kilograms" in answers[1].answer and answers[1].citations
     assert said(answers[1]) == said(answers[0])
@@ -135,7 +135,7 @@ def test_the_attached_model_reads_boxes_and_judges_words_alike(
     assert chat.choice_probabilities(messages, ("yes", "no")) == pytest.approx(
         local[0].choice_probabilities(messages, ("yes", "no")), abs=1e-4
     )
-    sampled = {"temperature": 1.5, "seed": 7, "max_new_tokens": 24}
+    sampled: dict[str, Any] = {"temperature": 1.5, "seed": 7, "max_new_tokens": 24}
     assert chat.invoke(messages, **sampled).text == local[0].invoke(messages, **sampled).text
 
 

@@ -121,7 +121,8 @@ def texts(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
             return json.dumps(value)
         members = [f"{draw(FILLS)}{json.dumps(key)}{draw(FILLS)}:{draw(FILLS)}{written(item)}{draw(FILLS)}"
                    for key, item in value.items()]  # fmt: skip
-        trailing = "," + draw(FILLS) if members and draw(st.booleans()) else ""
+        wants_comma: bool = draw(st.booleans())
+        trailing = "," + draw(FILLS) if members and wants_comma else ""
         return "{" + (",".join(members) or draw(FILLS)) + trailing + "}"
 
     inner = st.dictionaries(NAMES, LEAVES, max_size=4)

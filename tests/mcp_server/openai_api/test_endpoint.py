@@ -55,7 +55,7 @@ class Scripted(BaseChatModel):
                     import anyio
 
                     await anyio.sleep_forever()
-                yield ChatGenerationChunk(message=AIMessageChunk(piece))
+                yield ChatGenerationChunk(message=AIMessageChunk(content=piece))
         finally:
             self.left.set()
         last = AIMessageChunk(

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from mcp import Client
 from mcp.shared.exceptions import MCPError
+from mcp.types import BlobResourceContents, ResourceLink
 from PIL import Image
 
 from graph.answer import Answer, Box
@@ -20,6 +21,7 @@ from lorgnette.settings import Settings
 from mcp_server.app import build_server
 from mcp_server.state.box_pictures import DrawnPictures
 from model.pictures.open import open_picture
+from tests.mcp_server.conftest import text_of
 
 pytestmark = pytest.mark.anyio
 
@@ -55,13 +57,15 @@ async def test_boxes_are_offered_as_a_link_that_can_be_read_and_named_in_both_ch
 ) -> None:
     async with Client(build_server(settings, opens(Sees(boxed(answer, 0))))) as client:
         result = await client.call_tool("ask_image", {"question": "Where?", "images": [picture]})
-        text, link = result.content
+        _, link = result.content
+        assert isinstance(link, ResourceLink)
         read = (await client.read_resource(link.uri)).contents[0]
     assert [block.type for block in result.content] == ["text", "resource_link"]
     (drawn,) = AskResult.model_validate(result.structured_content).drawn
     assert (drawn.image, drawn.uri) == (0, link.uri)
-    assert f"Picture 0 with its boxes: {drawn.uri} ({drawn.path})" in text.text.splitlines()
+    assert f"Picture 0 with its boxes: {drawn.uri} ({drawn.path})" in text_of(result).splitlines()
     assert (link.mime_type, read.mime_type) == ("image/png", "image/png")
+    assert isinstance(read, BlobResourceContents)
     data = base64.b64decode(read.blob)
     assert Image.open(io.BytesIO(data)).size == (600, 400)
     assert Path(drawn.path).read_bytes() == data
@@ -80,8 +84,9 @@ async def test_each_picture_with_boxes_has_its_own_link(settings: Settings, answ
     async with Client(build_server(settings, opens(Sees(boxed(answer, 0, 2))))) as client:
         arguments = {"question": "Where?", "images": [picture, "b.png", "c.png"]}
         result = await client.call_tool("ask_image", arguments)
-    assert [block.name for block in result.content[1:]] == ["boxes-0.png", "boxes-2.png"]
-    assert len({block.uri for block in result.content[1:]}) == 2
+    links = [block for block in result.content if isinstance(block, ResourceLink)]
+    assert [link.name for link in links] == ["boxes-0.png", "boxes-2.png"]
+    assert len({link.uri for link in links}) == 2
 
 
 async def test_an_answer_without_boxes_has_no_link(settings: Settings, answer: Answer, picture: str) -> None:
@@ -100,10 +105,10 @@ async def test_a_cache_that_cannot_be_written_costs_the_link_alone(
     async with Client(build_server(settings, opens(Sees(boxed(answer, 0))))) as client:
         result = await client.call_tool("ask_image", {"question": "Where?", "images": [picture]})
     assert not result.is_error
-    (text,) = result.content
+    assert len(result.content) == 1
     note = "boxes: no picture with them could be kept (File exists)"
     assert result.structured_content["degraded"] == [*answer.degraded, note]
-    assert f"Degraded: {note}" in text.text
+    assert f"Degraded: {note}" in text_of(result)
 
 
 @pytest.mark.parametrize("name", ["0" * 32, "..%2f..%2fsecret", "nothing", "0" * 31 + "G"])

@@ -11,6 +11,7 @@ import jsonschema
 import pytest
 from mcp import Client
 from mcp.shared.exceptions import MCPError
+from mcp.types import TextResourceContents
 
 from graph.answer import Answer
 from graph.question import Question
@@ -21,16 +22,13 @@ from mcp_server.app import build_server
 from mcp_server.state import jobs as jobs_module
 from mcp_server.state.jobs import JobMissing, Jobs
 from model.errors import ModelError
+from tests.mcp_server.conftest import text_of
 
 pytestmark = pytest.mark.anyio
 
 
 def opens(agent: Any) -> Callable[..., Any]:
     return lambda _settings, _progress: agent
-
-
-def text_of(result: Any) -> str:
-    return str(result.content[0].text)
 
 
 @pytest.fixture
@@ -57,7 +55,7 @@ async def test_a_question_beyond_its_time_goes_on_as_a_job_whose_answer_can_be_h
     agent = fake_agent(answer)
     agent.hold = threading.Event()
     async with Client(build_server(hurried, opens(agent))) as client:
-        schemas = {tool.name: tool.output_schema for tool in (await client.list_tools()).tools}
+        schemas = {tool.name: tool.output_schema or {} for tool in (await client.list_tools()).tools}
         unfinished = await client.call_tool("ask_image", {"question": "Which?", "session_id": "s-7"})
         job_id = unfinished.structured_content["job_id"]
         still = await client.call_tool("get_job", {"job_id": job_id, "wait_s": 0})
@@ -139,7 +137,9 @@ async def test_a_job_that_failed_says_why(hurried: Settings, answer: Answer, fak
         job_id = await begun(client)
         agent.hold.set()
         result = await client.call_tool("get_job", {"job_id": job_id})
-        read = json.loads((await client.read_resource(f"lorgnette://job/{job_id}")).contents[0].text)
+        (content,) = (await client.read_resource(f"lorgnette://job/{job_id}")).contents
+    assert isinstance(content, TextResourceContents)
+    read = json.loads(content.text)
     assert result.is_error
     assert text_of(result).endswith("The lens broke; get another.")
     assert (read["state"], read["answer"]) == ("failed", None)
@@ -156,6 +156,7 @@ async def test_a_job_is_a_resource_too(hurried: Settings, answer: Answer, fake_a
         with pytest.raises(MCPError, match="There is no job 'x'") as caught:
             await client.read_resource("lorgnette://job/x")
     assert content.mime_type == "application/json"
+    assert isinstance(content, TextResourceContents)
     assert AskResult.model_validate(json.loads(content.text)["answer"]).answer == answer.answer
     assert caught.value.code == -32602
 

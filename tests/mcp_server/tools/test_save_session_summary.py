@@ -1,8 +1,7 @@
 """save_session_summary over the in-memory client: a report on disk, its path in both channels."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
@@ -15,11 +14,12 @@ from lorgnette.archive import open_archive
 from lorgnette.settings import Settings
 from mcp_server.app import build_server
 from model.open import ModelIdentity
+from tests.mcp_server.conftest import text_of
 
 pytestmark = pytest.mark.anyio
 
 
-def never(*_: Any) -> Callable[..., Any]:
+def never(*_: Any) -> NoReturn:
     raise ValueError("this test has no vision model")
 
 
@@ -46,7 +46,7 @@ async def test_a_conversation_is_saved_and_its_path_is_in_both_channels(settings
     path = Path(saved["path"])
     assert path.parent == tmp_path / "home" / "reports"
     assert path.read_text("utf-8").startswith("# Grey things\n")
-    assert result.content[0].text == f"Saved 1 question in {path}\nsession://mine/report"
+    assert text_of(result) == f"Saved 1 question in {path}\nsession://mine/report"
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ async def test_what_cannot_be_saved_is_said(settings: Settings, arguments: dict[
     async with Client(build_server(settings, never)) as client:
         result = await client.call_tool("save_session_summary", arguments)
     assert result.is_error
-    assert told in result.content[0].text
+    assert told in text_of(result)
 
 
 async def test_sessions_that_are_switched_off_say_how_to_switch_them_on(settings: Settings) -> None:
@@ -65,4 +65,4 @@ async def test_sessions_that_are_switched_off_say_how_to_switch_them_on(settings
     async with Client(build_server(off, never)) as client:
         result = await client.call_tool("save_session_summary", {"session_id": "mine"})
     assert result.is_error
-    assert "set sessions to auto" in result.content[0].text
+    assert "set sessions to auto" in text_of(result)

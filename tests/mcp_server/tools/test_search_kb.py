@@ -1,9 +1,8 @@
 """search_kb over the in-memory client: a real knowledge base that searches words alone."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import anyio
 import pytest
@@ -11,6 +10,7 @@ from mcp import Client
 
 from lorgnette.settings import Settings
 from mcp_server.app import build_server
+from tests.mcp_server.conftest import text_of
 
 pytestmark = pytest.mark.anyio
 
@@ -23,7 +23,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     return Settings(kb=tmp_path / "kb", embedder="no-such-model", reranker="none", roots=(tmp_path,))
 
 
-def never(*_: Any) -> Callable[..., Any]:
+def never(*_: Any) -> NoReturn:
     raise ValueError("this test has no vision model")
 
 
@@ -43,7 +43,7 @@ async def test_documents_are_indexed_by_the_server_itself_and_cited(settings: Se
     (hit,) = result.structured_content["hits"]
     assert (hit["source"], hit["page"], hit["stale"]) == ("lamp.md", None, False)
     assert hit["text"] == (settings.kb / "lamp.md").read_text("utf-8")[hit["start"] : hit["end"]]
-    assert "lamp.md, characters 0 to" in result.content[0].text and "ERR_42" in result.content[0].text
+    assert "lamp.md, characters 0 to" in text_of(result) and "ERR_42" in text_of(result)
     assert result.structured_content["mode"] == "lexical"
     assert "only words were searched" in json.dumps(result.structured_content["degraded"])
 
@@ -55,7 +55,7 @@ async def test_the_passages_around_a_hit_are_given_where_they_are_asked_for(sett
         result = await found(client, query="Which stone is beryl?", top_k=1, context=1)
     (hit,) = result.structured_content["hits"]
     assert ("amber" in hit["before"][0], "coral" in hit["after"][0]) == (True, True)
-    assert "Before:\n> " in result.content[0].text
+    assert "Before:\n> " in text_of(result)
 
 
 async def test_a_new_file_is_found_without_a_word_from_the_user(settings: Settings) -> None:
@@ -70,4 +70,4 @@ async def test_a_missing_folder_is_an_error_that_names_the_flag(settings: Settin
     nowhere = settings.model_copy(update={"kb": tmp_path / "nowhere"})
     async with Client(build_server(nowhere, never)) as client:
         result = await client.call_tool("search_kb", {"query": "ERR_42"})
-    assert result.is_error and "--kb DIR" in result.content[0].text
+    assert result.is_error and "--kb DIR" in text_of(result)

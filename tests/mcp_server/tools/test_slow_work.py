@@ -24,6 +24,7 @@ from lorgnette.settings import Settings
 from mcp_server.app import build_server
 from mcp_server.tools import answering as asking
 from model.call_options import Cancelled
+from tests.mcp_server.conftest import text_of
 
 pytestmark = pytest.mark.anyio
 
@@ -37,18 +38,17 @@ def opens(agent: Any) -> Callable[..., Any]:
     return lambda _settings, _progress: agent
 
 
-def text_of(result: Any) -> str:
-    return str(result.content[0].text)
-
-
 class Endless(ServedAgent):
     """The real agent with the bundled checkpoint, whose answers end at `LONG` tokens or when they are stopped."""
 
     def __init__(self, settings: Settings, progress: Any) -> None:
         from graph.agent import open_agent
+        from model.qwen3_vl.chat import ChatQwen3VL
 
         self.agent = open_agent(settings, progress)
-        self.model = self.agent.chat.loaded.model
+        chat = self.agent.chat
+        assert isinstance(chat, ChatQwen3VL)
+        self.chat, self.model = chat, chat.loaded.model
         self.model.generation_config.eos_token_id = NEVER
         self.writing, self.ended = threading.Event(), threading.Event()
         self.outcomes: list[str] = []
@@ -71,7 +71,7 @@ class Endless(ServedAgent):
 
     def wait_until_free(self) -> None:
         """Return when the model has nothing to do any more."""
-        self.agent.chat._worker.submit(lambda: None).result(60)
+        self.chat._worker.submit(lambda: None).result(60)
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +128,7 @@ async def test_a_question_says_how_many_come_before_it_and_is_answered_in_its_tu
     heard: list[tuple[float, str]] = []
     waiting = anyio.Event()
 
-    async def hear(progress: float, _total: float | None, message: str | None) -> None:
+    async def hear(progress: float, total: float | None, message: str | None) -> None:
         heard.append((progress, message or ""))
         if "answering, waiting for the model, 1 question before this one" in heard[-1][1]:
             waiting.set()
@@ -240,7 +240,7 @@ async def test_the_time_of_an_answer_counts_from_the_call_and_not_from_the_model
         ready.append(time.monotonic())
         return Told()
 
-    async def hear(progress: float, _total: float | None, message: str | None) -> None:
+    async def hear(progress: float, total: float | None, message: str | None) -> None:
         if "loading" in (message or ""):
             loading.set()
 
@@ -281,7 +281,7 @@ async def test_news_of_the_queue_are_told_at_once_and_forgotten_when_the_words_c
             assert steps["answering, 5"].wait(30)
             return answer
 
-    async def hear(_progress: float, _total: float | None, message: str | None) -> None:
+    async def hear(progress: float, total: float | None, message: str | None) -> None:
         heard.append(message or "")
         for words, step in steps.items():
             if words in heard[-1]:

@@ -8,11 +8,13 @@ import anyio
 import pytest
 from mcp import Client
 from mcp.shared.exceptions import MCPError
+from mcp.types import TextContent
 
 from graph.answer import Answer
 from lorgnette.settings import Settings
 from mcp_server.app import build_server
 from mcp_server.tools.selection import NoToolLeft, UnknownTool
+from tests.mcp_server.conftest import text_of
 
 pytestmark = pytest.mark.anyio
 
@@ -22,10 +24,6 @@ ALL_TOOLS = ["ask_image", "search_kb", "save_session_summary"]
 
 def opens(agent: Any) -> Callable[..., Any]:
     return lambda _settings, _progress: agent
-
-
-def text_of(result: Any) -> str:
-    return str(result.content[0].text)
 
 
 async def names(settings: Settings) -> list[str]:
@@ -51,7 +49,8 @@ async def test_a_prompt_that_lacks_an_argument_or_has_a_foreign_one_is_refused(s
     async with Client(server) as client:
         with pytest.raises(MCPError, match="The prompt greet lacks name; has no argument 'nam'; it takes name, mood"):
             await client.get_prompt("greet", {"nam": "Ada"})
-        assert "Greet Ada" in (await client.get_prompt("greet", {"name": "Ada"})).messages[0].content.text
+        (said,) = (await client.get_prompt("greet", {"name": "Ada"})).messages
+    assert isinstance(said.content, TextContent) and "Greet Ada" in said.content.text
 
 
 @ERAS

@@ -135,7 +135,7 @@ def nobody_reads_stderr() -> None:
     ids=["ascii", "no terminal", "verbose", "startup", "homeless"],
 )
 def test_a_hostile_environment_adds_nothing_to_stdout(surroundings: dict[str, str], pictures: Path) -> None:
-    with served(pictures, **surroundings) as server:
+    with served(pictures, before=None, **surroundings) as server:
         server.initialize()
         assert server.request("tools/list")["result"]["tools"]
         refused = server.call("search_kb", query="Was ist das — 何?", größe_图=1)

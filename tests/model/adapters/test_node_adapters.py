@@ -70,6 +70,7 @@ def test_a_lens_over_the_shared_prefix_says_what_peft_says_without_it(lensed: Lo
         lensed.model.get_base_model().model.rope_deltas = None
         tokens = lensed.model.generate(**inputs, max_new_tokens=12, do_sample=False)[0, inputs["input_ids"].shape[1] :]
         assert reply.text == lensed.processor.tokenizer.decode(tokens, skip_special_tokens=True).rstrip("�"), node
+        assert reply.usage_metadata is not None
         assert reply.usage_metadata["input_token_details"]["cache_read"] > inputs["input_ids"].shape[1] // 2
     chat.close()
     assert len({reply.text for reply in replies.values()}) == 2, "each has its own weights"

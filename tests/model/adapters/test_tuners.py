@@ -18,7 +18,7 @@ from model.qwen3_vl.processor import encode
 from model.settings import ModelSettings
 
 ATTENTION = ["q_proj", "k_proj", "v_proj", "o_proj"]
-TASK = {"task_type": "CAUSAL_LM"}
+TASK: dict[str, Any] = {"task_type": "CAUSAL_LM"}
 CONFIGS: dict[str, Any] = {
     "lora": lambda tokens: LoraConfig(r=4, target_modules=ATTENTION, **TASK),
     "rslora": lambda tokens: LoraConfig(r=4, target_modules=ATTENTION, use_rslora=True, **TASK),

@@ -12,10 +12,10 @@ from langchain_core.messages import BaseMessage, HumanMessage
 from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 
-from model.adapters.attach import AdapterCorrupt, AdapterMismatch, AdapterNotFound
+from model.adapters.attach import AdapterCorrupt, AdapterMismatch, AdapterNotFound, attach_adapter
 from model.adapters.moe_lora import MoeLoraConfig
 from model.pictures.open import Picture
-from model.qwen3_vl.adapter_swap import NodesHaveAdapters, RestartNeeded
+from model.qwen3_vl.adapter_swap import ChangedMeanwhile, NodesHaveAdapters, RestartNeeded
 from model.qwen3_vl.chat import ChatQwen3VL
 from model.qwen3_vl.load import load
 from model.settings import ModelSettings
@@ -125,10 +125,8 @@ def test_a_folder_that_was_trained_again_is_another_adapter(
 def test_one_that_is_written_while_it_is_read_is_refused(
     folders: dict[str, Path], running: ChatQwen3VL, picture: Picture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from model.qwen3_vl import adapter_swap as swap_adapter
-
     folder = Path(shutil.copytree(folders["other"], tmp_path / "run"))
-    attach = swap_adapter.attach_adapter
+    attach = attach_adapter
 
     def slowly(*args: Any) -> Any:
         active_adapter = attach(*args)
@@ -137,8 +135,8 @@ def test_one_that_is_written_while_it_is_read_is_refused(
 
     before = running.invoke(question(picture)).text
     with monkeypatch.context() as patch:
-        patch.setattr(swap_adapter, "attach_adapter", slowly)
-        with pytest.raises(swap_adapter.ChangedMeanwhile, match="was written while it was read"):
+        patch.setattr("model.qwen3_vl.adapter_swap.attach_adapter", slowly)
+        with pytest.raises(ChangedMeanwhile, match="was written while it was read"):
             running.swap_adapter(folder)
     assert running.loaded.adapter is None and running.invoke(question(picture)).text == before
     running.swap_adapter(folder)

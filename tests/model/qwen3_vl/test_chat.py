@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Annotated, Any
 
 import pytest
@@ -51,6 +51,7 @@ def busy(chat: ChatQwen3VL) -> Iterator[Any]:
     stream = chat.stream("Write.", output_schema=Long, max_new_tokens=3000)
     next(stream)
     yield stream
+    assert isinstance(stream, Generator)
     stream.close()
 
 
@@ -244,6 +245,7 @@ def test_a_full_queue_is_busy_at_once(loaded: Loaded) -> None:
         chat.invoke("Say it.")
     cancel.set()
     thread.join()
+    assert isinstance(busy, Generator)
     busy.close()
     chat.close()
 
@@ -359,8 +361,9 @@ def test_a_data_url_is_the_same_picture(chat: ChatQwen3VL, picture: Picture) -> 
 def test_frames_of_a_video_are_read(chat: ChatQwen3VL, picture: Picture) -> None:
     video = {"type": "video", "frames": [picture] * 4}
     answer = chat.invoke([HumanMessage([video, {"type": "text", "text": CAPTION}])])
-    assert answer.usage_metadata is not None
-    assert answer.usage_metadata["input_tokens"] > chat.invoke([HumanMessage(CAPTION)]).usage_metadata["input_tokens"]
+    words_alone = chat.invoke([HumanMessage(CAPTION)])
+    assert answer.usage_metadata is not None and words_alone.usage_metadata is not None
+    assert answer.usage_metadata["input_tokens"] > words_alone.usage_metadata["input_tokens"]
 
 
 @pytest.mark.parametrize(

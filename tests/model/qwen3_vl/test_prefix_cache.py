@@ -1,7 +1,7 @@
 """The shared prefix: what was read once is not read again, and nothing but time tells the difference."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +111,12 @@ def test_a_picture_behind_another_text_is_not_looked_at_again(
     looks: list[int] = []
     visual = loaded.model.model.visual
     look = visual.forward
-    monkeypatch.setattr(visual, "forward", lambda *a, **k: (looks.append(1), look(*a, **k))[1])
+
+    def counted(*args: Any, **options: Any) -> Any:
+        looks.append(1)
+        return look(*args, **options)
+
+    monkeypatch.setattr(visual, "forward", counted)
     chat.invoke(opening("How many objects are there?", picture))
     chat.invoke(opening("How many objects are there?", picture, system="Be brief."))
     assert len(looks) == 1
@@ -134,6 +139,7 @@ def test_an_answer_cancelled_while_it_is_written_leaves_the_next_one_right(
 ) -> None:
     stream = chat.stream(opening("Describe the picture.", picture))
     next(stream)
+    assert isinstance(stream, Generator)
     stream.close()
     after = chat.invoke(opening("Describe the picture.", picture))
     assert after.text == forgetful.invoke(opening("Describe the picture.", picture)).text
@@ -149,7 +155,7 @@ def test_memory_stays_within_its_limit_over_many_pictures(loaded: Loaded, tmp_pa
         assert reader is not None
         assert reader.prefixes.bytes + reader.features.currsize <= 2**20
     chat.close()
-    assert reader.prefixes.bytes > 0
+    assert reader is not None and reader.prefixes.bytes > 0
     assert reader.features.currsize > 0
 
 

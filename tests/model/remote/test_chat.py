@@ -309,7 +309,12 @@ def test_a_server_that_is_busy_once_is_asked_again(server: Any) -> None:
 
 def test_cancel_does_not_wait_for_the_time_that_a_busy_server_asks_for(server: Any) -> None:
     cancel = threading.Event()
-    server.scripts.append(lambda handler: (handler.reply(503, b"later", {"retry-after": "50"}), cancel.set()))
+
+    def put_off(handler: Any) -> None:
+        handler.reply(503, b"later", {"retry-after": "50"})
+        cancel.set()
+
+    server.scripts.append(put_off)
     server.will_write("never asked for")
     with pytest.raises(Cancelled):
         server.chat().invoke("?", cancel=cancel)

@@ -8,6 +8,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,8 +28,9 @@ def catalogue(tmp_path: Path) -> Iterator[Catalogue]:
     opened.close()
 
 
-def row(source: str, sha256: str = "s", **fields) -> FileRow:
-    return FileRow(**{"source": source, "sha256": sha256, "size": 3, "mtime_ns": 5, "state": "indexed"} | fields)
+def row(source: str, sha256: str = "s", **fields: Any) -> FileRow:
+    known: dict[str, Any] = {"source": source, "sha256": sha256, "size": 3, "mtime_ns": 5, "state": "indexed"}
+    return FileRow(**known | fields)
 
 
 def chunk(id: str, start: int = 0, text: str | None = None) -> Chunk:
@@ -44,7 +46,7 @@ def number_of(catalogue: Catalogue, id: str) -> int:
     return next(c.number for page in catalogue.pages() for c in page if c.id == id)
 
 
-def test_a_file_comes_back_as_it_was_put(catalogue):
+def test_a_file_comes_back_as_it_was_put(catalogue: Catalogue) -> None:
     put = row("a/b.pdf", media_type="pdf", codec="gb18030", confidence=0.5, title="题", notes=("one",), recipe="r")
     generation = catalogue.put_file(put, [Chunk("x", "text", 3, 7, 2, ("H", "h"))])
     assert catalogue.files() == [FileRow(**vars(put) | {"generation": generation})]
@@ -54,7 +56,7 @@ def test_a_file_comes_back_as_it_was_put(catalogue):
     assert (place.source, place.page, place.start, place.end, place.text) == ("a/b.pdf", 2, 3, 7, "text")
 
 
-def test_names_in_other_encodings_and_with_newlines_survive(catalogue):
+def test_names_in_other_encodings_and_with_newlines_survive(catalogue: Catalogue) -> None:
     names = [os.fsdecode(b"\xff\xfe.txt"), "two\nlines.txt", "quote's.txt", "知识.txt"]
     for name in names:
         catalogue.put_file(row(name), [chunk(repr(name))])
@@ -65,7 +67,7 @@ def test_names_in_other_encodings_and_with_newlines_survive(catalogue):
     assert catalogue.files() == []
 
 
-def test_a_chunk_of_two_files_is_stored_once_and_knows_both(catalogue):
+def test_a_chunk_of_two_files_is_stored_once_and_knows_both(catalogue: Catalogue) -> None:
     catalogue.put_file(row("b"), [chunk("x")])
     catalogue.put_file(row("a"), [chunk("y"), chunk("x", 9)])
     stored = next(c for c in catalogue.chunks([1, 2]) if c.id == "x")
@@ -73,19 +75,19 @@ def test_a_chunk_of_two_files_is_stored_once_and_knows_both(catalogue):
     assert catalogue.counts().chunks == 2
 
 
-def test_a_chunk_that_stands_twice_in_a_file_has_two_places(catalogue):
+def test_a_chunk_that_stands_twice_in_a_file_has_two_places(catalogue: Catalogue) -> None:
     catalogue.put_file(row("a"), [chunk("x"), chunk("x", 10)])
     assert [o.start for o in catalogue.chunks([1])[0].occurrences] == [0, 10]
 
 
-def test_a_place_gives_its_own_white_space(catalogue):
+def test_a_place_gives_its_own_white_space(catalogue: Catalogue) -> None:
     catalogue.put_file(row("a"), [chunk("x", text="one two")])
     catalogue.put_file(row("b"), [chunk("x", text="one\ntwo")])
     (stored,) = catalogue.chunks([1])
     assert [o.text for o in stored.occurrences] == ["one two", "one\ntwo"]
 
 
-def test_a_chunk_goes_with_its_last_place(catalogue):
+def test_a_chunk_goes_with_its_last_place(catalogue: Catalogue) -> None:
     catalogue.put_file(row("a"), [chunk("x"), chunk("y")])
     catalogue.put_file(row("b"), [chunk("x")])
     catalogue.put_file(row("a"), [])
@@ -94,24 +96,24 @@ def test_a_chunk_goes_with_its_last_place(catalogue):
     assert ids(catalogue) == set()
 
 
-def test_a_number_is_never_given_again(catalogue):
+def test_a_number_is_never_given_again(catalogue: Catalogue) -> None:
     catalogue.put_file(row("a"), [chunk("x")])
     catalogue.remove_files(["a"])
     catalogue.put_file(row("a"), [chunk("x")])
     assert catalogue.numbers().tolist() == [2]
 
 
-def test_chunks_come_in_the_order_asked_for_and_unknown_ones_are_left_out(catalogue):
+def test_chunks_come_in_the_order_asked_for_and_unknown_ones_are_left_out(catalogue: Catalogue) -> None:
     catalogue.put_file(row("a"), [chunk("x"), chunk("y"), chunk("z")])
     assert [c.number for c in catalogue.chunks([3, 99, 1])] == [3, 1]
 
 
-def test_more_numbers_than_sql_takes_variables_can_be_asked_for(catalogue):
+def test_more_numbers_than_sql_takes_variables_can_be_asked_for(catalogue: Catalogue) -> None:
     catalogue.put_file(row("a"), [chunk("x")])
     assert [c.id for c in catalogue.chunks(range(1, 40_000))] == ["x"]
 
 
-def test_pages_give_every_chunk_once(catalogue):
+def test_pages_give_every_chunk_once(catalogue: Catalogue) -> None:
     catalogue.put_file(row("a"), [chunk(f"c{i}") for i in range(7)])
     catalogue.put_file(row("b"), [chunk("c0"), chunk("c6")])
     assert [[c.number for c in page] for page in catalogue.pages(3)] == [[1, 2, 3], [4, 5, 6], [7]]
@@ -138,7 +140,7 @@ def test_pages_give_every_chunk_once(catalogue):
         (Filter(source="docs", media_type="pdf", after=1.0, before=9.0), "c"),
     ],
 )
-def test_a_filter_allows_the_chunks_of_the_files_it_means(catalogue, wanted, expected):
+def test_a_filter_allows_the_chunks_of_the_files_it_means(catalogue: Catalogue, wanted: Filter, expected: str) -> None:
     files = {"a": "docs/one.md", "b": "docs/sub/two.md", "c": "docs/three.pdf", "d": "report.pdf"}
     for i, (name, source) in enumerate(files.items(), 1):
         kind = "pdf" if source.endswith("pdf") else "markdown"
@@ -148,12 +150,12 @@ def test_a_filter_allows_the_chunks_of_the_files_it_means(catalogue, wanted, exp
     assert found.tolist() == sorted(found.tolist())
 
 
-def test_a_filter_takes_composed_and_decomposed_accents_for_the_same(catalogue):
+def test_a_filter_takes_composed_and_decomposed_accents_for_the_same(catalogue: Catalogue) -> None:
     catalogue.put_file(row("cafe\N{COMBINING ACUTE ACCENT}/a.txt"), [chunk("x")])
     assert len(catalogue.numbers_matching(Filter(source="café"))) == 1
 
 
-def test_vectors_come_back_by_number_and_by_id(catalogue):
+def test_vectors_come_back_by_number_and_by_id(catalogue: Catalogue) -> None:
     catalogue.put_file(row("a"), [chunk("x"), chunk("y"), chunk("z")], {"x": VECTOR, "z": -VECTOR}, "e1")
     numbers, matrix = catalogue.vectors([3, 2, 1], "e1")
     assert numbers.tolist() == [1, 3]
@@ -163,7 +165,7 @@ def test_vectors_come_back_by_number_and_by_id(catalogue):
     assert catalogue.vectors([1], "e2")[1].shape == (0, 0)
 
 
-def test_vectors_of_another_embedder_count_as_missing_until_replaced(catalogue):
+def test_vectors_of_another_embedder_count_as_missing_until_replaced(catalogue: Catalogue) -> None:
     catalogue.put_file(row("a"), [chunk("x"), chunk("y")], {"x": VECTOR, "y": VECTOR}, "old")
     assert catalogue.chunks_without_vector("new").tolist() == [1, 2]
     catalogue.set_vectors({1: -VECTOR}, "new")
@@ -171,12 +173,12 @@ def test_vectors_of_another_embedder_count_as_missing_until_replaced(catalogue):
     assert catalogue.counts().vectors == {"new": 1, "old": 1}
 
 
-def test_a_vector_for_a_chunk_that_has_gone_is_passed_over(catalogue):
+def test_a_vector_for_a_chunk_that_has_gone_is_passed_over(catalogue: Catalogue) -> None:
     catalogue.set_vectors({77: VECTOR}, "e")
     assert catalogue.counts().vectors == {} and catalogue.check() == []
 
 
-def test_a_projection_catches_up_by_generations(catalogue):
+def test_a_projection_catches_up_by_generations(catalogue: Catalogue) -> None:
     catalogue.put_file(row("a"), [chunk("x"), chunk("y")])
     first = catalogue.changes_since(0)
     assert (first.added.tolist(), first.removed.tolist(), first.rebuild) == ([1, 2], [], False)
@@ -189,14 +191,14 @@ def test_a_projection_catches_up_by_generations(catalogue):
     assert catalogue.changes_since(second.generation).added.tolist() == [2]
 
 
-def test_a_vector_that_is_there_already_is_no_change(catalogue):
+def test_a_vector_that_is_there_already_is_no_change(catalogue: Catalogue) -> None:
     catalogue.put_file(row("a"), [chunk("x")], {"x": VECTOR}, "e")
     before = catalogue.generation
     catalogue.put_file(row("b"), [chunk("x")], {"x": VECTOR}, "e")
     assert catalogue.changes_since(before).added.tolist() == []
 
 
-def test_a_projection_too_far_behind_or_ahead_is_told_to_rebuild(tmp_path):
+def test_a_projection_too_far_behind_or_ahead_is_told_to_rebuild(tmp_path: Path) -> None:
     catalogue = Catalogue(tmp_path / "kb.sqlite", kept_generations=4)
     for i in range(8):
         catalogue.put_file(row("a"), [chunk(f"c{i}")])
@@ -208,7 +210,7 @@ def test_a_projection_too_far_behind_or_ahead_is_told_to_rebuild(tmp_path):
     catalogue.close()
 
 
-def test_a_rename_keeps_numbers_and_tells_projections_nothing(catalogue):
+def test_a_rename_keeps_numbers_and_tells_projections_nothing(catalogue: Catalogue) -> None:
     catalogue.put_file(row("a"), [chunk("x")])
     before = catalogue.generation
     catalogue.rename("a", row("b"))
@@ -218,14 +220,14 @@ def test_a_rename_keeps_numbers_and_tells_projections_nothing(catalogue):
     assert changes.generation == before + 1 and not len(changes.added) and not len(changes.removed)
 
 
-def test_a_rename_onto_another_file_replaces_that(catalogue):
+def test_a_rename_onto_another_file_replaces_that(catalogue: Catalogue) -> None:
     catalogue.put_file(row("a"), [chunk("x")])
     catalogue.put_file(row("b"), [chunk("y")])
     catalogue.rename("a", row("b"))
     assert ids(catalogue) == {"x"} and [f.source for f in catalogue.files()] == ["b"]
 
 
-def test_what_fails_half_way_leaves_nothing(catalogue):
+def test_what_fails_half_way_leaves_nothing(catalogue: Catalogue) -> None:
     catalogue.put_file(row("a"), [chunk("x")])
     before = catalogue.generation
     with pytest.raises(AssertionError):
@@ -233,7 +235,7 @@ def test_what_fails_half_way_leaves_nothing(catalogue):
     assert ids(catalogue) == {"x"} and catalogue.generation == before
 
 
-def test_skipped_files_are_listed_with_the_reason(catalogue):
+def test_skipped_files_are_listed_with_the_reason(catalogue: Catalogue) -> None:
     catalogue.put_file(row("a"), [chunk("x")])
     catalogue.put_file(row("a", state="skipped", reason="protected"))
     assert [(f.source, f.reason) for f in catalogue.skipped()] == [("a", "protected")]
@@ -241,13 +243,13 @@ def test_skipped_files_are_listed_with_the_reason(catalogue):
     assert catalogue.counts().skipped == 1
 
 
-def test_threads_write_and_read_at_once(catalogue):
+def test_threads_write_and_read_at_once(catalogue: Catalogue) -> None:
     def work(name: str) -> None:
         for i in range(20):
             catalogue.put_file(row(name), [chunk(f"{name}{i}"), chunk("shared")])
             assert all(c.occurrences for page in catalogue.pages() for c in page)
 
-    failures = []
+    failures: list[threading.ExceptHookArgs] = []
     before = threading.excepthook
     threading.excepthook = failures.append
     try:
@@ -263,7 +265,7 @@ def test_threads_write_and_read_at_once(catalogue):
     assert catalogue.generation == 60 and catalogue.check() == []
 
 
-def test_processes_create_and_write_one_catalogue_at_once(tmp_path):
+def test_processes_create_and_write_one_catalogue_at_once(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from retrieval.catalogue.catalogue import Catalogue\n"
         "from retrieval.records import Chunk; from retrieval.catalogue.rows import FileRow\n"
@@ -278,7 +280,7 @@ def test_processes_create_and_write_one_catalogue_at_once(tmp_path):
     catalogue.close()
 
 
-def test_another_process_sees_at_once_what_was_written(tmp_path):
+def test_another_process_sees_at_once_what_was_written(tmp_path: Path) -> None:
     one, two = Catalogue(tmp_path / "kb.sqlite"), Catalogue(tmp_path / "kb.sqlite")
     assert two.generation == 0
     one.put_file(row("a"), [chunk("x")])
@@ -288,18 +290,18 @@ def test_another_process_sees_at_once_what_was_written(tmp_path):
     two.close()
 
 
-def test_the_catalogue_is_for_its_owner_alone(catalogue):
+def test_the_catalogue_is_for_its_owner_alone(catalogue: Catalogue) -> None:
     catalogue.put_file(row("a"))
     assert {stat.S_IMODE(f.stat().st_mode) for f in catalogue.path.parent.iterdir()} == {0o600}
 
 
-def test_a_commit_survives_the_power_by_full_synchronisation(catalogue):
+def test_a_commit_survives_the_power_by_full_synchronisation(catalogue: Catalogue) -> None:
     db = catalogue._database.connection()
     assert db.execute("PRAGMA synchronous").fetchone() == (2,)
     assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
-def test_a_newer_format_is_refused_and_left_alone(tmp_path):
+def test_a_newer_format_is_refused_and_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "kb.sqlite"
     Catalogue(path).close()
     with sqlite3.connect(path) as db:
@@ -309,7 +311,7 @@ def test_a_newer_format_is_refused_and_left_alone(tmp_path):
         Catalogue(path)
 
 
-def test_a_file_that_is_no_database_is_named_and_left_alone(tmp_path):
+def test_a_file_that_is_no_database_is_named_and_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "kb.sqlite"
     path.write_text("not a database, " * 100)
     with pytest.raises(CatalogueDamaged, match=r"kb\.sqlite.*lorgnette kb doctor"):
@@ -317,7 +319,7 @@ def test_a_file_that_is_no_database_is_named_and_left_alone(tmp_path):
     assert path.read_text().startswith("not a database")
 
 
-def test_another_programs_database_is_left_alone(tmp_path):
+def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "kb.sqlite"
     with sqlite3.connect(path) as db:
         db.execute("CREATE TABLE theirs (x)")
@@ -329,7 +331,7 @@ def test_another_programs_database_is_left_alone(tmp_path):
     db.close()
 
 
-def test_damage_in_the_middle_is_told_when_it_is_met(tmp_path):
+def test_damage_in_the_middle_is_told_when_it_is_met(tmp_path: Path) -> None:
     path = tmp_path / "kb.sqlite"
     catalogue = Catalogue(path)
     catalogue.put_file(row("a"), [chunk(f"c{i}", text="words " * 200) for i in range(100)])
@@ -342,14 +344,14 @@ def test_damage_in_the_middle_is_told_when_it_is_met(tmp_path):
             pass
 
 
-def test_a_value_that_cannot_be_one_of_its_column_is_told_as_damage(catalogue):
+def test_a_value_that_cannot_be_one_of_its_column_is_told_as_damage(catalogue: Catalogue) -> None:
     catalogue.put_file(row("a"), [chunk("x")])
     catalogue._database.connection().execute("UPDATE chunks SET headings = 'no JSON'")
     with pytest.raises(CatalogueDamaged, match=r"it holds an invalid value: .*lorgnette kb doctor"):
         ids(catalogue)
 
 
-def test_a_check_names_what_is_wrong(catalogue):
+def test_a_check_names_what_is_wrong(catalogue: Catalogue) -> None:
     catalogue.put_file(row("a"), [chunk("x"), chunk("y")], {"x": VECTOR}, "e")
     assert catalogue.check() == []
     db = catalogue._database.connection()
@@ -357,7 +359,7 @@ def test_a_check_names_what_is_wrong(catalogue):
     assert catalogue.check() == ["1 chunks stand in no file", "1 files have gaps between their chunks"]
 
 
-def test_a_full_disk_is_told_and_what_was_there_stays(catalogue):
+def test_a_full_disk_is_told_and_what_was_there_stays(catalogue: Catalogue) -> None:
     catalogue.put_file(row("a"), [chunk("x")])
     db = catalogue._database.connection()
     (pages,) = db.execute("PRAGMA page_count").fetchone()
@@ -388,7 +390,7 @@ def read_only_folder() -> Iterator[Path]:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="permissions work another way there")
-def test_a_read_only_folder_can_be_searched_and_says_what_it_cannot(read_only_folder):
+def test_a_read_only_folder_can_be_searched_and_says_what_it_cannot(read_only_folder: Path) -> None:
     with pytest.raises(CatalogueReadOnly, match="LORGNETTE_HOME"):
         Catalogue(read_only_folder / "new.sqlite")
     catalogue = Catalogue(read_only_folder / "kb.sqlite")
@@ -398,13 +400,13 @@ def test_a_read_only_folder_can_be_searched_and_says_what_it_cannot(read_only_fo
     catalogue.close()
 
 
-def test_a_place_that_cannot_be_a_folder_is_told(tmp_path):
+def test_a_place_that_cannot_be_a_folder_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(CatalogueReadOnly, match="cannot be written"):
         Catalogue(tmp_path / "file" / "kb.sqlite")
 
 
-def test_sql_stands_in_queries_and_updates_alone_and_every_insert_names_its_columns():
+def test_sql_stands_in_queries_and_updates_alone_and_every_insert_names_its_columns() -> None:
     folder = Path(catalogue_module.__file__).parent
     assert not re.search(r"\b(SELECT|INSERT|UPDATE|DELETE)\b", (folder / "catalogue.py").read_text())
     assert not re.search(r"\b(INSERT|UPDATE|DELETE FROM)\b", (folder / "queries.py").read_text())

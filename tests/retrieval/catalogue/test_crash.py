@@ -15,7 +15,9 @@ import numpy as np
 import pytest
 
 from retrieval.catalogue.catalogue import Catalogue
+from retrieval.reading.recipe import Recipe
 from retrieval.sync.sync import sync
+from tests.retrieval.conftest import LetterEmbedder
 
 CHILD = """
 import hashlib, importlib.util, sqlite3, sys
@@ -101,7 +103,7 @@ def _check(path: Path, folder: Path, stored: set[str], versions: dict[str, bytes
     """Whatever the catalogue says of a file is one whole version of it, and of an acknowledged file the present one."""
     catalogue = Catalogue(path)
     assert catalogue.check() == []
-    held: dict[str, list[str]] = {}
+    held: dict[str, list[tuple[int, str]]] = {}
     for page in catalogue.pages():
         vectors = dict(zip(*catalogue.vectors([c.number for c in page], "letters"), strict=True))
         for chunk in page:
@@ -113,12 +115,12 @@ def _check(path: Path, folder: Path, stored: set[str], versions: dict[str, bytes
         texts = [text for _, text in sorted(held[row.source])]
         assert texts == _paragraphs(versions[row.sha256])
     for source in stored - {"embedding"}:
-        row = catalogue.file(source)
-        assert row and row.sha256 == hashlib.sha256((folder / source).read_bytes()).hexdigest()
+        stored_row = catalogue.file(source)
+        assert stored_row and stored_row.sha256 == hashlib.sha256((folder / source).read_bytes()).hexdigest()
     catalogue.close()
 
 
-def _rounds(tmp_path: Path, paragraphs, letters, rounds: int, seed: int) -> None:
+def _rounds(tmp_path: Path, paragraphs: Recipe, letters: LetterEmbedder, rounds: int, seed: int) -> None:
     chance = random.Random(seed)
     folder, path = tmp_path / "docs", tmp_path / "data" / "kb.sqlite"
     folder.mkdir()
@@ -142,11 +144,15 @@ def _rounds(tmp_path: Path, paragraphs, letters, rounds: int, seed: int) -> None
     fresh.close()
 
 
-def test_a_killed_sync_leaves_every_file_whole_and_loses_none_acknowledged(tmp_path, paragraphs, letters):
+def test_a_killed_sync_leaves_every_file_whole_and_loses_none_acknowledged(
+    tmp_path: Path, paragraphs: Recipe, letters: LetterEmbedder
+) -> None:
     _rounds(tmp_path, paragraphs, letters, rounds=3, seed=1)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2, 4))
-def test_ten_killed_syncs_leave_every_file_whole(tmp_path, paragraphs, letters, seed):
+def test_ten_killed_syncs_leave_every_file_whole(
+    tmp_path: Path, paragraphs: Recipe, letters: LetterEmbedder, seed: int
+) -> None:
     _rounds(tmp_path, paragraphs, letters, rounds=10, seed=seed)

@@ -13,6 +13,7 @@ from retrieval.index.projections import IndexComparison, Projections
 from retrieval.reading.recipe import Recipe
 from retrieval.sync.sync import sync
 from retrieval.tokens import query_tokens
+from tests.retrieval.conftest import LetterEmbedder
 
 LETTERS = ("letters", 4)
 
@@ -57,7 +58,9 @@ def place_of(catalogue: Catalogue, tmp_path: Path, kind: str) -> Path:
     return place
 
 
-def test_what_was_synced_is_in_both_after_catching_up(catalogue, folder, tmp_path, letters, paragraphs):
+def test_what_was_synced_is_in_both_after_catching_up(
+    catalogue: Catalogue, folder: Path, tmp_path: Path, letters: LetterEmbedder, paragraphs: Recipe
+) -> None:
     projections = opened(catalogue, tmp_path)
     assert projections.compare() == [IndexComparison("lexical", 3, 3, 0, 0), IndexComparison("dense", 3, 3, 0, 0)]
     (folder / "two.txt").write_text("doughnut bab", "utf-8")
@@ -72,7 +75,7 @@ def test_what_was_synced_is_in_both_after_catching_up(catalogue, folder, tmp_pat
     projections.close()
 
 
-def test_catching_up_where_nothing_happened_writes_nothing(catalogue, tmp_path):
+def test_catching_up_where_nothing_happened_writes_nothing(catalogue: Catalogue, tmp_path: Path) -> None:
     projections = opened(catalogue, tmp_path)
     before = {file: file.stat().st_mtime_ns for file in (tmp_path / "projections").rglob("*.json")}
     projections.catch_up()
@@ -89,7 +92,9 @@ DAMAGES = {
 
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("file", ["projection.json", "meta.json", "*.store", "*.term", "*.idx"])
-def test_a_damaged_lexical_folder_is_made_anew(catalogue, tmp_path, letters, file, damage):
+def test_a_damaged_lexical_folder_is_made_anew(
+    catalogue: Catalogue, tmp_path: Path, letters: LetterEmbedder, file: str, damage: str
+) -> None:
     opened(catalogue, tmp_path).close()
     (damaged,) = place_of(catalogue, tmp_path, "lexical").glob(file)
     DAMAGES[damage](damaged)
@@ -102,7 +107,9 @@ def test_a_damaged_lexical_folder_is_made_anew(catalogue, tmp_path, letters, fil
 
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("file", ["projection.json", "chroma.sqlite3"])
-def test_a_damaged_dense_folder_is_made_anew_without_embedding(catalogue, tmp_path, letters, file, damage):
+def test_a_damaged_dense_folder_is_made_anew_without_embedding(
+    catalogue: Catalogue, tmp_path: Path, letters: LetterEmbedder, file: str, damage: str
+) -> None:
     opened(catalogue, tmp_path).close()
     DAMAGES[damage](place_of(catalogue, tmp_path, "dense") / file)
     letters.asked.clear()
@@ -113,7 +120,7 @@ def test_a_damaged_dense_folder_is_made_anew_without_embedding(catalogue, tmp_pa
     projections.close()
 
 
-def test_folders_that_have_gone_are_made_anew(catalogue, tmp_path, letters):
+def test_folders_that_have_gone_are_made_anew(catalogue: Catalogue, tmp_path: Path, letters: LetterEmbedder) -> None:
     opened(catalogue, tmp_path).close()
     shutil.rmtree(tmp_path / "projections")
     projections = opened(catalogue, tmp_path)
@@ -122,7 +129,9 @@ def test_folders_that_have_gone_are_made_anew(catalogue, tmp_path, letters):
     projections.close()
 
 
-def test_projections_of_another_catalogue_are_not_used(catalogue, tmp_path, letters, paragraphs):
+def test_projections_of_another_catalogue_are_not_used(
+    catalogue: Catalogue, tmp_path: Path, letters: LetterEmbedder, paragraphs: Recipe
+) -> None:
     opened(catalogue, tmp_path).close()
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
@@ -137,8 +146,8 @@ def test_projections_of_another_catalogue_are_not_used(catalogue, tmp_path, lett
 
 
 def test_an_older_copy_of_the_catalogue_gets_projections_of_its_own_state(
-    catalogue, folder, tmp_path, letters, paragraphs
-):
+    catalogue: Catalogue, folder: Path, tmp_path: Path, letters: LetterEmbedder, paragraphs: Recipe
+) -> None:
     catalogue.close()
     copy = (tmp_path / "catalogue.sqlite").read_bytes()
     (folder / "late.txt").write_text("melon abab", "utf-8")
@@ -156,7 +165,9 @@ def test_an_older_copy_of_the_catalogue_gets_projections_of_its_own_state(
     old.close()
 
 
-def test_a_projection_too_far_behind_is_begun_anew(folder, tmp_path, letters, paragraphs):
+def test_a_projection_too_far_behind_is_begun_anew(
+    folder: Path, tmp_path: Path, letters: LetterEmbedder, paragraphs: Recipe
+) -> None:
     catalogue = Catalogue(tmp_path / "catalogue.sqlite", kept_generations=2)
     sync(catalogue, folder, letters, paragraphs)
     opened(catalogue, tmp_path).close()
@@ -171,7 +182,9 @@ def test_a_projection_too_far_behind_is_begun_anew(folder, tmp_path, letters, pa
     catalogue.close()
 
 
-def test_what_is_too_many_and_what_is_missing_is_told_and_repaired(catalogue, tmp_path, letters):
+def test_what_is_too_many_and_what_is_missing_is_told_and_repaired(
+    catalogue: Catalogue, tmp_path: Path, letters: LetterEmbedder
+) -> None:
     projections = opened(catalogue, tmp_path)
     assert projections.dense is not None
     generation = catalogue.generation
@@ -190,7 +203,9 @@ def test_what_is_too_many_and_what_is_missing_is_told_and_repaired(catalogue, tm
     projections.close()
 
 
-def test_another_embedder_has_an_index_of_its_own(catalogue, folder, tmp_path, letters, paragraphs):
+def test_another_embedder_has_an_index_of_its_own(
+    catalogue: Catalogue, folder: Path, tmp_path: Path, letters: LetterEmbedder, paragraphs: Recipe
+) -> None:
     projections = opened(catalogue, tmp_path)
     assert projections.without_vector == 0
     projections.use_embedder("another", 4)
@@ -204,7 +219,7 @@ def test_another_embedder_has_an_index_of_its_own(catalogue, folder, tmp_path, l
     projections.close()
 
 
-def test_before_an_embedder_is_known_words_alone_are_kept(catalogue, tmp_path):
+def test_before_an_embedder_is_known_words_alone_are_kept(catalogue: Catalogue, tmp_path: Path) -> None:
     projections = Projections(catalogue, tmp_path / "projections")
     projections.catch_up()
     assert projections.dense is None

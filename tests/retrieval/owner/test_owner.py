@@ -198,11 +198,12 @@ def test_each_search_of_another_process_sees_the_last_sync(tmp_path: Path) -> No
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
     ) as guest:  # fmt: skip
-        assert guest.stdin and guest.stdout
+        questions, answers = guest.stdin, guest.stdout
+        assert questions and answers
 
         def asked(query: str) -> str:
-            print(query, file=guest.stdin, flush=True)
-            return guest.stdout.readline().strip()
+            print(query, file=questions, flush=True)
+            return answers.readline().strip()
 
         assert asked("ERR_0") == "code.txt"
         for day in range(1, 4):
@@ -212,5 +213,5 @@ def test_each_search_of_another_process_sees_the_last_sync(tmp_path: Path) -> No
         (folder / "code.txt").unlink()
         base.sync()
         assert asked("ERR_3") == "nothing"
-        guest.stdin.close()
+        questions.close()
     base.close()

@@ -17,10 +17,12 @@ from retrieval.embedders.embedder import EmbedderMissing
 from retrieval.embedders.open import open_embedder
 from retrieval.reading.prepare import Task
 from retrieval.reading.recipe import Recipe, open_recipe
+from retrieval.records import Document
 from retrieval.settings import RetrievalSettings
 from retrieval.sync.ingestion import LocalIngestion, Worked
 from retrieval.sync.ray_ingestion import RayFailed, RayIngestion, RayMissing, RayWorkers, Worker
 from retrieval.sync.sync import sync
+from tests.retrieval.conftest import LetterEmbedder
 
 # Ray's own start leaves sockets and files to the collector.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -99,7 +101,9 @@ def task(folder: Path, source: str, sha256: str | None = None) -> Task:
     return Task(source, folder / source, sha256)
 
 
-def test_a_worker_gives_what_this_process_gives_and_the_vectors(folder, paragraphs, letters):
+def test_a_worker_gives_what_this_process_gives_and_the_vectors(
+    folder: Path, paragraphs: Recipe, letters: LetterEmbedder
+) -> None:
     tasks = [task(folder, source) for source in ("a.txt", "d.txt", "e.txt", "nothing.txt")]
     here = list(LocalIngestion().work(paragraphs, tasks, (), {}, threading.Event()))
     there = worked(Worker(paragraphs, (), lambda: letters), batch(*tasks))
@@ -110,7 +114,9 @@ def test_a_worker_gives_what_this_process_gives_and_the_vectors(folder, paragrap
     assert np.array_equal([there[0].vectors[c.id] for c in chunks], letters.embed_documents(["aa", "bb"]))
 
 
-def test_a_worker_embeds_what_two_files_share_once_and_nothing_that_has_a_vector(folder, paragraphs, letters):
+def test_a_worker_embeds_what_two_files_share_once_and_nothing_that_has_a_vector(
+    folder: Path, paragraphs: Recipe, letters: LetterEmbedder
+) -> None:
     (first,) = worked(Worker(paragraphs, (), lambda: letters), batch(task(folder, "a.txt")))
     letters.asked.clear()
     has = frozenset({first.prepared.chunks[0].id})
@@ -120,24 +126,30 @@ def test_a_worker_embeds_what_two_files_share_once_and_nothing_that_has_a_vector
     assert len(one.vectors) == 1 and len(two.vectors) == 2
 
 
-def test_a_worker_without_an_embedder_reads_and_says_why_there_are_no_vectors(folder, paragraphs):
-    def missing():
+def test_a_worker_without_an_embedder_reads_and_says_why_there_are_no_vectors(folder: Path, paragraphs: Recipe) -> None:
+    def missing() -> LetterEmbedder:
         raise EmbedderMissing("x", "no weights")
 
     (file,) = worked(Worker(paragraphs, (), missing), batch(task(folder, "a.txt")))
     assert (len(file.prepared.chunks), file.vectors) == (2, {}) and "no weights" in file.embedding_failed
 
 
-def test_a_missing_package_names_the_extra(monkeypatch):
+def test_a_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(RayMissing, match=r"pip install 'lorgnette\[ray\]'"):
         RayIngestion(RayWorkers(), lambda: pytest.fail("it was opened"))
 
 
-def test_two_workers_and_this_process_give_the_same_catalogue(folder, catalogues, paragraphs, letters, fakes_travel):
+def test_two_workers_and_this_process_give_the_same_catalogue(
+    folder: Path,
+    catalogues: tuple[Catalogue, Catalogue],
+    paragraphs: Recipe,
+    letters: LetterEmbedder,
+    fakes_travel: None,
+) -> None:
     one, two = catalogues
     # The class is cloudpickled with the opener; so is the recipe.
-    on_ray = RayIngestion(RayWorkers(2), partial(type(letters)))
+    on_ray = RayIngestion(RayWorkers(2), LetterEmbedder)
     local = sync(one, folder, letters, paragraphs)
     ray = sync(two, folder, letters, paragraphs, ingestion=on_ray)
     assert (ray.added, ray.skipped, sorted(ray.reasons)) == (local.added, local.skipped, sorted(local.reasons))
@@ -146,9 +158,15 @@ def test_two_workers_and_this_process_give_the_same_catalogue(folder, catalogues
 
 
 @pytest.mark.slow
-def test_edits_renames_and_removals_are_the_same_on_ray(folder, catalogues, paragraphs, letters, fakes_travel):
+def test_edits_renames_and_removals_are_the_same_on_ray(
+    folder: Path,
+    catalogues: tuple[Catalogue, Catalogue],
+    paragraphs: Recipe,
+    letters: LetterEmbedder,
+    fakes_travel: None,
+) -> None:
     one, two = catalogues
-    on_ray = RayIngestion(RayWorkers(2), partial(type(letters)))
+    on_ray = RayIngestion(RayWorkers(2), LetterEmbedder)
     for catalogue, ingestion in ((one, None), (two, on_ray)):
         sync(catalogue, folder, letters, paragraphs, ingestion=ingestion)
     (folder / "b.md").rename(folder / "moved.md")
@@ -163,9 +181,13 @@ def test_edits_renames_and_removals_are_the_same_on_ray(folder, catalogues, para
 
 @pytest.mark.slow
 def test_a_dying_worker_leaves_what_is_stored_whole_and_the_next_sync_goes_on(
-    folder, catalogues, paragraphs, letters, fakes_travel
-):
-    def read(path, data):
+    folder: Path,
+    catalogues: tuple[Catalogue, Catalogue],
+    paragraphs: Recipe,
+    letters: LetterEmbedder,
+    fakes_travel: None,
+) -> None:
+    def read(path: Path, data: bytes) -> Document:
         if path.name == "z.txt":
             os._exit(1)
         return paragraphs.read(path, data)
@@ -176,28 +198,34 @@ def test_a_dying_worker_leaves_what_is_stored_whole_and_the_next_sync_goes_on(
     catalogue = catalogues[0]
     with pytest.raises(RayFailed, match="sync again"):
         sync(catalogue, folder, letters, replace(paragraphs, read=read),
-             ingestion=RayIngestion(RayWorkers(2), partial(type(letters))))  # fmt: skip
+             ingestion=RayIngestion(RayWorkers(2), LetterEmbedder))  # fmt: skip
     assert catalogue.check() == []
     sync(catalogue, folder, letters, paragraphs)
     sync(catalogues[1], folder, letters, paragraphs)
-    assert_same(*catalogues, "letters")
+    assert_same(catalogues[0], catalogues[1], "letters")
 
 
 @pytest.mark.slow
-def test_cancelling_on_ray_keeps_what_is_done(folder, catalogues, paragraphs, letters, fakes_travel):
+def test_cancelling_on_ray_keeps_what_is_done(
+    folder: Path,
+    catalogues: tuple[Catalogue, Catalogue],
+    paragraphs: Recipe,
+    letters: LetterEmbedder,
+    fakes_travel: None,
+) -> None:
     for i in range(100):
         write(folder / f"f{i}.txt", f"own {i}".encode())
     stop = threading.Event()
     catalogue = catalogues[0]
     report = sync(catalogue, folder, letters, paragraphs, progress=lambda *_: stop.set(), cancel=stop,
-                  ingestion=RayIngestion(RayWorkers(2), partial(type(letters))))  # fmt: skip
+                  ingestion=RayIngestion(RayWorkers(2), LetterEmbedder))  # fmt: skip
     assert report.cancelled and 0 < report.added < 103
     assert catalogue.check() == []
     assert sync(catalogue, folder, letters, paragraphs).added == 103 - report.added
 
 
 @pytest.mark.slow
-def test_the_bundled_embedder_and_ocr_give_the_same_on_ray(catalogues):
+def test_the_bundled_embedder_and_ocr_give_the_same_on_ray(catalogues: tuple[Catalogue, Catalogue]) -> None:
     samples = Path(__file__).parents[3] / "knowledge_base"
     one, two = catalogues
     recipe = open_recipe(RetrievalSettings())

@@ -3,20 +3,23 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from retrieval.catalogue.catalogue import Catalogue
+from retrieval.catalogue.rows import Matrix
 from retrieval.errors import RetrievalError
 from retrieval.locks import FileLock
-from retrieval.reading.recipe import open_recipe
+from retrieval.reading.recipe import Recipe, open_recipe
 from retrieval.reading.walk import LEADS_NOWHERE, LEADS_OUT
-from retrieval.records import Document
+from retrieval.records import Chunk, Document
 from retrieval.settings import RetrievalSettings
 from retrieval.sync.sync import FolderMissing, embed_missing, sync
+from tests.retrieval.conftest import LetterEmbedder
 
 LONG_AGO = 1_700_000_000
 
@@ -53,7 +56,9 @@ def texts(catalogue: Catalogue) -> dict[str, list[str]]:
     return {source: [text for _, text in sorted(held)] for source, held in found.items()}
 
 
-def test_a_folder_is_indexed_with_its_inner_folders(catalogue, folder, paragraphs, letters):
+def test_a_folder_is_indexed_with_its_inner_folders(
+    catalogue: Catalogue, folder: Path, paragraphs: Recipe, letters: LetterEmbedder
+) -> None:
     write(folder / "a.txt", "one\n\ntwo")
     write(folder / "in" / "ner" / "知识.md", "三")
     seen = []
@@ -66,7 +71,9 @@ def test_a_folder_is_indexed_with_its_inner_folders(catalogue, folder, paragraph
     assert row and (row.media_type, row.codec, row.title, row.size) == ("text", "utf-8", "a", 8)
 
 
-def test_an_unchanged_file_is_not_opened(catalogue, folder, paragraphs, letters, monkeypatch):
+def test_an_unchanged_file_is_not_opened(
+    catalogue: Catalogue, folder: Path, paragraphs: Recipe, letters: LetterEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write(folder / "a.txt", "one")
     sync(catalogue, folder, letters, paragraphs)
     before = catalogue.generation
@@ -77,7 +84,9 @@ def test_an_unchanged_file_is_not_opened(catalogue, folder, paragraphs, letters,
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the change time is that of the file's creation there")
-def test_other_bytes_behind_the_same_size_and_time_are_found_by_the_change_time(catalogue, folder, paragraphs, letters):
+def test_other_bytes_behind_the_same_size_and_time_are_found_by_the_change_time(
+    catalogue: Catalogue, folder: Path, paragraphs: Recipe, letters: LetterEmbedder
+) -> None:
     write(folder / "a.txt", "one")
     sync(catalogue, folder, letters, paragraphs)
     noted = (folder / "a.txt").stat().st_ctime_ns
@@ -88,7 +97,9 @@ def test_other_bytes_behind_the_same_size_and_time_are_found_by_the_change_time(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the change time is that of the file's creation there")
-def test_other_rights_are_looked_at_once_and_move_no_projection(catalogue, folder, paragraphs, letters):
+def test_other_rights_are_looked_at_once_and_move_no_projection(
+    catalogue: Catalogue, folder: Path, paragraphs: Recipe, letters: LetterEmbedder
+) -> None:
     path = write(folder / "a.txt", "one")
     sync(catalogue, folder, letters, paragraphs)
     noted, before = path.stat().st_ctime_ns, catalogue.generation
@@ -103,7 +114,9 @@ def test_other_rights_are_looked_at_once_and_move_no_projection(catalogue, folde
     assert sync(catalogue, folder, letters, no_reader).unchanged == 1 and catalogue.generation == before
 
 
-def test_a_file_written_just_now_is_looked_at_again(catalogue, folder, paragraphs, letters):
+def test_a_file_written_just_now_is_looked_at_again(
+    catalogue: Catalogue, folder: Path, paragraphs: Recipe, letters: LetterEmbedder
+) -> None:
     tomorrow = 4_000_000_000
     write(folder / "a.txt", "one", tomorrow)
     sync(catalogue, folder, letters, paragraphs)
@@ -112,7 +125,9 @@ def test_a_file_written_just_now_is_looked_at_again(catalogue, folder, paragraph
     assert (report.updated, texts(catalogue)) == (1, {"a.txt": ["two"]})
 
 
-def test_another_time_with_the_same_bytes_is_a_touch(catalogue, folder, paragraphs, letters):
+def test_another_time_with_the_same_bytes_is_a_touch(
+    catalogue: Catalogue, folder: Path, paragraphs: Recipe, letters: LetterEmbedder
+) -> None:
     write(folder / "a.txt", "one")
     sync(catalogue, folder, letters, paragraphs)
     write(folder / "a.txt", "one", LONG_AGO + 5)
@@ -123,7 +138,9 @@ def test_another_time_with_the_same_bytes_is_a_touch(catalogue, folder, paragrap
     assert row and row.mtime_ns == (LONG_AGO + 5) * 10**9
 
 
-def test_an_edited_file_embeds_its_new_chunks_alone(catalogue, folder, paragraphs, letters):
+def test_an_edited_file_embeds_its_new_chunks_alone(
+    catalogue: Catalogue, folder: Path, paragraphs: Recipe, letters: LetterEmbedder
+) -> None:
     write(folder / "a.txt", "one\n\ntwo\n\nthree")
     sync(catalogue, folder, letters, paragraphs)
     numbers = {c.text: c.number for page in catalogue.pages() for c in page}
@@ -136,7 +153,9 @@ def test_an_edited_file_embeds_its_new_chunks_alone(catalogue, folder, paragraph
     assert (now["one"], now["three"]) == (numbers["one"], numbers["three"])
 
 
-def test_a_renamed_file_embeds_nothing_and_keeps_its_numbers(catalogue, folder, paragraphs, letters):
+def test_a_renamed_file_embeds_nothing_and_keeps_its_numbers(
+    catalogue: Catalogue, folder: Path, paragraphs: Recipe, letters: LetterEmbedder
+) -> None:
     write(folder / "a.txt", "one\n\ntwo")
     sync(catalogue, folder, letters, paragraphs)
     numbers = catalogue.numbers().tolist()
@@ -150,7 +169,9 @@ def test_a_renamed_file_embeds_nothing_and_keeps_its_numbers(catalogue, folder, 
     assert catalogue.numbers().tolist() == numbers and letters.asked == []
 
 
-def test_two_copies_that_both_move_stay_two(catalogue, folder, paragraphs, letters):
+def test_two_copies_that_both_move_stay_two(
+    catalogue: Catalogue, folder: Path, paragraphs: Recipe, letters: LetterEmbedder
+) -> None:
     write(folder / "a.txt", "one")
     write(folder / "b.txt", "one")
     sync(catalogue, folder, letters, paragraphs)
@@ -160,7 +181,9 @@ def test_two_copies_that_both_move_stay_two(catalogue, folder, paragraphs, lette
     assert (report.renamed, report.removed, set(texts(catalogue))) == (2, 0, {"c.txt", "d.txt"})
 
 
-def test_a_new_type_is_read_anew_and_embeds_nothing(catalogue, folder, paragraphs, letters):
+def test_a_new_type_is_read_anew_and_embeds_nothing(
+    catalogue: Catalogue, folder: Path, paragraphs: Recipe, letters: LetterEmbedder
+) -> None:
     write(folder / "a.txt", "one")
     sync(catalogue, folder, letters, paragraphs)
     letters.asked.clear()
@@ -170,7 +193,9 @@ def test_a_new_type_is_read_anew_and_embeds_nothing(catalogue, folder, paragraph
     assert letters.asked == []
 
 
-def test_files_that_change_places_embed_nothing(catalogue, folder, paragraphs, letters):
+def test_files_that_change_places_embed_nothing(
+    catalogue: Catalogue, folder: Path, paragraphs: Recipe, letters: LetterEmbedder
+) -> None:
     write(folder / "a.txt", "one")
     write(folder / "b.txt", "two")
     sync(catalogue, folder, letters, paragraphs)
@@ -182,7 +207,9 @@ def test_files_that_change_places_embed_nothing(catalogue, folder, paragraphs, l
     assert letters.asked == [] and not len(catalogue.chunks_without_vector("letters"))
 
 
-def test_a_rotated_log_embeds_only_what_is_new(catalogue, folder, paragraphs, letters):
+def test_a_rotated_log_embeds_only_what_is_new(
+    catalogue: Catalogue, folder: Path, paragraphs: Recipe, letters: LetterEmbedder
+) -> None:
     # More than a batch: the new file has to come before the changed one.
     write(folder / "app.log", "\n\n".join(f"old {i}" for i in range(70)))
     sync(catalogue, folder, letters, paragraphs)
@@ -193,7 +220,9 @@ def test_a_rotated_log_embeds_only_what_is_new(catalogue, folder, paragraphs, le
     assert letters.asked == [f"new {i}" for i in range(70)]
 
 
-def test_a_deleted_file_disappears(catalogue, folder, paragraphs, letters):
+def test_a_deleted_file_disappears(
+    catalogue: Catalogue, folder: Path, paragraphs: Recipe, letters: LetterEmbedder
+) -> None:
     write(folder / "a.txt", "one")
     write(folder / "b.txt", "two")
     sync(catalogue, folder, letters, paragraphs)
@@ -202,14 +231,18 @@ def test_a_deleted_file_disappears(catalogue, folder, paragraphs, letters):
     assert (report.removed, report.unchanged, texts(catalogue)) == (1, 1, {"b.txt": ["two"]})
 
 
-def test_the_same_text_in_many_files_is_embedded_once(catalogue, folder, paragraphs, letters):
+def test_the_same_text_in_many_files_is_embedded_once(
+    catalogue: Catalogue, folder: Path, paragraphs: Recipe, letters: LetterEmbedder
+) -> None:
     for i in range(5):
         write(folder / f"{i}.txt", f"the same\n\nown {i}")
     sync(catalogue, folder, letters, paragraphs)
     assert sorted(letters.asked) == ["own 0", "own 1", "own 2", "own 3", "own 4", "the same"]
 
 
-def test_an_unreadable_file_is_listed_and_tried_again_when_it_changes(catalogue, folder, paragraphs, letters):
+def test_an_unreadable_file_is_listed_and_tried_again_when_it_changes(
+    catalogue: Catalogue, folder: Path, paragraphs: Recipe, letters: LetterEmbedder
+) -> None:
     write(folder / "a.txt", "BROKEN")
     write(folder / "b.txt", "two")
     report = sync(catalogue, folder, letters, paragraphs)
@@ -224,7 +257,9 @@ def test_an_unreadable_file_is_listed_and_tried_again_when_it_changes(catalogue,
     assert texts(catalogue)["a.txt"] == ["mended"]
 
 
-def test_a_file_that_breaks_takes_its_chunks_along(catalogue, folder, paragraphs, letters):
+def test_a_file_that_breaks_takes_its_chunks_along(
+    catalogue: Catalogue, folder: Path, paragraphs: Recipe, letters: LetterEmbedder
+) -> None:
     write(folder / "a.txt", "one")
     sync(catalogue, folder, letters, paragraphs)
     write(folder / "a.txt", "BROKEN", LONG_AGO + 1)
@@ -232,7 +267,9 @@ def test_a_file_that_breaks_takes_its_chunks_along(catalogue, folder, paragraphs
     assert texts(catalogue) == {} and len(catalogue.skipped()) == 1
 
 
-def test_a_larger_limit_reads_what_was_too_large(catalogue, folder, paragraphs, letters):
+def test_a_larger_limit_reads_what_was_too_large(
+    catalogue: Catalogue, folder: Path, paragraphs: Recipe, letters: LetterEmbedder
+) -> None:
     write(folder / "a.txt", "x" * 100)
     small = replace(paragraphs, max_bytes=99)
     report = sync(catalogue, folder, letters, small)
@@ -241,7 +278,9 @@ def test_a_larger_limit_reads_what_was_too_large(catalogue, folder, paragraphs, 
     assert sync(catalogue, folder, letters, paragraphs).updated == 1
 
 
-def test_another_splitter_splits_again_and_embeds_only_new_chunks(catalogue, folder, paragraphs, letters):
+def test_another_splitter_splits_again_and_embeds_only_new_chunks(
+    catalogue: Catalogue, folder: Path, paragraphs: Recipe, letters: LetterEmbedder
+) -> None:
     write(folder / "a.txt", "one\n\ntwo")
     sync(catalogue, folder, letters, paragraphs)
     letters.asked.clear()
@@ -250,7 +289,9 @@ def test_another_splitter_splits_again_and_embeds_only_new_chunks(catalogue, fol
     assert (report.updated, texts(catalogue), letters.asked) == (1, {"a.txt": ["one"]}, [])
 
 
-def test_another_embedder_embeds_all_and_reads_nothing(catalogue, folder, paragraphs, letters):
+def test_another_embedder_embeds_all_and_reads_nothing(
+    catalogue: Catalogue, folder: Path, paragraphs: Recipe, letters: LetterEmbedder
+) -> None:
     write(folder / "a.txt", "one\n\ntwo")
     sync(catalogue, folder, letters, paragraphs)
     letters.asked.clear()
@@ -261,7 +302,9 @@ def test_another_embedder_embeds_all_and_reads_nothing(catalogue, folder, paragr
     assert catalogue.counts().vectors == {"other": 2}
 
 
-def test_without_an_embedder_vectors_are_filled_in_later(catalogue, folder, paragraphs, letters):
+def test_without_an_embedder_vectors_are_filled_in_later(
+    catalogue: Catalogue, folder: Path, paragraphs: Recipe, letters: LetterEmbedder
+) -> None:
     write(folder / "a.txt", "\n\n".join(f"c{i}" for i in range(150)))
     sync(catalogue, folder, None, paragraphs)
     assert catalogue.counts().chunks == 150 and catalogue.counts().vectors == {}
@@ -273,7 +316,9 @@ def test_without_an_embedder_vectors_are_filled_in_later(catalogue, folder, para
     assert catalogue.counts().vectors == {"letters": 150}
 
 
-def test_a_file_of_very_many_chunks_is_stored_before_it_is_embedded(catalogue, folder, paragraphs, letters):
+def test_a_file_of_very_many_chunks_is_stored_before_it_is_embedded(
+    catalogue: Catalogue, folder: Path, paragraphs: Recipe, letters: LetterEmbedder
+) -> None:
     write(folder / "a.txt", "\n\n".join(f"c{i}" for i in range(600)))
     stages = []
     sync(catalogue, folder, letters, paragraphs, progress=lambda *_: stages.append(len(letters.asked)))
@@ -281,8 +326,10 @@ def test_a_file_of_very_many_chunks_is_stored_before_it_is_embedded(catalogue, f
     assert catalogue.counts().vectors == {"letters": 600}
 
 
-def test_headings_are_embedded_with_the_text(catalogue, folder, paragraphs, letters):
-    def under_headings(document: Document) -> list:
+def test_headings_are_embedded_with_the_text(
+    catalogue: Catalogue, folder: Path, paragraphs: Recipe, letters: LetterEmbedder
+) -> None:
+    def under_headings(document: Document) -> list[Chunk]:
         return [replace(chunk, headings=("Manual", "Setup")) for chunk in paragraphs.split(document)]
 
     write(folder / "a.txt", "one")
@@ -290,12 +337,14 @@ def test_headings_are_embedded_with_the_text(catalogue, folder, paragraphs, lett
     assert letters.asked == ["Manual > Setup\none"]
 
 
-def test_a_failing_embedder_leaves_files_found_by_words(catalogue, folder, paragraphs, letters):
+def test_a_failing_embedder_leaves_files_found_by_words(
+    catalogue: Catalogue, folder: Path, paragraphs: Recipe, letters: LetterEmbedder
+) -> None:
     class Down(RetrievalError):
         pass
 
-    class DownEmbedder(type(letters)):
-        def embed_documents(self, texts):
+    class DownEmbedder(LetterEmbedder):
+        def embed_documents(self, texts: Sequence[str]) -> Matrix:
             raise Down("the endpoint is down")
 
     write(folder / "a.txt", "one")
@@ -306,7 +355,7 @@ def test_a_failing_embedder_leaves_files_found_by_words(catalogue, folder, parag
     assert sync(catalogue, folder, letters, paragraphs).embedded == 2
 
 
-def test_hidden_things_and_our_own_data_are_left_out(folder, paragraphs, letters):
+def test_hidden_things_and_our_own_data_are_left_out(folder: Path, paragraphs: Recipe, letters: LetterEmbedder) -> None:
     catalogue = Catalogue(folder / "kb.sqlite")
     write(folder / "a.txt", "one")
     write(folder / ".hidden.txt", "h")
@@ -319,7 +368,9 @@ def test_hidden_things_and_our_own_data_are_left_out(folder, paragraphs, letters
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
-def test_links_are_followed_inside_and_listed_where_they_lead_out(catalogue, folder, tmp_path, paragraphs, letters):
+def test_links_are_followed_inside_and_listed_where_they_lead_out(
+    catalogue: Catalogue, folder: Path, tmp_path: Path, paragraphs: Recipe, letters: LetterEmbedder
+) -> None:
     write(tmp_path / "outside" / "secret.txt", "secret")
     write(folder / "in" / "a.txt", "one")
     (folder / "in" / "loop").symlink_to(folder)
@@ -336,13 +387,17 @@ def test_links_are_followed_inside_and_listed_where_they_lead_out(catalogue, fol
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no such pipes there")
-def test_a_pipe_is_listed_and_not_waited_for(catalogue, folder, paragraphs, letters):
+def test_a_pipe_is_listed_and_not_waited_for(
+    catalogue: Catalogue, folder: Path, paragraphs: Recipe, letters: LetterEmbedder
+) -> None:
     os.mkfifo(folder / "pipe.txt")
     report = sync(catalogue, folder, letters, paragraphs)
     assert report.skipped == 1 and "regular file" in report.reasons[0][1]
 
 
-def test_names_in_other_encodings_and_with_newlines_are_indexed(catalogue, folder, paragraphs, letters):
+def test_names_in_other_encodings_and_with_newlines_are_indexed(
+    catalogue: Catalogue, folder: Path, paragraphs: Recipe, letters: LetterEmbedder
+) -> None:
     names = {os.fsdecode(b"\xff\xd6.txt"), "two\nlines.txt"}
     for name in names:
         write(folder / name, f"text of {name!r}")
@@ -351,7 +406,9 @@ def test_names_in_other_encodings_and_with_newlines_are_indexed(catalogue, folde
     assert sync(catalogue, folder, letters, paragraphs).unchanged == 2
 
 
-def test_a_folder_that_is_not_there_removes_nothing(catalogue, folder, paragraphs, letters):
+def test_a_folder_that_is_not_there_removes_nothing(
+    catalogue: Catalogue, folder: Path, paragraphs: Recipe, letters: LetterEmbedder
+) -> None:
     write(folder / "a.txt", "one")
     sync(catalogue, folder, letters, paragraphs)
     (folder / "a.txt").unlink()
@@ -362,12 +419,14 @@ def test_a_folder_that_is_not_there_removes_nothing(catalogue, folder, paragraph
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="permissions work another way there")
-def test_what_a_closed_folder_holds_is_not_gone(catalogue, folder, paragraphs, letters, monkeypatch):
+def test_what_a_closed_folder_holds_is_not_gone(
+    catalogue: Catalogue, folder: Path, paragraphs: Recipe, letters: LetterEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write(folder / "closed" / "a.txt", "one")
     sync(catalogue, folder, letters, paragraphs)
     scandir = os.scandir
 
-    def refuse(path):
+    def refuse(path: str | Path) -> Any:
         if str(path).endswith("closed"):
             raise PermissionError(13, "Permission denied")
         return scandir(path)
@@ -381,11 +440,13 @@ def test_what_a_closed_folder_holds_is_not_gone(catalogue, folder, paragraphs, l
     assert catalogue.skipped() == [] and texts(catalogue) == {"closed/a.txt": ["one"]}
 
 
-def test_a_file_that_changes_while_it_is_read_is_tried_once_more(catalogue, folder, paragraphs, letters, monkeypatch):
+def test_a_file_that_changes_while_it_is_read_is_tried_once_more(
+    catalogue: Catalogue, folder: Path, paragraphs: Recipe, letters: LetterEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write(folder / "a.txt", "one")
     stat, times = os.stat, iter([LONG_AGO + 1])
 
-    def writing(path, **options):
+    def writing(path: Path, **options: Any) -> Any:
         found = stat(path, **options)
         if str(path).endswith("a.txt") and (at := next(times, None)):
             write(folder / "a.txt", "two", at)
@@ -397,8 +458,8 @@ def test_a_file_that_changes_while_it_is_read_is_tried_once_more(catalogue, fold
 
 
 def test_a_file_that_keeps_changing_keeps_its_last_text_until_next_time(
-    catalogue, folder, paragraphs, letters, monkeypatch
-):
+    catalogue: Catalogue, folder: Path, paragraphs: Recipe, letters: LetterEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write(folder / "a.txt", "one")
     write(folder / "b.txt", "two")
     sync(catalogue, folder, letters, paragraphs)
@@ -406,7 +467,7 @@ def test_a_file_that_keeps_changing_keeps_its_last_text_until_next_time(
     write(folder / "c.txt", "four")
     stat = os.stat
 
-    def writing(path, **options):
+    def writing(path: Path, **options: Any) -> Any:
         found = stat(path, **options)
         if str(path).endswith(("a.txt", "c.txt")):
             write(Path(path), "more", found.st_mtime + 1)
@@ -423,7 +484,9 @@ def test_a_file_that_keeps_changing_keeps_its_last_text_until_next_time(
     assert texts(catalogue) == {"a.txt": ["more"], "b.txt": ["two"], "c.txt": ["more"]}
 
 
-def test_cancelling_keeps_what_is_done_and_the_next_sync_does_the_rest(catalogue, folder, paragraphs, letters):
+def test_cancelling_keeps_what_is_done_and_the_next_sync_does_the_rest(
+    catalogue: Catalogue, folder: Path, paragraphs: Recipe, letters: LetterEmbedder
+) -> None:
     for name in "abc":
         write(folder / f"{name}.txt", "\n\n".join(f"{name}{i}" for i in range(70)))
     write(folder / "gone.txt", "gone")
@@ -437,7 +500,9 @@ def test_cancelling_keeps_what_is_done_and_the_next_sync_does_the_rest(catalogue
     assert (rest.cancelled, rest.updated, rest.unchanged, rest.removed) == (False, 2, 1, 1)
 
 
-def test_ctrl_c_keeps_what_is_done_and_lets_go_of_the_lock(catalogue, folder, paragraphs, letters):
+def test_ctrl_c_keeps_what_is_done_and_lets_go_of_the_lock(
+    catalogue: Catalogue, folder: Path, paragraphs: Recipe, letters: LetterEmbedder
+) -> None:
     def interrupt(source: str, done: int, total: int) -> None:
         if done == 1:
             raise KeyboardInterrupt
@@ -450,7 +515,9 @@ def test_ctrl_c_keeps_what_is_done_and_lets_go_of_the_lock(catalogue, folder, pa
     assert sync(catalogue, folder, letters, paragraphs).added == 1
 
 
-def test_a_second_sync_waits_for_the_first_and_can_be_cancelled(catalogue, folder, paragraphs, letters):
+def test_a_second_sync_waits_for_the_first_and_can_be_cancelled(
+    catalogue: Catalogue, folder: Path, paragraphs: Recipe, letters: LetterEmbedder
+) -> None:
     write(folder / "a.txt", "one")
     stop = threading.Event()
     told = []
@@ -465,7 +532,9 @@ def test_a_second_sync_waits_for_the_first_and_can_be_cancelled(catalogue, folde
     assert texts(catalogue) == {}
 
 
-def test_two_syncs_at_once_do_the_work_once(catalogue, folder, paragraphs, letters):
+def test_two_syncs_at_once_do_the_work_once(
+    catalogue: Catalogue, folder: Path, paragraphs: Recipe, letters: LetterEmbedder
+) -> None:
     for i in range(30):
         write(folder / f"{i}.txt", f"own {i}\n\nthe same")
     reports = []
@@ -481,7 +550,7 @@ def test_two_syncs_at_once_do_the_work_once(catalogue, folder, paragraphs, lette
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="kill works another way there")
-def test_a_dead_process_lets_go_of_the_lock(tmp_path):
+def test_a_dead_process_lets_go_of_the_lock(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from retrieval.locks import FileLock\n"
         "FileLock(Path(sys.argv[1])).acquire(); print('held', flush=True); sys.stdin.read()"
@@ -499,7 +568,7 @@ def test_a_dead_process_lets_go_of_the_lock(tmp_path):
         assert FileLock(path).try_acquire()
 
 
-def test_the_settings_recipe_reads_real_files(catalogue, folder, letters):
+def test_the_settings_recipe_reads_real_files(catalogue: Catalogue, folder: Path, letters: LetterEmbedder) -> None:
     write(folder / "gbk.txt", "知识库里的一段中文文本，用国标编码保存。" * 5)
     write(folder / "gbk2.txt", ("数据库保存文件和向量，检索时先看目录。" * 5).encode("gb18030"))
     write(folder / "page.md", "# Title\n\nSome words.\n")

@@ -2,9 +2,11 @@
 
 import json
 import os
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from cli.edge import Run
 from cli.main import app
@@ -12,21 +14,22 @@ from retrieval.settings import RetrievalSettings
 from retrieval.web.add import FolderRefused, add_address
 from retrieval.web.fetch import AddressTooLarge, AddressUnavailable, NetworkNotAllowed
 from retrieval.web.origins import Origin, address_in, hidden_beside, place_of, read_origin
+from tests.retrieval.conftest import Web
 
 
 @pytest.fixture
-def folder(tmp_path):
+def folder(tmp_path: Path) -> Path:
     (tmp_path / "knowledge_base").mkdir()
     return tmp_path / "knowledge_base"
 
 
 @pytest.fixture
-def settings(folder):
+def settings(folder: Path) -> RetrievalSettings:
     return RetrievalSettings(kb=folder, network=True, embedder="no-such-model", reranker="none")
 
 
 @pytest.fixture
-def lorgnette(web, folder, tmp_path, monkeypatch):
+def lorgnette(web: Web, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     for name in [name for name in os.environ if name.startswith("LORGNETTE_")]:
         monkeypatch.delenv(name)
     for name, value in (("HOME", tmp_path / "home"), ("EMBEDDER", "no-such-model"), ("RERANKER", "none")):
@@ -36,11 +39,13 @@ def lorgnette(web, folder, tmp_path, monkeypatch):
     return lambda *arguments: CliRunner().invoke(app, list(arguments), obj=Run(internet=web.internet()))
 
 
-def files(folder):
+def files(folder: Path) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
-def test_an_added_document_is_found_at_once_and_cited_with_its_address(web, lorgnette, folder):
+def test_an_added_document_is_found_at_once_and_cited_with_its_address(
+    web: Web, lorgnette: Callable[..., Result], folder: Path
+) -> None:
     address = web.put("/manual/pump.html", b"<h1>Pump</h1><p>ERR_17 means that it draws air.</p>", "text/html")
     added = lorgnette("kb", "add", address, "--allow-network")
     assert added.exit_code == 0, added.stderr
@@ -55,31 +60,33 @@ def test_an_added_document_is_found_at_once_and_cited_with_its_address(web, lorg
     assert f"fetched from {address} on 20" in lorgnette("kb", "list").stdout
 
 
-def test_without_the_users_word_nobody_is_asked(web, lorgnette, folder):
+def test_without_the_users_word_nobody_is_asked(web: Web, lorgnette: Callable[..., Result], folder: Path) -> None:
     result = lorgnette("kb", "add", web.put("/", b"hello"))
     assert result.exit_code == 1 and result.stderr.count("\n") == 1
     assert "setting 'network' is off" in result.stderr and "LORGNETTE_NETWORK=true" in result.stderr
     assert (web.asked, web.connections, files(folder)) == ([], 0, [])
 
 
-def test_the_environment_may_allow_it(web, lorgnette, monkeypatch):
+def test_the_environment_may_allow_it(
+    web: Web, lorgnette: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("LORGNETTE_NETWORK", "true")
     assert lorgnette("kb", "add", web.put("/", b"hello")).exit_code == 0
 
 
-def test_what_was_fetched_but_cannot_be_read_is_said(web, lorgnette):
+def test_what_was_fetched_but_cannot_be_read_is_said(web: Web, lorgnette: Callable[..., Result]) -> None:
     result = lorgnette("kb", "add", web.put("/a.pdf", b"%PDF-1.7 no more", "application/pdf"), "--allow-network")
     assert result.exit_code == 1 and "was fetched but cannot be read: not a whole PDF" in result.stderr
 
 
-def test_the_library_asks_nobody_either(web, settings, folder):
+def test_the_library_asks_nobody_either(web: Web, settings: RetrievalSettings, folder: Path) -> None:
     with pytest.raises(NetworkNotAllowed):
         add_address(web.put("/", b"hello"), settings.model_copy(update={"network": False}), internet=web.internet())
     assert web.asked == [] and files(folder) == []
 
 
-def test_the_same_address_again_replaces_its_file(web, settings, folder):
-    def add(body, kind="text/plain"):
+def test_the_same_address_again_replaces_its_file(web: Web, settings: RetrievalSettings, folder: Path) -> None:
+    def add(body: bytes, kind: str = "text/plain") -> str:
         return add_address(web.put("/a", body, kind), settings, internet=web.internet())
 
     first = add(b"one")
@@ -92,7 +99,7 @@ def test_the_same_address_again_replaces_its_file(web, settings, folder):
     assert read_origin(folder / third, "another hash") is None
 
 
-def test_two_addresses_have_two_files(web, settings, folder):
+def test_two_addresses_have_two_files(web: Web, settings: RetrievalSettings, folder: Path) -> None:
     sources = {
         add_address(web.put(path, b"hello"), settings, internet=web.internet())
         for path in ("/a", "/a?b", "/a?B", "/A", "/a/", "/x/../a", "/", "/.hidden", "/%2e%2e/%2fetc%2fpasswd")
@@ -102,7 +109,9 @@ def test_two_addresses_have_two_files(web, settings, folder):
     assert all(source.startswith("web/a.test-") and ".." not in source and "/." not in source for source in sources)
 
 
-def test_what_fails_leaves_nothing_and_keeps_what_was_there(web, settings, folder):
+def test_what_fails_leaves_nothing_and_keeps_what_was_there(
+    web: Web, settings: RetrievalSettings, folder: Path
+) -> None:
     source = add_address(web.put("/a", b"one"), settings, internet=web.internet())
     before = files(folder)
     web.pages["/a"] = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 100\r\n\r\nhalf"
@@ -117,8 +126,8 @@ def test_what_fails_leaves_nothing_and_keeps_what_was_there(web, settings, folde
     assert (folder / source).read_bytes() == b"one" and files(folder) == before
 
 
-def test_ctrl_c_leaves_nothing_half_written(web, settings, folder):
-    def interrupt(received, total):
+def test_ctrl_c_leaves_nothing_half_written(web: Web, settings: RetrievalSettings, folder: Path) -> None:
+    def interrupt(received: int, total: int | None) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -129,19 +138,21 @@ def test_ctrl_c_leaves_nothing_half_written(web, settings, folder):
 @pytest.mark.parametrize(
     "inside", ["..", "a/../../b", "/tmp", ".hidden", "a/.b", "link", "link/deeper", "C:\\x", "a\0b"]
 )
-def test_a_folder_that_leads_out_or_is_not_indexed_is_refused_before_anybody_is_asked(web, settings, folder, inside):
+def test_a_folder_that_leads_out_or_is_not_indexed_is_refused_before_anybody_is_asked(
+    web: Web, settings: RetrievalSettings, folder: Path, inside: str
+) -> None:
     (folder / "link").symlink_to(folder.parent)
     with pytest.raises(FolderRefused):
         add_address(web.put("/", b"hello"), settings, inside, web.internet())
     assert web.asked == []
 
 
-def test_another_folder_can_be_named(web, settings, folder):
+def test_another_folder_can_be_named(web: Web, settings: RetrievalSettings, folder: Path) -> None:
     source = add_address(web.put("/a", b"one"), settings, "papers/2024", web.internet())
     assert source.startswith("papers/2024/a.test-") and (folder / source).is_file()
 
 
-def test_names_are_legible_and_fit_into_a_file_system():
+def test_names_are_legible_and_fit_into_a_file_system() -> None:
     host, name = place_of("https://example.org/docs/%E6%89%8B%E5%86%8C.tar.html?x=1", ".html")
     assert host == "example.org" and name.startswith("docs-手册-tar-") and name.endswith(".html")
     host, name = place_of("https://[2606:4700::1111]:8443/" + "%F0%9D%94%98" * 200, ".docx")
@@ -162,12 +173,12 @@ def test_names_are_legible_and_fit_into_a_file_system():
         70_000 * "[",
     ],
 )
-def test_a_strangers_hidden_file_is_no_origin(tmp_path, content):
+def test_a_strangers_hidden_file_is_no_origin(tmp_path: Path, content: str) -> None:
     hidden_beside(tmp_path / "a.txt").write_text(content, "latin-1")
     assert read_origin(tmp_path / "a.txt", "h") is None
 
 
-def test_a_note_gives_the_address_back():
+def test_a_note_gives_the_address_back() -> None:
     origin = Origin("https://example.org/a?b=(c)", 0.0)
     assert origin.note == "fetched from https://example.org/a?b=(c) on 1970-01-01T00:00:00Z"
     assert address_in(["no words", origin.note]) == origin.address

@@ -18,7 +18,7 @@ from retrieval.web.public_hosts import refusal
         "2002:808:808::1",
     ],
 )
-def test_a_public_address_may_be_asked(address):
+def test_a_public_address_may_be_asked(address: str) -> None:
     assert refusal(address) is None
 
 
@@ -62,5 +62,5 @@ def test_a_public_address_may_be_asked(address):
         ("localhost", "no address"),
     ],
 )
-def test_an_address_that_is_or_leads_to_something_near_may_not(address, what):
+def test_an_address_that_is_or_leads_to_something_near_may_not(address: str, what: str) -> None:
     assert refusal(address) == what
