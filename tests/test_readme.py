@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.process
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
 VARIES = re.compile(r"^(Time|Session): .*$", re.MULTILINE)
@@ -32,7 +34,7 @@ def test_the_readme_shows_an_answer_a_refusal_and_a_search() -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the README's commands are for a POSIX shell")
 def test_every_command_prints_what_the_readme_shows(tmp_path: Path) -> None:
-    environment = os.environ | {"LORGNETTE_HOME": str(tmp_path)}
+    environment = os.environ | {"LORGNETTE_HOME": str(tmp_path), "LORGNETTE_TIME_BUDGET_S": "3000"}
     lorgnette = f"{sys.executable} -m cli.main"
     for command, shown in examples():
         done = subprocess.run(

@@ -383,7 +383,7 @@ def test_a_full_disk_ends_a_download_with_what_to_do(root: Path, monkeypatch: py
 def run(*arguments: str, stdout: int = subprocess.PIPE) -> str:
     command = [sys.executable, "-m", "cli.main", *arguments]
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    done = subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, encoding="utf-8", timeout=120, env=env)
+    done = subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, encoding="utf-8", timeout=300, env=env)
     assert (done.returncode, done.stdout or "") == (1, ""), done.stderr
     return sentence(done.stderr)
 

@@ -7,6 +7,8 @@ import sys
 import pytest
 from mcp import Client, StdioServerParameters
 
+pytestmark = pytest.mark.process
+
 
 @pytest.fixture
 def anyio_backend() -> str:
@@ -38,7 +40,7 @@ def test_a_tool_that_there_is_not_ends_the_start_with_one_line() -> None:
         capture_output=True,
         encoding="utf-8",
         env=environment(),
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert (run.returncode, run.stdout) == (1, "")

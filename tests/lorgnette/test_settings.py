@@ -119,14 +119,14 @@ def test_relative_paths_of_the_file_start_at_its_own_folder(tmp_path: Path) -> N
     write(folder / "lorgnette.yaml", "roots: [pictures, ~/here]\nadapter: lens\nmodel: ./weights\n")
     settings = load_settings()
     assert settings.roots == (folder / "pictures", Path.home() / "here")
-    assert settings.adapter == folder / "node_adapter"
+    assert settings.adapter == folder / "lens"
     assert settings.model == str(folder / "weights")
 
 
 def test_a_tilde_is_a_home_everywhere() -> None:
     settings = load_settings(model="~/weights", adapter=Path("~/lens"))
     assert settings.model == str(Path.home() / "weights")
-    assert settings.adapter == Path.home() / "node_adapter"
+    assert settings.adapter == Path.home() / "lens"
 
 
 def test_the_default_root_is_the_working_folder(tmp_path: Path) -> None:

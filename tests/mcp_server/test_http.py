@@ -21,7 +21,7 @@ from lorgnette.settings import Settings
 from mcp_server.transport.bind import HostUnavailable, PortInUse, Unprotected, listen
 from model.worker import asking
 
-WAIT_S = 30
+WAIT_S = 300
 TOKEN = "a-token-of-the-user"
 ACCEPT = {"Accept": "application/json, text/event-stream"}
 

@@ -120,7 +120,7 @@ async def test_documents_are_completed_by_path_and_by_name_and_passages_by_id(tm
     settings = Settings(kb=tmp_path / "kb", embedder="no-such-model", reranker="none", roots=(tmp_path,))
     passages = ResourceTemplateReference(type="ref/resource", uri="kb://chunk/{id}")
     async with Client(build_server(settings, never)) as client:
-        with anyio.fail_after(60):
+        with anyio.fail_after(300):
             while len((await client.complete(DOCUMENT, {"name": "id", "value": ""})).completion.values) < 2:
                 await anyio.sleep(0.05)
         by_name = await client.complete(DOCUMENT, {"name": "id", "value": "LAN"})

@@ -41,7 +41,7 @@ def settings(tmp_path: Path) -> Settings:
 
 async def found(client: Any) -> Any:
     await client.list_tools()
-    with anyio.fail_after(60):
+    with anyio.fail_after(300):
         while True:
             result = await client.call_tool("search_kb", {"query": "ERR_42"})
             if result.structured_content["hits"]:

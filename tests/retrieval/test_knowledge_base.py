@@ -71,7 +71,7 @@ def test_nothing_relevant_is_no_hit(base: KnowledgeBase) -> None:
 
 
 def test_a_search_without_an_embedder_says_that_only_words_were_searched(base: KnowledgeBase) -> None:
-    found = base.search("ERR_42", wait_s=30)
+    found = base.search("ERR_42", wait_s=300)
     assert found.mode == "lexical"
     assert any("only words were searched" in note and NO_MODEL in note for note in found.degraded)
 

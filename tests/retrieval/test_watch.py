@@ -12,7 +12,7 @@ from retrieval.settings import RetrievalSettings
 from retrieval.sync.captions import Caption, CaptionFailed
 from retrieval.watch import watch
 
-WAIT_S = 60.0
+WAIT_S = 300.0
 
 
 class Captioner:

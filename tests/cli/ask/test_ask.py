@@ -181,7 +181,7 @@ def test_control_c_stops_with_one_line_and_exit_code_130() -> None:
     assert process.stdout is not None
     assert process.stdout.readline() == "word 0\n"
     process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=60)
+    _, stderr = process.communicate(timeout=300)
     assert process.returncode == 130
     assert stderr.strip() == "Stopped."
 
@@ -193,4 +193,4 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
     process.stdout.close()
     assert process.stderr.read() == ""
     process.stderr.close()
-    assert process.wait(timeout=60) == 1
+    assert process.wait(timeout=300) == 1

@@ -11,6 +11,8 @@ import pytest
 
 from graph.answer import Answer
 
+pytestmark = pytest.mark.process
+
 ROOT = Path(__file__).parents[3]
 EXAMPLE = ROOT / "examples" / "shapes.png"
 SCHEMA = json.loads((ROOT / "docs" / "answer.schema.json").read_text("utf-8"))
@@ -18,6 +20,7 @@ SCHEMA = json.loads((ROOT / "docs" / "answer.schema.json").read_text("utf-8"))
 
 def ask(question: str, *options: str) -> Any:
     command = [sys.executable, "-m", "cli.main", "ask", question, str(EXAMPLE), "--root", str(EXAMPLE.parent)]
+    command += ["--time-budget", "3000"]  # on a busy machine the answer would end before its review
     return subprocess.run([*command, *options], capture_output=True, text=True, timeout=300)
 
 

@@ -18,6 +18,8 @@ from finetune.data.configured import read_data
 from model.qwen3_vl.load import load
 from model.settings import ModelSettings
 
+pytestmark = pytest.mark.training
+
 COLORS = ("red", "green", "blue", "yellow", "purple", "orange")
 
 

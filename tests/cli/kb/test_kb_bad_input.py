@@ -14,6 +14,8 @@ import pytest
 
 from common.safe_text import escaped
 
+pytestmark = pytest.mark.process
+
 GIB = 1024**3
 
 

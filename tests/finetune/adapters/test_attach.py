@@ -18,6 +18,8 @@ from finetune.training.reporting.log import read_log
 from finetune.training.train import train
 from model.hub import tiny_folder
 
+pytestmark = pytest.mark.training
+
 Quick = Callable[..., FinetuneConfig]
 INVOCATION = "<|im_start|>assistant\n"
 

@@ -23,6 +23,7 @@ from model.adapters.moe_lora.router import router_logits
 from model.qwen3_vl.load import load
 from model.settings import ModelSettings
 
+pytestmark = pytest.mark.training
 INPUTS = {"input_ids": torch.arange(5, 25)[None], "labels": torch.arange(5, 25)[None]}
 
 

@@ -32,6 +32,8 @@ from model.errors import ModelError
 from model.qwen3_vl.load import load
 from model.settings import ModelSettings
 
+pytestmark = pytest.mark.training
+
 PICTURES, QUESTIONS = 6, 1
 SHORT = Answering(max_new_tokens=8)
 

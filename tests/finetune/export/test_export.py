@@ -28,6 +28,8 @@ from model.qwen3_vl.load import Loaded, load
 from model.qwen3_vl.processor import encode
 from model.settings import ModelSettings
 
+pytestmark = pytest.mark.training
+
 SAFE = "model.safetensors"
 TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj"]
 

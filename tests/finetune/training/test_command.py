@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 
 from cli.main import app
+
+pytestmark = pytest.mark.training
 
 
 def test_a_dry_run_tells_configuration_data_and_parameters_and_writes_nothing(discs: Path, tmp_path: Path) -> None:

@@ -26,6 +26,8 @@ from finetune.training.reporting.log import read_log
 from finetune.training.train import train
 from finetune.training.vision_cache import GIB, FeatureCache, load_features
 
+pytestmark = pytest.mark.training
+
 Quick = Callable[..., FinetuneConfig]
 WEIGHTS = "adapter_model.safetensors"
 TOUCHES = ("open", "os.mkdir", "os.rename", "os.remove", "os.rmdir", "shutil.rmtree", "tempfile.mkstemp")
@@ -146,7 +148,7 @@ def test_a_run_killed_while_it_keeps_features_and_while_it_saves_comes_to_the_sa
     saving = killed.output / ".saving"
     wait_for(lambda: bool(checkpoints(killed.output)) and saving.exists(), lambda: not process.is_alive())
     process.kill()
-    process.join(60)
+    process.join(300)
     killed.check_whole()
     assert checkpoints(killed.output)
     assert not killed.end()

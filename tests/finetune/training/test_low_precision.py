@@ -20,6 +20,8 @@ from model.adapters import register_tuners
 from model.qwen3_vl.load import load
 from model.settings import ModelSettings
 
+pytestmark = pytest.mark.training
+
 Quick = Callable[..., FinetuneConfig]
 WEIGHTS = "adapter_model.safetensors"
 FP16 = ("--fp16=true", "--per_device_train_batch_size=1")

@@ -25,6 +25,8 @@ from model.adapters.moe_lora import MoeLoraConfig, expert_usage
 from model.qwen3_vl.load import Loaded, load
 from model.settings import ModelSettings
 
+pytestmark = pytest.mark.training
+
 Quick = Callable[..., FinetuneConfig]
 HERE = Origin(Path("asked.csv"), 1)
 ASKED = (

@@ -13,6 +13,8 @@ from finetune.training.trackers import TrackerRefused
 from finetune.training.train import train
 from model.hub import MissingExtra
 
+pytestmark = pytest.mark.training
+
 Quick = Callable[..., FinetuneConfig]
 EVALUATED = ("--max_steps=3", "--val_size=2", "--per_device_eval_batch_size=2")
 

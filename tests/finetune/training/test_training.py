@@ -39,6 +39,8 @@ from model.hub import MissingExtra
 from model.qwen3_vl.load import load
 from model.settings import ModelSettings
 
+pytestmark = pytest.mark.training
+
 Quick = Callable[..., FinetuneConfig]
 WEIGHTS = "adapter_model.safetensors"
 

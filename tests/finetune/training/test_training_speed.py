@@ -8,6 +8,8 @@ import pytest
 
 from benchmarks.training_speed import Setting, measure
 
+pytestmark = pytest.mark.training
+
 
 @pytest.mark.slow
 @pytest.mark.parametrize("questions", [1, 2])

@@ -25,6 +25,8 @@ from lorgnette.settings import Settings, data_home
 from mcp_server.app import build_server
 from model.settings import ModelSettings
 
+pytestmark = pytest.mark.training
+
 TARGETS = r"model\.language_model\.layers\.\d+\.self_attn\.(q|k|v|o)_proj"
 
 
@@ -137,11 +139,11 @@ def test_the_adapter_is_changed_between_questions_and_never_within_one(
     def wait(event: Event) -> None:
         if event.node == "responder" and event.kind == "start":
             inside.set()
-            assert wished.wait(30)
+            assert wished.wait(300)
 
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(ask, agent, on_event=wait)
-        assert inside.wait(30)
+        assert inside.wait(300)
         lorgnette("use", str(adapters["lora"]))
         second = pool.submit(ask, agent)
         assert agent.identity.adapter is None, "a question is being answered"
@@ -157,11 +159,11 @@ def test_who_waits_for_a_change_can_be_cancelled(agent: AdapterSwitch, adapters:
 
     def wait(event: Event) -> None:
         inside.set()
-        assert go_on.wait(30)
+        assert go_on.wait(300)
 
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(ask, agent, on_event=wait)
-        assert inside.wait(30)
+        assert inside.wait(300)
         lorgnette("use", str(adapters["lora"]))
         cancel.set()
         with pytest.raises(Cancelled):
@@ -177,7 +179,7 @@ def test_a_change_that_falls_between_two_looks_at_the_file_waits_for_the_questio
 
     def wait(event: Event) -> None:
         inside.set()
-        assert go_on.wait(30)
+        assert go_on.wait(300)
 
     looked: list[adapter_switch.Stamp] = []
 
@@ -190,11 +192,11 @@ def test_a_change_that_falls_between_two_looks_at_the_file_waits_for_the_questio
     found = adapter_switch._stamp
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(ask, agent, on_event=wait)
-        assert inside.wait(30)
+        assert inside.wait(300)
         with monkeypatch.context() as patch:
             patch.setattr(adapter_switch, "_stamp", stamp)
             second = pool.submit(ask, agent, on_event=lambda _: go_on.set())
-            assert go_on.wait(30)
+            assert go_on.wait(300)
         first.result()
         assert second.result().model.adapter is None, "another question ran as it began"
     assert ask(agent).model.adapter == str(adapters["lora"])

@@ -27,7 +27,9 @@ from model.pictures.open import open_picture
 from model.served import served
 from retrieval.knowledge_base import KnowledgeBase
 
-WAIT_S = 120
+pytestmark = pytest.mark.training
+
+WAIT_S = 300
 Serve = Callable[..., Any]
 
 

@@ -1,5 +1,6 @@
 """A server is tried as a client starts it; small programs of a few lines stand for good and bad servers."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -23,14 +24,14 @@ for line in sys.stdin:
 """
 
 
-def tried(program: str, folder: Path, limit_s: float = 60.0) -> Trial:
+def tried(program: str, folder: Path, limit_s: float = 300.0) -> Trial:
     return try_server(sys.executable, ["-c", program], {"A": "b"}, folder, limit_s)
 
 
 def test_a_good_server_is_seen_with_exactly_its_environment_and_folder(tmp_path: Path) -> None:
     trial = tried(GOOD, tmp_path)
     assert "A" in trial.tools and "HOME" not in trial.tools and trial.tools[-1] == str(tmp_path.resolve())
-    assert 0 < trial.seconds < 60
+    assert 0 < trial.seconds < 300
 
 
 def test_a_command_that_is_not_there_is_named(tmp_path: Path) -> None:
@@ -52,10 +53,11 @@ def test_a_server_that_ends_is_told_with_what_it_said_last(tmp_path: Path) -> No
         tried(program, tmp_path)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="another shell there")
 def test_a_server_that_hangs_is_stopped_and_told(tmp_path: Path) -> None:
-    program = "import sys, time; print('loading', file=sys.stderr, flush=True); time.sleep(600)"
-    with pytest.raises(TooSlow, match=r"initialize within 2 s: loading"):
-        tried(program, tmp_path, limit_s=2)
+    # A shell has said it long before the limit, however busy the machine is; Python would still be starting.
+    with pytest.raises(TooSlow, match=r"initialize within 3 s: loading"):
+        try_server("/bin/sh", ["-c", "echo loading >&2; exec sleep 600"], {"PATH": os.defpath}, tmp_path, 3)
 
 
 @pytest.mark.parametrize("said", ["Welcome!", "[]", "\\xff"])

@@ -46,7 +46,7 @@ async def read(client: Any, uri: str) -> str:
 async def indexed(client: Any) -> Any:
     """Return the list of documents as soon as the server has indexed them by itself."""
     await client.list_tools()  # what the server waits for before it begins
-    with anyio.fail_after(60):
+    with anyio.fail_after(300):
         while not (found := json.loads(await read(client, "kb://documents")))["documents"]:
             await anyio.sleep(0.05)
     return found

@@ -14,7 +14,7 @@ from lorgnette.settings import load_settings
 from mcp_server.state.kb_watcher import KnowledgeBaseWatcher
 from retrieval.sync.captions import Caption
 
-WAIT_S = 60.0
+WAIT_S = 300.0
 
 
 class Eyes(ServedAgent):

@@ -29,7 +29,7 @@ def never(*_: Any) -> NoReturn:
 
 async def found(client: Any, **arguments: Any) -> Any:
     """Search until the server has seen the file by itself, which is what it promises."""
-    with anyio.fail_after(60):
+    with anyio.fail_after(300):
         while True:
             result = await client.call_tool("search_kb", arguments)
             if result.is_error or result.structured_content["hits"]:

@@ -26,12 +26,14 @@ from mcp_server.tools import answering as asking
 from model.call_options import Cancelled
 from tests.mcp_server.conftest import text_of
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.process]
 
 ERAS = pytest.mark.parametrize("mode", ["auto", "legacy"])
 NEVER = 1006
 """A token that the bundled checkpoint does not write; as its only end, an answer goes on to its last token."""
 LONG = 3000
+PATIENT_S = 3000.0
+"""A budget that does not end an answer of the real model, however busy the machine is."""
 
 
 def opens(agent: Any) -> Callable[..., Any]:
@@ -71,12 +73,12 @@ class Endless(ServedAgent):
 
     def wait_until_free(self) -> None:
         """Return when the model has nothing to do any more."""
-        self.chat._worker.submit(lambda: None).result(60)
+        self.chat._worker.submit(lambda: None).result(300)
 
 
 @pytest.fixture(scope="module")
 def endless() -> Any:
-    return Endless(Settings(sessions="none"), lambda phase, share: None)
+    return Endless(Settings(sessions="none", time_budget_s=PATIENT_S), lambda phase, share: None)
 
 
 @pytest.fixture
@@ -86,7 +88,7 @@ def long_question(endless: Endless, tmp_path: Path) -> dict[str, Any]:
     endless.outcomes.clear()
     Image.new("RGB", (320, 240), "grey").save(tmp_path / "grey.png")
     picture = str(tmp_path / "grey.png")
-    endless.agent._settings = Settings(roots=(tmp_path,), sessions="none")
+    endless.agent._settings = Settings(roots=(tmp_path,), sessions="none", time_budget_s=PATIENT_S)
     return {"question": "How many?", "images": [picture], "effort": "quick", "max_new_tokens": LONG}
 
 
@@ -97,10 +99,10 @@ async def test_a_cancelled_call_frees_the_real_model(
     async with Client(build_server(settings, opens(endless)), mode=mode) as client:
         async with anyio.create_task_group() as group:
             group.start_soon(client.call_tool, "ask_image", long_question)
-            assert await anyio.to_thread.run_sync(endless.writing.wait, 60)
+            assert await anyio.to_thread.run_sync(endless.writing.wait, 300)
             group.cancel_scope.cancel()
         await anyio.to_thread.run_sync(endless.wait_until_free)
-        assert await anyio.to_thread.run_sync(endless.ended.wait, 60)
+        assert await anyio.to_thread.run_sync(endless.ended.wait, 300)
     assert endless.outcomes == ["cancelled"]
 
 
@@ -115,10 +117,10 @@ async def test_a_client_that_goes_away_frees_the_real_model(
                 await client.call_tool("ask_image", long_question)
 
         group.start_soon(ask_and_leave)
-        assert await anyio.to_thread.run_sync(endless.writing.wait, 60)
+        assert await anyio.to_thread.run_sync(endless.writing.wait, 300)
         group.cancel_scope.cancel()
     await anyio.to_thread.run_sync(endless.wait_until_free)
-    assert await anyio.to_thread.run_sync(endless.ended.wait, 60)
+    assert await anyio.to_thread.run_sync(endless.ended.wait, 300)
     assert endless.outcomes == ["cancelled"]
 
 
@@ -142,9 +144,9 @@ async def test_a_question_says_how_many_come_before_it_and_is_answered_in_its_tu
 
         async with anyio.create_task_group() as first:
             first.start_soon(client.call_tool, "ask_image", long_question)
-            assert await anyio.to_thread.run_sync(endless.writing.wait, 60)
+            assert await anyio.to_thread.run_sync(endless.writing.wait, 300)
             group.start_soon(second)
-            with anyio.fail_after(60):
+            with anyio.fail_after(300):
                 await waiting.wait()
             first.cancel_scope.cancel()
     assert not answered[0].is_error, text_of(answered[0])
@@ -184,7 +186,11 @@ def test_the_end_of_stdin_ends_a_server_whose_model_is_writing(tmp_path: Path) -
             say("ended")
             leave(end.code)
     """
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+        "LORGNETTE_TIME_BUDGET_S": str(PATIENT_S),
+    }
     with subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(program)],
         stdin=subprocess.PIPE,
@@ -201,7 +207,7 @@ def test_the_end_of_stdin_ends_a_server_whose_model_is_writing(tmp_path: Path) -
             assert next(line for line in process.stderr if line == "writing\n")
             process.stdin.close()
             last_words = set(process.stderr)
-            assert process.wait(60) == 0
+            assert process.wait(300) == 0
         finally:
             process.kill()
     assert "ended\n" in last_words and "answered\n" not in last_words
@@ -226,29 +232,30 @@ def _asked(folder: Path) -> list[str]:
 async def test_the_time_of_an_answer_counts_from_the_call_and_not_from_the_model(
     settings: Settings, answer: Answer
 ) -> None:
-    ready, deadlines = [], []
+    heard, ready, budgets = [], [], []
     loading = threading.Event()
 
     class Told(ServedAgent):
         def answer(self, question: Question, **_: Any) -> Answer:
             assert question.time_budget_s is not None
-            deadlines.append(time.monotonic() + question.time_budget_s)
+            budgets.append(question.time_budget_s)
             return answer
 
     def open_agent(_settings: Settings, progress: Callable[[str, float], None]) -> Any:
-        assert loading.wait(30)
+        assert loading.wait(300)
         ready.append(time.monotonic())
         return Told()
 
     async def hear(progress: float, total: float | None, message: str | None) -> None:
         if "loading" in (message or ""):
+            heard.append(time.monotonic())
             loading.set()
 
-    given = settings.model_copy(update={"time_budget_s": 40.0})
+    given = settings.model_copy(update={"time_budget_s": 4000.0})
     async with Client(build_server(given, open_agent, heartbeat_s=0.01)) as client:
         result = await client.call_tool("ask_image", {"question": "Which?"}, progress_callback=hear)
     assert not result.is_error, text_of(result)
-    assert deadlines[0] < ready[0] + 40.0
+    assert budgets[0] < 4000.0 - (ready[0] - heard[0]), "the loading, which began before it was heard of, is taken off"
 
 
 async def test_an_answer_that_does_not_end_by_itself_is_given_up_before_clients_do(
@@ -257,12 +264,12 @@ async def test_an_answer_that_does_not_end_by_itself_is_given_up_before_clients_
     assert Settings().time_budget_s + asking.GRACE_S < 55
     monkeypatch.setattr(asking, "GRACE_S", 0.05)
     agent = fake_agent(answer, wait_for_cancel=True)
-    hurried = settings.model_copy(update={"time_budget_s": 0.2})
+    hurried = settings.model_copy(update={"time_budget_s": 3.0})
     async with Client(build_server(hurried, opens(agent))) as client:
         result = await client.call_tool("ask_image", {"question": "Which?"})
-        assert await anyio.to_thread.run_sync(agent.cancelled.wait, 30)
+        assert await anyio.to_thread.run_sync(agent.cancelled.wait, 300)
     assert result.is_error
-    assert "There is no answer after 0 s (still answering, 5 characters); ask again with fewer" in text_of(result)
+    assert "There is no answer after 3 s (still answering, 5 characters); ask again with fewer" in text_of(result)
 
 
 async def test_news_of_the_queue_are_told_at_once_and_forgotten_when_the_words_come(
@@ -275,10 +282,10 @@ async def test_news_of_the_queue_are_told_at_once_and_forgotten_when_the_words_c
         def answer(self, question: Question, *, on_event: Any = None, **_: Any) -> Answer:
             on_event(Event(node="responder", kind="start"))
             on_event(Event(node="responder", kind="queue", position=2))
-            assert steps["2 questions before"].wait(30)
+            assert steps["2 questions before"].wait(300)
             on_event(Event(node="responder", kind="text", text="Three"))
             on_event(Event(node="reviewer", kind="queue", position=0))
-            assert steps["answering, 5"].wait(30)
+            assert steps["answering, 5"].wait(300)
             return answer
 
     async def hear(progress: float, total: float | None, message: str | None) -> None:

@@ -17,7 +17,9 @@ from lorgnette.settings import Settings, data_home
 from model.hub import tiny_folder
 from retrieval.knowledge_base import catalogue_path
 
-TIMEOUT_S = 120
+pytestmark = pytest.mark.process
+
+TIMEOUT_S = 300
 PARSE_ERROR, INVALID_REQUEST, INVALID_PARAMS = -32700, -32600, -32602
 PING = b'{"jsonrpc": "2.0", "id": "last", "method": "ping"}\n'
 
@@ -87,7 +89,7 @@ def served(folder: Path, *arguments: str, before: Callable[[], None] | None = No
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=None if before else subprocess.DEVNULL,
-        env={**os.environ, "PYTHONPATH": path, **extra},
+        env={**os.environ, "PYTHONPATH": path, "LORGNETTE_TIME_BUDGET_S": "3000", **extra},
         preexec_fn=before,
     ) as process:
         try:

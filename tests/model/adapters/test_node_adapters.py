@@ -16,6 +16,8 @@ from model.qwen3_vl.load import AdaptersExclude, Loaded, load
 from model.qwen3_vl.processor import encode
 from model.settings import ModelSettings
 
+pytestmark = pytest.mark.training
+
 TARGETS = r"model\.language_model\.layers\.\d+\.self_attn\.(q|k|v|o)_proj"
 
 

@@ -17,6 +17,8 @@ from model.qwen3_vl.load import Loaded, load
 from model.qwen3_vl.processor import encode
 from model.settings import ModelSettings
 
+pytestmark = pytest.mark.training
+
 ATTENTION = ["q_proj", "k_proj", "v_proj", "o_proj"]
 TASK: dict[str, Any] = {"task_type": "CAUSAL_LM"}
 CONFIGS: dict[str, Any] = {

@@ -20,6 +20,8 @@ from model.qwen3_vl.chat import ChatQwen3VL
 from model.qwen3_vl.load import load
 from model.settings import ModelSettings
 
+pytestmark = pytest.mark.training
+
 ATTENTION = r"model\.language_model\.layers\.\d+\.self_attn\.(q|k|v|o)_proj"
 TOWER = r"model\.visual\.blocks\.\d+\.attn\.qkv"
 STRONG: dict[str, Any] = {"r": 8, "lora_alpha": 160, "task_type": "CAUSAL_LM"}

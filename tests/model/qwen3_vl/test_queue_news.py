@@ -33,12 +33,12 @@ class Heard:
 
 def test_a_question_that_waits_hears_how_many_come_first_and_when_its_turn_has_come(chat: ChatQwen3VL) -> None:
     release, heard = threading.Event(), Heard()
-    chat._worker.submit(lambda: release.wait(60))
+    chat._worker.submit(lambda: release.wait(300))
     asking = threading.Thread(target=lambda: chat.invoke(question("Hello"), on_queue=heard, max_new_tokens=2))
     asking.start()
-    assert heard.waits.wait(60)
+    assert heard.waits.wait(300)
     release.set()
-    asking.join(60)
+    asking.join(300)
     assert heard.positions in ([1, 0], [1])  # one look may miss that its turn has come
 
 
@@ -46,7 +46,7 @@ def test_a_question_that_waits_hears_how_many_come_first_and_when_its_turn_has_c
 @pytest.mark.parametrize("way", ["stream", "ainvoke", "astream"])
 async def test_every_way_of_asking_hears_it(way: str, chat: ChatQwen3VL) -> None:
     release, heard = threading.Event(), Heard()
-    chat._worker.submit(lambda: release.wait(60))
+    chat._worker.submit(lambda: release.wait(300))
     options: dict[str, Any] = {"on_queue": heard, "max_new_tokens": 2}
 
     async def ask() -> None:
@@ -59,7 +59,7 @@ async def test_every_way_of_asking_hears_it(way: str, chat: ChatQwen3VL) -> None
 
     async with anyio.create_task_group() as group:
         group.start_soon(ask)
-        assert await anyio.to_thread.run_sync(heard.waits.wait, 60)
+        assert await anyio.to_thread.run_sync(heard.waits.wait, 300)
         release.set()
     assert heard.positions[0] == 1
 

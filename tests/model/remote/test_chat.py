@@ -20,7 +20,7 @@ from model.remote import errors
 from model.remote.chat import remote_chat
 from model.settings import ModelSettings
 
-WAIT_S = 30
+WAIT_S = 300
 KEY = "sk-only-for-the-server"
 
 

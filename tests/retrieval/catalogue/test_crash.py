@@ -19,6 +19,8 @@ from retrieval.reading.recipe import Recipe
 from retrieval.sync.sync import sync
 from tests.retrieval.conftest import LetterEmbedder
 
+pytestmark = pytest.mark.process
+
 CHILD = """
 import hashlib, importlib.util, sqlite3, sys
 from pathlib import Path

@@ -103,7 +103,7 @@ def test_an_owner_that_does_not_answer_in_time_is_not_taken_for_a_dead_one(tmp_p
     done = threading.Event()
 
     def wait(asked: bytes) -> bytes:
-        done.wait(60)
+        done.wait(300)
         return asked
 
     serving = Serving(tmp_path, wait)

@@ -56,7 +56,7 @@ def base(folder: Path, tmp_path: Path) -> Iterator[KnowledgeBase]:
 
 def found(base: KnowledgeBase, query: str) -> list[tuple[str, tuple[str, ...], str]]:
     """What a search finds, each held against its file."""
-    hits = base.search(query, wait_s=10).hits
+    hits = base.search(query, wait_s=300).hits
     assert all(base.verify(hit).status == "exact" for hit in hits)
     return [(hit.source, hit.headings, hit.text) for hit in hits]
 

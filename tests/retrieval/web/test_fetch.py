@@ -176,7 +176,7 @@ def test_a_document_that_says_it_is_too_large_is_not_waited_for(web: Web) -> Non
 
     web.pages["/"] = nothing_yet()
     with pytest.raises(AddressTooLarge, match="100 bytes"):
-        fetch(web.address("/"), nothing_may_come, FetchLimits(bytes=100, silent_s=5), web.internet())
+        fetch(web.address("/"), nothing_may_come, FetchLimits(bytes=100, silent_s=300), web.internet())
 
 
 def test_a_document_that_does_not_say_so_is_cut_off(web: Web) -> None:

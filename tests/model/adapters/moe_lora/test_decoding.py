@@ -16,6 +16,8 @@ from model.adapters.moe_lora.mixing import CacheRefused
 from model.hub import tiny_folder
 from model.qwen3_vl.processor import encode, load_processor
 
+pytestmark = pytest.mark.training
+
 KINDS: dict[str, dict[str, Any]] = {
     "token": {"top_k": 1},
     "modality": {"router": "modality", "top_k": 1},

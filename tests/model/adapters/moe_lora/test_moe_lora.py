@@ -32,6 +32,8 @@ from model.adapters.moe_lora.tokens import ReentrantCheckpointing
 from model.hub import tiny_folder
 from model.qwen3_vl.processor import encode, load_processor
 
+pytestmark = pytest.mark.training
+
 ATTENTION = ["q_proj", "k_proj", "v_proj", "o_proj"]
 LAYER = "model.language_model.layers.1.self_attn.v_proj"
 

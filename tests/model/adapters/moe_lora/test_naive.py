@@ -13,6 +13,8 @@ from model.adapters.moe_lora import MoeLoraConfig, aux_loss, expert_usage
 from model.hub import tiny_folder
 from model.qwen3_vl.processor import encode, load_processor
 
+pytestmark = pytest.mark.training
+
 PLACES = ("model.language_model.layers.1.self_attn.v_proj", "model.language_model.layers.2.mlp.down_proj")
 WEIGHTS = ("A", "B", "router", "mixing")
 
