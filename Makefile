@@ -8,7 +8,7 @@ QUESTION ?= How many objects are there?
 PICTURE ?= examples/shapes.png
 SUITES := build/suites
 
-.PHONY: help demo test test-slow faults lint fix tiny benchmarks learning suites suites-short inspector bundle clean
+.PHONY: help demo test quick test-slow faults lint fix tiny benchmarks learning suites suites-short inspector bundle clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -29,11 +29,18 @@ $(VENV)/installed-dev: $(BIN)/python pyproject.toml constraints.txt
 demo: $(VENV)/installed ## ask a question about a picture in examples/
 	$(BIN)/lorgnette ask "$(QUESTION)" $(PICTURE)
 
-test: lint ## lint, types and all quick tests
-	$(BIN)/pytest -m "not slow"
+# Tests run in two processes of one thread each; tests/scheduling.py says which test in which.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n 2
+
+test: lint ## lint, types and all tests but the slow ones, with their coverage
+	$(PYTEST) -m "not slow" --cov --cov-report=
+	$(BIN)/python tests/coverage_floor.py
+
+quick: $(VENV)/installed-dev ## what daily work needs: no training, no database, no process of its own (a minute or two)
+	$(PYTEST) -q -m "not slow and not training and not database and not heavy"
 
 test-slow: $(VENV)/installed-dev ## the slow tests: real shapes, real training
-	$(BIN)/pytest -m slow
+	$(PYTEST) -m slow
 
 faults: $(VENV)/installed-dev ## 20 rounds of killed processes on one knowledge base (minutes)
 	$(BIN)/python -m benchmarks.faults

@@ -6,11 +6,13 @@ Tests run in two processes (`make test`); what shares something dear is kept tog
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
 
 from tests import servers
+from tests.scheduling import DATABASE_FILES, FilesTogether
 
 # On a busy machine a deadline fails for no fault of the code.
 settings.register_profile("untimed", deadline=None)
@@ -21,24 +23,29 @@ os.environ["OMP_NUM_THREADS"] = "1"
 DATABASES = {"chroma_server_url", "milvus_url", "postgres_url"}
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in its own
+# Markers, of what takes longest first.
+LONG = ("database", "training", "heavy")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs a database, and say which tests may not be told apart."""
+    """Mark what needs a database, and begin with what takes long, so that no process ends long after the other."""
     for item in items:
         if DATABASES & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.database)
-        if item.get_closest_marker("database") is not None:
-            item.add_marker(pytest.mark.xdist_group("database"))
-        elif _shares_something_dear(item):
-            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+        if item.get_closest_marker("database") is not None and item.location[0] not in DATABASE_FILES:
+            raise pytest.UsageError(f"{item.location[0]} uses a database: name it in tests/scheduling.py")
+    items.sort(key=lambda item: next((place for place, name in enumerate(LONG) if _has(item, name)), len(LONG)))
 
 
-def _shares_something_dear(item: pytest.Item) -> bool:
-    """Whether it uses what its module makes once, such as a trained adapter."""
-    if not isinstance(item, pytest.Function):
-        return False
-    made = item._fixtureinfo.name2fixturedefs  # pytest tells it nowhere else
-    return any(definition.scope == "module" for definitions in made.values() for definition in definitions)
+def _has(item: pytest.Item, marker: str) -> bool:
+    return item.get_closest_marker(marker) is not None
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> FilesTogether:
+    """Deal the tests out to the processes of `-n`; not asked without it."""
+    config.option.loadscopereorder = False  # it would begin with the file of the most tests
+    return FilesTogether(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from lorgnette.settings import load_settings
 from mcp_server.app import build_server
 
-pytestmark = pytest.mark.process
+pytestmark = pytest.mark.heavy
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))

@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
-pytestmark = [pytest.mark.skipif(sys.platform == "win32", reason="kill works another way there"), pytest.mark.process]
+pytestmark = [pytest.mark.skipif(sys.platform == "win32", reason="kill works another way there"), pytest.mark.heavy]
 
 
 def faults(rounds: int, seed: int) -> tuple[int, str]:

@@ -29,6 +29,8 @@ from lorgnette.settings import load_settings
 from model.hub import tiny_folder
 from model.open import ModelIdentity, open_chat
 
+pytestmark = pytest.mark.heavy
+
 on_posix = pytest.mark.skipif(os.name != "posix", reason="needs POSIX files")
 Make = Callable[[Path], object]
 

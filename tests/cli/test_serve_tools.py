@@ -7,7 +7,7 @@ import sys
 import pytest
 from mcp import Client, StdioServerParameters
 
-pytestmark = pytest.mark.process
+pytestmark = pytest.mark.heavy
 
 
 @pytest.fixture

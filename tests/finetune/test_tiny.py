@@ -21,6 +21,8 @@ from graph import prompts
 from graph.answer import Grade, Plan, Query, Review
 from model.qwen3_vl.processor import ImageTextProcessor
 
+pytestmark = pytest.mark.training
+
 
 @pytest.fixture(scope="module")
 def untrained(tmp_path_factory: pytest.TempPathFactory) -> Path:

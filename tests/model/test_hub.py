@@ -23,6 +23,8 @@ from model.hub import (
     tiny_folder,
 )
 
+pytestmark = pytest.mark.heavy
+
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from graph.answer import Answer
 
-pytestmark = pytest.mark.process
+pytestmark = pytest.mark.heavy
 
 ROOT = Path(__file__).parents[3]
 EXAMPLE = ROOT / "examples" / "shapes.png"

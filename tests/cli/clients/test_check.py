@@ -15,7 +15,7 @@ from mcp import Client, StdioServerParameters
 from mcp_server.clients.known_clients import CLIENT_NAMES, CLIENTS, ClientName, Place
 from mcp_server.uris import STATUS
 
-pytestmark = [pytest.mark.skipif(sys.platform == "win32", reason="paths of a POSIX home"), pytest.mark.process]
+pytestmark = [pytest.mark.skipif(sys.platform == "win32", reason="paths of a POSIX home"), pytest.mark.heavy]
 
 COMMENTED = '{\n  // mine\n  "%s": {\n    "other": {"command": "x"}, // theirs\n  },\n}\n'
 BEFORE = {

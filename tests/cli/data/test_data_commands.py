@@ -155,6 +155,7 @@ def test_from_kb_quotes_with_the_bundled_model_and_says_so(lorgnette: Any, folde
     assert "“The lamp raises ERR_42 when the fan stands still.” [" in row["messages"][2]["content"]
 
 
+@pytest.mark.heavy
 def test_from_kb_lets_the_model_write_where_it_is_asked_to(lorgnette: Any, folder: Path) -> None:
     lorgnette("kb", "sync")
     result = lorgnette("data", "from-kb", "rows.jsonl", "--answering", "generate")

@@ -9,6 +9,8 @@ import pytest
 
 from common.errors import LorgnetteError
 
+pytestmark = pytest.mark.heavy
+
 SHAPES = Path(__file__).parents[3] / "examples" / "shapes.png"
 
 

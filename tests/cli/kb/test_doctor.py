@@ -17,6 +17,8 @@ import pytest
 
 from retrieval.vectors import Vectors
 
+pytestmark = pytest.mark.heavy
+
 FILES = 40
 PAGE = 4096
 

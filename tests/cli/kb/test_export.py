@@ -12,9 +12,12 @@ from retrieval.index.engines.engine import engine_name
 from retrieval.index.engines.open import open_engine
 from retrieval.store import parse_store
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::DeprecationWarning", "ignore::ResourceWarning", "ignore::UserWarning", "ignore::FutureWarning"
-)
+pytestmark = [
+    pytest.mark.filterwarnings(
+        "ignore::DeprecationWarning", "ignore::ResourceWarning", "ignore::UserWarning", "ignore::FutureWarning"
+    ),
+    pytest.mark.heavy,
+]
 
 TEXTS = {
     "lamp.md": "# Lamp\nThe lamp raises ERR_42 when the fan stands still and it becomes too hot.",

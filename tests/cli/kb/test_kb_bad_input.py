@@ -14,7 +14,7 @@ import pytest
 
 from common.safe_text import escaped
 
-pytestmark = pytest.mark.process
+pytestmark = pytest.mark.heavy
 
 GIB = 1024**3
 

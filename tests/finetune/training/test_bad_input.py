@@ -23,6 +23,8 @@ from finetune.training.reporting import report
 from finetune.training.reporting import sample_answers as show
 from model.qwen3_vl.generation import OutOfMemory
 
+pytestmark = pytest.mark.training
+
 Quick = Callable[..., FinetuneConfig]
 Typed = Callable[..., Result]
 ADAPTER = ("adapter_config.json", "adapter_model.safetensors")

@@ -26,7 +26,7 @@ from mcp_server.tools import answering as asking
 from model.call_options import Cancelled
 from tests.mcp_server.conftest import text_of
 
-pytestmark = [pytest.mark.anyio, pytest.mark.process]
+pytestmark = [pytest.mark.anyio, pytest.mark.heavy]
 
 ERAS = pytest.mark.parametrize("mode", ["auto", "legacy"])
 NEVER = 1006

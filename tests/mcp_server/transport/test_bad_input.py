@@ -14,7 +14,7 @@ from PIL import Image
 from graph.answer import Answer
 from model.hub import tiny_folder
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.heavy]
 
 REFUSED = {
     "gone.png": "There is no file 'gone.png'",

@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw
 from common.safe_text import printable
 from graph.answer import Answer
 
-pytestmark = pytest.mark.process
+pytestmark = pytest.mark.heavy
 
 HEAVY = ("torch", "transformers", "chromadb", "sentence_transformers", "langgraph", "peft")
 TIMEOUT_S = 300

@@ -17,7 +17,7 @@ from lorgnette.settings import Settings, data_home
 from model.hub import tiny_folder
 from retrieval.knowledge_base import catalogue_path
 
-pytestmark = pytest.mark.process
+pytestmark = pytest.mark.heavy
 
 TIMEOUT_S = 300
 PARSE_ERROR, INVALID_REQUEST, INVALID_PARAMS = -32700, -32600, -32602

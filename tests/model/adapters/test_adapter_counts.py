@@ -4,6 +4,8 @@ import pytest
 
 from benchmarks.adapter_counts import count
 
+pytestmark = pytest.mark.heavy
+
 
 @pytest.mark.parametrize(
     ("adapter", "expected"), [("LoRA r=8, attention", 5_898_240), ("MoE-LoRA 2 experts r=8", 12_644_352)]

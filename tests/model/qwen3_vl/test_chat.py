@@ -27,6 +27,8 @@ from model.qwen3_vl.processor import encode
 from model.qwen3_vl.token_stream import TextFollower
 from model.worker import ModelBusy
 
+pytestmark = pytest.mark.heavy
+
 CAPTION = "Describe the picture."
 
 

@@ -19,6 +19,8 @@ from model.qwen3_vl.chat import ChatQwen3VL
 from model.qwen3_vl.grammar import Grammars, JsonConstraint
 from model.qwen3_vl.load import Loaded
 
+pytestmark = pytest.mark.heavy
+
 SCHEMAS: list[type[BaseModel]] = [Plan, Review, Grade, Query]
 
 

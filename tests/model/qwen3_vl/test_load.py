@@ -28,6 +28,8 @@ from model.qwen3_vl.load import Loaded, NotEnoughMemory, QuantizationUnavailable
 from model.qwen3_vl.processor import encode
 from model.settings import ModelSettings
 
+pytestmark = pytest.mark.heavy
+
 ON_CPU = not torch.cuda.is_available() and not torch.backends.mps.is_available()
 
 

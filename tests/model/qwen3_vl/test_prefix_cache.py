@@ -19,6 +19,8 @@ from model.qwen3_vl.chat import ChatQwen3VL
 from model.qwen3_vl.load import Loaded
 from model.qwen3_vl.prefix_cache import Layer, PrefixCache
 
+pytestmark = pytest.mark.heavy
+
 
 @pytest.fixture
 def forgetful(loaded: Loaded) -> Iterator[ChatQwen3VL]:

@@ -11,6 +11,8 @@ from model.qwen3_vl.processor import encode
 from model.qwen3_vl.shapes import SHAPES, build_config, build_on_meta, write_random
 from model.settings import ModelSettings
 
+pytestmark = pytest.mark.heavy
+
 # What LoRA is put on, by regular expressions over the whole dotted name: modules a layer or block, and their count.
 TARGETS = {
     r"model\.language_model\.layers\.\d+\.self_attn\.(q|k|v|o)_proj": 4 * 36,

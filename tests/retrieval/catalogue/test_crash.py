@@ -19,7 +19,7 @@ from retrieval.reading.recipe import Recipe
 from retrieval.sync.sync import sync
 from tests.retrieval.conftest import LetterEmbedder
 
-pytestmark = pytest.mark.process
+pytestmark = pytest.mark.heavy
 
 CHILD = """
 import hashlib, importlib.util, sqlite3, sys

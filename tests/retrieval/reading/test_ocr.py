@@ -13,6 +13,8 @@ from retrieval.reading.ocr import OcrLine, lines_to_text, read_picture
 from retrieval.reading.pictures import open_picture
 from retrieval.reading.unreadable import Broken, TooLarge
 
+pytestmark = pytest.mark.heavy
+
 ROOT = Path(__file__).parents[3]
 
 

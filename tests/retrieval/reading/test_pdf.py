@@ -74,6 +74,7 @@ def test_a_title_that_no_person_gave_is_none() -> None:
     assert read(make_pdf(["Words of the page."], title="untitled")).title == ""
 
 
+@pytest.mark.heavy
 def test_a_page_that_is_only_a_picture_is_read_by_ocr() -> None:
     document = read(make_scan("Invoice number 4711"))
     assert document.text == "Invoice number 4711"
@@ -85,6 +86,7 @@ def test_a_page_with_few_words_and_no_picture_needs_no_ocr() -> None:
     assert (document.text, document.pages[0].ocr) == ("Annex", False)
 
 
+@pytest.mark.heavy
 def test_scanned_pages_after_the_limit_are_a_note() -> None:
     document = read(make_scan("Seen by the machine", pages=2), max_ocr_pages=1)
     assert [page.ocr for page in document.pages] == [True, False]

@@ -25,7 +25,7 @@ from retrieval.sync.sync import sync
 from tests.retrieval.conftest import LetterEmbedder
 
 # Ray's own start leaves sockets and files to the collector.
-pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.process]
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.heavy]
 LONG_AGO = 1_700_000_000
 
 
