@@ -78,7 +78,7 @@ def chat() -> Scripted:
 
 @pytest.fixture
 def agent(chat: Scripted, answer: Answer, fake_agent: Any) -> Any:
-    class Holds(fake_agent):  # type: ignore[misc]  # a fixture is no type
+    class Holds(fake_agent):
         @property
         def chat(self) -> Scripted:
             return chat

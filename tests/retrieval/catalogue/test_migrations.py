@@ -142,8 +142,13 @@ print(len(catalogue.files()), len(catalogue.numbers()), catalogue.check())
 
 
 def test_processes_that_open_it_at_once_migrate_it_once(old: Path) -> None:
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    children = [subprocess.Popen([sys.executable, "-c", OPEN, old], **pipes) for _ in range(4)]
+    pipes: dict[str, Any] = {
+        "stdin": subprocess.PIPE,
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.PIPE,
+        "text": True,
+    }
+    children = [subprocess.Popen([sys.executable, "-c", OPEN, str(old)], **pipes) for _ in range(4)]
     for child in children:
         assert child.stdin
         child.stdin.write("\n")
