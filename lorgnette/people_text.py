@@ -7,11 +7,9 @@ is asked: that is `standing`, which is said once. Models read `lorgnette.answer_
 import re
 from dataclasses import dataclass
 
-from common.safe_text import printable
+from common.safe_text import escaped, one_line, printable
 from graph.answer import Answer, Box, Citation
 from graph.prompt_language import is_chinese
-from lorgnette.answer_text import escaped
-from lorgnette.untrusted_text import one_line
 
 QUOTE_CHARS = 160
 FEEDBACK_CHARS = 120
