@@ -128,6 +128,7 @@ class Agent(ServedAgent):
                 seen=self._seen(question.images, pictures, name),
                 fields=question.fields,
                 pass_floor=TINY_FLOOR if self._identity.name == "tiny" else None,
+                adapter_nodes=frozenset(self._settings.adapter_nodes) if self._identity.adapter else None,
                 quotes=self._quotes,
                 node_adapters=frozenset(self._identity.node_adapters),
                 documents=knowledge.document_names if knowledge is not None and search and not bundled else (),

@@ -108,6 +108,8 @@ class RunContext:
     """Whether answers from documents are quotations, the model being unable to write about them."""
     node_adapters: frozenset[str] = frozenset()
     """Nodes that use an adapter of their own."""
+    adapter_nodes: frozenset[str] | None = None
+    """Nodes that use the model's adapter; None if it has none for all calls."""
     documents: tuple[str, ...] = ()
     """Names of those that can be searched."""
     unable: str = ""
@@ -227,8 +229,10 @@ class RunContext:
         def on_queue(position: int) -> None:
             self.on_event(Event(node=node, kind="queue", position=position))
 
-        node_adapter = {"node_adapter": node} if node in self.node_adapters else {}
-        return {"cancel": self.cancel, "deadline": self.deadline, "on_queue": on_queue, **node_adapter}
+        own: dict[str, Any] = {"node_adapter": node} if node in self.node_adapters else {}
+        if self.adapter_nodes is not None and node not in self.adapter_nodes:
+            own["adapter"] = False
+        return {"cancel": self.cancel, "deadline": self.deadline, "on_queue": on_queue, **own}
 
     def write(self, node: str, messages: Sequence[BaseMessage], **options: Any) -> AIMessage:
         """Let the model write an answer, passing its words on as it goes; `options` are the chat model's."""

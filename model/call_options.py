@@ -129,6 +129,8 @@ class Call(BaseModel):
     """`time.monotonic()` at which the answer ends with what there is."""
     node_adapter: str | None = None
     """Activated adapter that this call uses; one of `Loaded.node_adapters`."""
+    adapter: bool = True
+    """Whether the call uses the adapter of the model, if it has one for all calls; without it the base answers."""
     on_queue: Callable[[int], None] | None = None
     """Told how many questions come before this one, each time that this changes; 0 when its turn has come."""
     output_schema: Any = None

@@ -16,6 +16,11 @@ def _pairs(value: object) -> object:
     return tuple(sorted(value.items())) if isinstance(value, dict) else value
 
 
+def _names(value: object) -> object:
+    """An environment variable holds several names with commas between them."""
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
 NodeAdapters = Annotated[tuple[tuple[NodeName, Path], ...], BeforeValidator(_pairs)]
 """A mapping as pairs, so that settings can be compared and hashed."""
 
@@ -30,6 +35,11 @@ class ModelSettings(BaseModel):
     node_adapters: NodeAdapters = Field(
         (),
         description="Activated LoRAs that share the base model's prefix, such as `{planner: FOLDER, reviewer: FOLDER}`",
+    )
+    adapter_nodes: Annotated[tuple[NodeName, ...], BeforeValidator(_names)] = Field(
+        ("responder",),
+        description="Nodes that use `adapter`; the others plan and review as the base model, for which the picture is "
+        "read once more",
     )
     quantization: Quantization = Field(
         "auto", description="auto = none for tiny, nf4 on CUDA under 12 GiB free, else bf16"

@@ -76,6 +76,8 @@ class Extension(BaseModel):
 
     node_adapter: str | None = None
     """Activated adapter that the call uses."""
+    adapter: bool = True
+    """Whether the call uses the model's adapter, if it has one."""
     deadline_s: float | None = None
     """Seconds after which the answer ends with what there is."""
 
@@ -138,6 +140,7 @@ class ChatRequest(Asked):
             "presence_penalty": self.presence_penalty,
             "seed": self.seed,
             "node_adapter": extension.node_adapter,
+            "adapter": None if extension.adapter else False,
             "deadline": None if extension.deadline_s is None else time.monotonic() + extension.deadline_s,
             "output_schema": self._schema(),
         }

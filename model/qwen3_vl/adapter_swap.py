@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from model.adapters.attach import AdapterError, attach_adapter, read_adapter
-from model.adapters.traits import traits
+from model.adapters.traits import changes_base, fingerprint, traits
 
 if TYPE_CHECKING:
     from peft import PeftConfig
@@ -19,10 +19,6 @@ if TYPE_CHECKING:
     from model.qwen3_vl.load import Loaded
 
 NAME = "default"
-ADDITIVE = {"LORA", "MOELORA", "IA3"}
-"""Types that leave the base's own weights alone, so that it is itself again without them."""
-CHANGING_INITS = ("pissa", "olora", "corda", "loftq", "lora_ga", "mica")
-"""Beginnings of init_lora_weights that move a part of the base's weights into the adapter."""
 
 
 class RestartNeeded(AdapterError):
@@ -77,7 +73,7 @@ def swap_adapter(
     """
     if folder is not None:
         config, _ = read_adapter(folder)  # what is broken is found before anything is taken off
-        known = traits(config, folder)
+        known = fingerprint(folder)
         if loaded.node_adapters:
             raise NodesHaveAdapters(folder)
         if changes_base(config):
@@ -85,36 +81,20 @@ def swap_adapter(
     kept = _keep(loaded)
     base = take_off(loaded.model)
     if folder is None:
-        bare = replace(loaded, model=base.eval(), adapter=None, family=None, mixes_tokens=False, invocation=())
+        bare = replace(
+            loaded, model=base.eval(), adapter=None, family=None, mixes_tokens=False, sight=None, own_base=True,
+            invocation=(),
+        )  # fmt: skip
         return bare, None
     try:
         model = attach_adapter(base, folder, NAME)
-        if traits(config, folder) != known:
+        if fingerprint(folder) != known:
             raise ChangedMeanwhile(folder)  # whose weights it uses nobody knows, nor what was read under them
     except (AdapterError, RuntimeError, OSError) as error:  # torch's want of memory is a RuntimeError
         take_off(base)
         return replace(loaded, model=_put_back(base, kept)), error
     model.requires_grad_(False)
-    return replace(loaded, model=model, adapter=str(folder), **known), None
-
-
-def changes_base(config: "PeftConfig") -> bool:
-    """Return whether using it changes weights that taking it off does not bring back."""
-    begins = getattr(config, "init_lora_weights", True)
-    return (
-        str(getattr(config.peft_type, "value", config.peft_type)) not in ADDITIVE
-        or getattr(config, "bias", "none") != "none"
-        or (isinstance(begins, str) and begins.lower().startswith(CHANGING_INITS))
-    )
-
-
-def sees_pictures_otherwise(loaded: "Loaded") -> bool:
-    """Return whether the adapter works in the vision tower or its mergers."""
-    from peft.tuners.tuners_utils import BaseTunerLayer
-    from peft.utils import AuxiliaryTrainingWrapper
-
-    kinds = (BaseTunerLayer, AuxiliaryTrainingWrapper)
-    return any(isinstance(module, kinds) and ".visual." in name for name, module in loaded.model.named_modules())
+    return replace(loaded, model=model, adapter=str(folder), **traits(config, folder, model)), None
 
 
 def take_off(model: Any) -> Any:

@@ -318,12 +318,9 @@ class ChatQwen3VL(ServedModel, BaseChatModel):
         )
 
     def _swap_adapter(self, folder: Path | None) -> None:
-        from model.qwen3_vl.adapter_swap import sees_pictures_otherwise, swap_adapter
+        from model.qwen3_vl.adapter_swap import swap_adapter
 
-        otherwise = sees_pictures_otherwise(self.loaded)
         self.loaded, problem = swap_adapter(self.loaded, folder)
-        if self._reader is not None and (otherwise or sees_pictures_otherwise(self.loaded)):
-            self._reader.forget_pictures()
         if problem is not None:
             raise problem
 

@@ -36,7 +36,7 @@ def choice_probabilities(
     inputs = encode(loaded.processor, messages, max_pixels=max_pixels).to(loaded.device)
     family = UNSHARED if loaded.mixes_tokens else loaded.family
     with active_adapter(loaded.model, None, loaded.invocations):
-        read = reader.read(inputs, family)
+        read = reader.read(inputs, family, sight=loaded.sight)
         logits = reader.last_logits(inputs, read)
     reader.keep(read, [], family)
     found: list[float] = logits[first].float().softmax(-1).tolist()

@@ -6,7 +6,7 @@ The loop is transformers' own `generate`; queueing and LangChain's classes are i
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -136,15 +136,17 @@ def _generate(request: GenerationRequest) -> Generated:
         raise PromptTooLong(prompt_tokens, limit, max_new_tokens)
     thoughts.limit(max(limit - prompt_tokens - CLOSING_TOKENS, 0))
     watch.seen = prompt_tokens
-    node_adapter = call.node_adapter or (ALWAYS if loaded.invocation else None)
+    bare = not call.adapter and loaded.adapter is not None and loaded.own_base
+    node_adapter = call.node_adapter or (ALWAYS if loaded.invocation and not bare else None)
     until = _invocation(loaded, node_adapter, inputs) if node_adapter is not None else None
-    family = UNSHARED if loaded.mixes_tokens else loaded.family
+    family = None if bare else UNSHARED if loaded.mixes_tokens else loaded.family
+    sight = None if bare else loaded.sight
     last = _AfterThinking(thoughts, constraint or sampler, sampler, eos_token_ids, confidence)
     read = None
     try:
-        with _interruptible(base, watch):
+        with _interruptible(base, watch), loaded.model.disable_adapter() if bare else nullcontext():
             with active_adapter(loaded.model, None, loaded.invocations):
-                read = reader.read(inputs, family, until)
+                read = reader.read(inputs, family, until, sight)
             with active_adapter(loaded.model, node_adapter, loaded.invocations):
                 loaded.model.generate(
                     input_ids=inputs["input_ids"],

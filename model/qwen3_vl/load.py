@@ -99,6 +99,10 @@ class Loaded:
     """Which adapter it is by its weights: keys and values of another one are of no use to it."""
     mixes_tokens: bool = False
     """Whether the adapter needs more of earlier tokens than their keys and values."""
+    sight: Hashable = None
+    """The family, if the adapter works in the vision tower; else pictures look the same with it and without."""
+    own_base: bool = True
+    """Whether the base model is itself where the adapter is switched off."""
     invocation: tuple[int, ...] = ()
     """Tokens from which the adapter works, where it is an activated one."""
 
@@ -155,7 +159,7 @@ def load(settings: ModelSettings, progress: Progress | None = None, *, dtype: "t
 
             report("adapter", 0.0)
             model = attach_adapter(model, settings.adapter.expanduser())
-            adapter_traits = traits(adapter_config, settings.adapter.expanduser())
+            adapter_traits = traits(adapter_config, settings.adapter.expanduser(), model)
             report("adapter", 1.0)
         node_adapters: dict[str, tuple[int, ...]] = {}
         if settings.node_adapters:

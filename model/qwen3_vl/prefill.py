@@ -71,11 +71,13 @@ class PrefixReader:
         self.prefixes = PrefixCache(limit_bytes - features)
         # Kept apart, because they stay valid where keys and values do not: under another adapter of the text layers,
         # or behind another text.
-        self.features: LRUCache[bytes, Features] = LRUCache(features, getsizeof=_nbytes)
+        self.features: LRUCache[tuple[Hashable, bytes], Features] = LRUCache(features, getsizeof=_nbytes)
 
     @torch.no_grad()
-    def read(self, inputs: "BatchFeature", family: Hashable, until: int | None = None) -> Read:
+    def read(self, inputs: "BatchFeature", family: Hashable, until: int | None = None, sight: Hashable = None) -> Read:
         """Read one prompt, what `model.qwen3_vl.processor.encode` returned, up to its last token or to token `until`.
+
+        `family` and `sight` name the adapter on which keys and values, and a picture's features, depend.
 
         Leaves the model's `rope_deltas` as `generate` needs them to go on, so that nothing else may run in between.
         """
@@ -92,13 +94,14 @@ class PrefixReader:
             cache.update(keys, values, number)
         if known < end:
             to_read = slice(known, end)
-            self._base(
+            # The model without its head: nobody reads the logits of a prompt, and for frozen weights below float32 a
+            # CPU would copy the whole head (151,936 x 2,048) to compute them.
+            model(
                 input_ids=input_ids[:, to_read],
                 position_ids=positions[:, :, to_read],
                 past_key_values=cache,
                 use_cache=True,
-                logits_to_keep=1,
-                mm_encoder_outputs=self._seen([s for s in sights if s.start >= known], inputs),
+                mm_encoder_outputs=self._seen([s for s in sights if s.start >= known], inputs, sight),
             )
         model.rope_deltas = deltas
         return Read(cache, ids, known, positions[:, :, -1:])
@@ -125,21 +128,17 @@ class PrefixReader:
         if len(ids):
             self.prefixes.store(family, ids, layers)
 
-    def forget_pictures(self) -> None:
-        """Forget what the vision tower gave; to be called where it changes."""
-        self.features.clear()
-
-    def _seen(self, sights: Sequence[_Sight], inputs: "BatchFeature") -> dict[str, Any]:
+    def _seen(self, sights: Sequence[_Sight], inputs: "BatchFeature", family: Hashable) -> dict[str, Any]:
         outputs: dict[str, Any] = {}
         for name, kind in (("image", IMAGE), ("video", VIDEO)):
-            features = [self._features(sight, inputs) for sight in sights if sight.kind == kind]
+            features = [self._features(sight, inputs, family) for sight in sights if sight.kind == kind]
             if features:
                 pooled, *deepstack = zip(*features, strict=True)
                 outputs[name] = BaseModelOutputWithDeepstackFeatures(pooler_output=pooled, deepstack_features=deepstack)
         return outputs
 
-    def _features(self, sight: _Sight, inputs: "BatchFeature") -> Features:
-        known = self.features.get(sight.digest)
+    def _features(self, sight: _Sight, inputs: "BatchFeature", family: Hashable) -> Features:
+        known = self.features.get((family, sight.digest))
         if known is not None:
             return known
         pixels = inputs["pixel_values" if sight.kind == IMAGE else "pixel_values_videos"]
@@ -149,7 +148,7 @@ class PrefixReader:
         # Views of what the tower computed with them would hold that in memory too.
         features = tuple(torch.cat(part).clone() for part in (seen.pooler_output, *seen.deepstack_features))
         if _nbytes(features) <= self.features.maxsize:
-            self.features[sight.digest] = features
+            self.features[family, sight.digest] = features
         return features
 
 

@@ -100,6 +100,8 @@ class AttachedChat(ServedModel, RemoteChat):
         extension: dict[str, Any] = {}
         if call.node_adapter is not None:
             extension["node_adapter"] = call.node_adapter
+        if not call.adapter:
+            extension["adapter"] = False
         if call.deadline is not None:
             extension["deadline_s"] = max(call.deadline - time.monotonic(), 0.0)
         options["extra_body"] = {**options.get("extra_body", {}), EXTENSION: extension, "user": _client()}

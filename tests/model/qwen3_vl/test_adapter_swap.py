@@ -12,8 +12,11 @@ from langchain_core.messages import BaseMessage, HumanMessage
 from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 
+from graph.agent import Agent
+from graph.settings import AgentSettings
 from model.adapters.attach import AdapterCorrupt, AdapterMismatch, AdapterNotFound, attach_adapter
 from model.adapters.moe_lora import MoeLoraConfig
+from model.open import ModelIdentity
 from model.pictures.open import Picture
 from model.qwen3_vl.adapter_swap import ChangedMeanwhile, NodesHaveAdapters, RestartNeeded
 from model.qwen3_vl.chat import ChatQwen3VL
@@ -208,3 +211,32 @@ def test_one_that_changes_the_base_is_refused_and_so_is_one_beside_lenses(
     with pytest.raises(NodesHaveAdapters):
         lensed.swap_adapter(folders["lora"])
     lensed.close()
+
+
+@pytest.mark.parametrize("name", ["lora", "experts", "mixing", "tower"])
+def test_a_call_without_the_adapter_is_answered_by_the_base_and_mixes_nothing(
+    name: str, folders: dict[str, Path], picture: Picture
+) -> None:
+    """Both read the same picture in turns; neither goes on from what the other read."""
+    chat = ChatQwen3VL(loaded=load(ModelSettings(model="tiny", adapter=folders[name])), max_new_tokens=10)
+    base, adapted = said(None, picture), said(folders[name], picture)
+    assert base != adapted
+    heard = [chat.invoke(question(picture), adapter=uses).text for uses in (True, False, True, False)]
+    chat.close()
+    assert heard == [adapted, base, adapted, base]
+
+
+def test_an_adapter_answers_and_the_base_plans(folders: dict[str, Path], picture: Picture, tmp_path: Path) -> None:
+    picture.image.save(tmp_path / "seen.png")
+    base = load(ModelSettings(model="tiny"))
+    adapted = load(ModelSettings(model="tiny", adapter=folders["lora"]))
+    answers = []
+    for loaded, nodes in ((base, ()), (adapted, ("responder",)), (adapted, ("planner", "responder", "reviewer"))):
+        chat = ChatQwen3VL(loaded=loaded, max_new_tokens=10)
+        identity = ModelIdentity("tiny", loaded.adapter, "none")
+        settings = AgentSettings(roots=(tmp_path,), adapter_nodes=nodes)
+        answers.append(Agent(chat, identity, settings).ask("How many objects are there?", ["seen.png"]))
+        chat.close()
+    plain, by_default, everywhere = answers
+    assert by_default.plan == plain.plan != everywhere.plan
+    assert by_default.answer != plain.answer
