@@ -7,11 +7,9 @@ is asked: that is `standing`, which is said once. Models read `lorgnette.answer_
 import re
 from dataclasses import dataclass
 
-from common.safe_text import printable
+from common.safe_text import escaped, one_line, printable, shortened
 from graph.answer import Answer, Box, Citation
 from graph.prompt_language import is_chinese
-from lorgnette.answer_text import escaped
-from lorgnette.untrusted_text import one_line
 
 QUOTE_CHARS = 160
 FEEDBACK_CHARS = 120
@@ -99,7 +97,7 @@ def for_people(answer: Answer, question: str) -> list[str]:
     lines += [_box(box, words, several) for box in answer.boxes if not _is_said(box, answer.answer)]
     if answer.review is not None and answer.review.verdict is not None:  # why there is none is among the notes
         rewritten = words.rewritten if answer.review.rewrites else ""
-        feedback = _cut(answer.review.feedback, FEEDBACK_CHARS) or "?"
+        feedback = shortened(answer.review.feedback, FEEDBACK_CHARS) or "?"
         form = words.passed if answer.review.verdict == "PASS" else words.doubtful
         lines.append(form.format(rewritten=rewritten, feedback=feedback))
     if answer.truncated:
@@ -129,7 +127,7 @@ def translated(note: str) -> str:
 
 def _source(number: int, citation: Citation, words: Words) -> str:
     page = words.page.format(page=citation.page) if citation.page is not None else ""
-    quote = _cut(" ".join(printable(citation.quote).split()), QUOTE_CHARS)
+    quote = shortened(" ".join(printable(citation.quote).split()), QUOTE_CHARS)
     return f"[{number}] {escaped(citation.source)}{page}: “{quote}”"
 
 
@@ -141,7 +139,3 @@ def _box(box: Box, words: Words, several: bool) -> str:
 def _is_said(box: Box, text: str) -> bool:
     """Return whether the answer itself says where the box is, as it does where the model wrote nothing else."""
     return f"x {box.x1} to {box.x2}, y {box.y1} to {box.y2}" in text
-
-
-def _cut(text: str, chars: int) -> str:
-    return text if len(text) <= chars else text[: chars - 1] + "…"
