@@ -144,6 +144,24 @@ def settings_options(command: F) -> F:
             click.option(
                 "--max-new-tokens", type=click.IntRange(1, 8192), metavar="N", help="Longest answer, in tokens."
             ),
+            click.option("--temperature", type=click.FloatRange(0, 2), metavar="T", help="Of sampling; 0 is greedy."),
+            click.option("--top-p", type=click.FloatRange(0, 1, min_open=True), metavar="P", help="Nucleus sampling."),
+            click.option(
+                "--top-k", type=click.IntRange(0), metavar="K", help="Sampling from so many tokens; 0 is all."
+            ),
+            click.option(
+                "--repetition-penalty",
+                type=click.FloatRange(0, 2, min_open=True),
+                metavar="R",
+                help="Makes words less likely that were there; it spoils tables. 1 is none.",
+            ),
+            click.option(
+                "--presence-penalty",
+                type=click.FloatRange(-2, 2),
+                metavar="R",
+                help="The same by a fixed step, for the answer's own words. 0 is none.",
+            ),
+            click.option("--seed", type=int, metavar="N", help="Of sampling, so that it can be repeated."),
             click.option(
                 "--time-budget",
                 "time_budget_s",

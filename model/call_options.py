@@ -115,6 +115,12 @@ class Call(BaseModel):
     """0 means greedy."""
     top_p: float = Field(gt=0, le=1)
     """Nucleus sampling, where temperature is above 0."""
+    top_k: int = Field(default=0, ge=0)
+    """Draw from so many tokens, where temperature is above 0; 0 is all."""
+    repetition_penalty: float = Field(default=1.0, gt=0)
+    """Divides the scores of tokens that were there, prompt and answer; 1 is none."""
+    presence_penalty: float = Field(default=0.0, ge=-2, le=2)
+    """Taken from the scores of tokens that the answer has already; 0 is none."""
     seed: int | None = None
     """Of the sampling."""
     cancel: threading.Event | None = None

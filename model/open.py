@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from model.settings import ModelSettings
+from model.settings import SAMPLING, ModelSettings
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -57,9 +57,7 @@ def open_chat(
         loaded=loaded,
         max_new_tokens=settings.max_new_tokens,
         thinking_tokens=settings.thinking_tokens,
-        temperature=settings.temperature,
-        top_p=settings.top_p,
-        seed=settings.seed,
+        **{option: getattr(settings, option) for option in SAMPLING},
         max_pixels=settings.max_pixels,
         queue_size=settings.queue_size,
         prefix_cache_mib=settings.prefix_cache_mib,

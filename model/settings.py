@@ -5,6 +5,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
+SAMPLING = ("temperature", "top_p", "top_k", "repetition_penalty", "presence_penalty", "seed")
+"""Settings, and options of a call, that choose among the likely tokens."""
+
 Quantization = Literal["auto", "none", "nf4", "int8"]
 NodeName = Literal["planner", "retriever", "responder", "reviewer"]
 
@@ -40,6 +43,13 @@ class ModelSettings(BaseModel):
     )
     temperature: float = Field(0.0, ge=0, le=2, description="0 means greedy")
     top_p: float = Field(1.0, gt=0, le=1, description="Nucleus sampling, where temperature is above 0")
+    top_k: int = Field(0, ge=0, description="Sampling from so many tokens, where temperature is above 0; 0 = all")
+    repetition_penalty: float = Field(
+        1.0, gt=0, le=2, description="Makes words less likely that were there already; it spoils tables; 1 = none"
+    )
+    presence_penalty: float = Field(
+        0.0, ge=-2, le=2, description="The same by a fixed step, for the answer's own words; 0 = none"
+    )
     seed: int | None = Field(None, description="Of the sampling, where temperature is above 0")
     time_budget_s: float = Field(50.0, gt=0, description="Seconds after which an answer ends with what there is")
     max_pixels: int | None = Field(

@@ -17,6 +17,8 @@ from mcp_server.clients.config_file import entries
 from mcp_server.clients.known_clients import CLIENT_NAMES, CLIENTS, Place
 from retrieval.catalogue.schema import VERSION
 
+pytestmark = pytest.mark.heavy
+
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = 13
 Run = Callable[..., "subprocess.CompletedProcess[str]"]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 NEUTRAL: dict[str, tuple[object, ...]] = {
     "tools": ([],), "functions": ([],), "n": (1,), "logprobs": (False,), "top_logprobs": (0,), "logit_bias": ({},),
-    "frequency_penalty": (0,), "presence_penalty": (0,), "audio": (), "modalities": (["text"],),
+    "frequency_penalty": (0,), "audio": (), "modalities": (["text"],),
     "web_search_options": (),
 }  # fmt: skip
 """Options that are not to be had, and the values with which they change nothing."""
@@ -107,6 +107,9 @@ class ChatRequest(Asked):
     max_completion_tokens: int | None = Field(None, ge=1)
     temperature: float | None = Field(None, ge=0, le=2)
     top_p: float | None = Field(None, gt=0, le=1)
+    top_k: int | None = Field(None, ge=0)
+    repetition_penalty: float | None = Field(None, gt=0)
+    presence_penalty: float | None = Field(None, ge=-2, le=2)
     seed: int | None = None
     stop: str | list[str] | None = None
     stream: bool = False
@@ -130,6 +133,9 @@ class ChatRequest(Asked):
             "max_new_tokens": self.max_completion_tokens or self.max_tokens,
             "temperature": self.temperature,
             "top_p": self.top_p,
+            "top_k": self.top_k,
+            "repetition_penalty": self.repetition_penalty,
+            "presence_penalty": self.presence_penalty,
             "seed": self.seed,
             "node_adapter": extension.node_adapter,
             "deadline": None if extension.deadline_s is None else time.monotonic() + extension.deadline_s,

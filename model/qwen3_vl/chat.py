@@ -39,6 +39,7 @@ from model.call_options import (
 )
 from model.messages import parse_messages
 from model.served import ServedModel
+from model.settings import SAMPLING
 from model.thinking import THINKING_KEY
 from model.worker import Worker
 
@@ -68,6 +69,12 @@ class ChatQwen3VL(ServedModel, BaseChatModel):
     """0 means greedy."""
     top_p: float = Field(default=1.0, gt=0, le=1)
     """Nucleus sampling, where temperature is above 0."""
+    top_k: int = Field(default=0, ge=0)
+    """Draw from so many tokens, where temperature is above 0; 0 is all."""
+    repetition_penalty: float = Field(default=1.0, gt=0)
+    """Of tokens that were there; 1 is none."""
+    presence_penalty: float = Field(default=0.0, ge=-2, le=2)
+    """Of tokens that the answer has already; 0 is none."""
     seed: int | None = None
     """Of the sampling; none means another answer each time."""
     max_pixels: int | None = None
@@ -340,7 +347,7 @@ class ChatQwen3VL(ServedModel, BaseChatModel):
         return self._grammars
 
     def _defaults(self) -> dict[str, Any]:
-        return {key: getattr(self, key) for key in ("max_new_tokens", "temperature", "top_p", "seed")}
+        return {key: getattr(self, key) for key in ("max_new_tokens", *SAMPLING)}
 
     def _result(self, answer: Generated) -> ChatResult:
         message = AIMessage(

@@ -21,6 +21,7 @@ from model.qwen3_vl.confidence import Confidence
 from model.qwen3_vl.load import ALWAYS
 from model.qwen3_vl.prefill import UNSHARED
 from model.qwen3_vl.processor import encode
+from model.qwen3_vl.sampler import sampler_for
 from model.qwen3_vl.thoughts import Thoughts
 from model.qwen3_vl.token_stream import TextFollower
 
@@ -108,7 +109,7 @@ def _generate(request: GenerationRequest) -> Generated:
     base = loaded.model.get_base_model() if hasattr(loaded.model, "get_base_model") else loaded.model
     eos = base.generation_config.eos_token_id
     eos_token_ids = frozenset(eos if isinstance(eos, list) else [eos])
-    sampler = _Sampler(call, loaded.device) if call.temperature > 0 else None
+    sampler = sampler_for(call, loaded.device)
     constraint = None
     if call.output_schema is not None:
         constraint = request.grammars().constraint(
@@ -121,6 +122,8 @@ def _generate(request: GenerationRequest) -> Generated:
     turns = [for_processor(turn) for turn in request.turns]
     inputs = encode(loaded.processor, turns, max_pixels=request.max_pixels, thinks=call.thinks).to(loaded.device)
     prompt_tokens = inputs["input_ids"].shape[1]
+    if sampler is not None:
+        sampler.prompt_tokens = prompt_tokens
     # A template without a switch has the model think before a decision too; shortly then.
     thinking_tokens = request.thinking_tokens if call.thinks else request.thinking_tokens // DECISION_SHARE
     thoughts = Thoughts(
@@ -281,37 +284,6 @@ class _AfterThinking(LogitsProcessor):
         if not self._thoughts.is_open:
             self._confidence.offer(scores)
         return scores if rule is None else rule(input_ids, scores)
-
-
-class _Sampler(LogitsProcessor):
-    """Samples by the Gumbel trick: the greatest of the scores plus this noise is a draw from their softmax.
-
-    `generate` then runs greedily, so that the draw comes from a generator of its own: its `do_sample` would
-    take torch's global one, which other threads use and which no seed of ours may touch.
-    """
-
-    def __init__(self, call: Call, device: torch.device) -> None:
-        self._temperature = call.temperature
-        self._top_p = call.top_p
-        self._generator = torch.Generator(device=device)
-        if call.seed is None:
-            self._generator.seed()
-        else:
-            self._generator.manual_seed(call.seed)
-
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        return self.noisy(scores)
-
-    def noisy(self, scores: torch.Tensor) -> torch.Tensor:
-        """Return scores (1, V) whose greatest is the sampled token."""
-        scores = scores.float() / self._temperature
-        if self._top_p < 1:
-            ordered, order = scores.sort(descending=True)
-            share = ordered.softmax(-1)
-            outside = share.cumsum(-1) - share >= self._top_p  # never the first
-            scores = scores.masked_fill(outside.scatter(-1, order, outside), -torch.inf)
-        noise = torch.empty_like(scores).exponential_(generator=self._generator)
-        return scores - noise.clamp_min(torch.finfo(noise.dtype).tiny).log()
 
 
 def _invocation(loaded: "Loaded", node_adapter: str, inputs: Any) -> int:

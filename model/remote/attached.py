@@ -22,7 +22,7 @@ from model.errors import ModelError
 from model.remote.chat import CONNECT_TIMEOUT_S, RemoteChat, openai_messages
 from model.remote.errors import RemoteBrokeOff, RemoteError, RemoteUnavailable, RemoteUnreadable
 from model.served import ServedModel
-from model.settings import ModelSettings
+from model.settings import SAMPLING, ModelSettings
 from model.worker import asking
 
 EXTENSION = "lorgnette"
@@ -146,9 +146,7 @@ def attached_chat(settings: ModelSettings, address: str, key: str, name: str, lo
         base_url=address,
         api_key=SecretStr(key),
         max_tokens=settings.max_new_tokens,
-        temperature=settings.temperature,
-        top_p=settings.top_p,
-        seed=settings.seed,
+        **{option: getattr(settings, option) for option in SAMPLING},
         timeout=timeout,
         silence_s=SILENCE_S,
         default_headers={"Connection": "close"},

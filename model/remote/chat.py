@@ -49,7 +49,7 @@ from model.remote.errors import (
 from model.remote.plain_stream import PlainCompletions
 from model.remote.refused_options import refused_among, with_schema_in_words
 from model.remote.reply import ARGUMENTS_KEY, in_one_form
-from model.settings import ModelSettings
+from model.settings import SAMPLING, ModelSettings
 from model.thinking import THINKING_KEY, is_named_thinker
 
 CONNECT_TIMEOUT_S = 5.0
@@ -74,9 +74,7 @@ def remote_chat(settings: ModelSettings) -> "RemoteChat":
         api_key=settings.api_key or SecretStr("none"),  # the client refuses to have none
         max_tokens=settings.max_new_tokens,
         thinking_tokens=settings.thinking_tokens,
-        temperature=settings.temperature,
-        top_p=settings.top_p,
-        seed=settings.seed,
+        **{option: getattr(settings, option) for option in SAMPLING},
         timeout=openai.Timeout(settings.time_budget_s, connect=CONNECT_TIMEOUT_S),
         silence_s=settings.time_budget_s,
         # No connection is kept: it belongs to the event loop that made it, and calls come from several.
@@ -119,6 +117,10 @@ class RemoteChat(BaseChatOpenAI):
     """Longest wait for the next piece, in seconds."""
     thinking_tokens: int = Field(default=2048, ge=0)
     """What a thinking model may write beside its answer: servers count both as one."""
+    top_k: int = Field(default=0, ge=0)
+    """Draw from so many tokens; 0 is all. Not OpenAI's, but taken by vLLM, SGLang, llama.cpp and Ollama."""
+    repetition_penalty: float = Field(default=1.0, gt=0)
+    """Of tokens that were there; 1 is none. As `top_k`."""
     negotiates: bool = True
     """Whether what the server refuses is left out, rather than told."""
     lossless: bool = False
@@ -288,6 +290,9 @@ class RemoteChat(BaseChatOpenAI):
             "max_new_tokens": self.max_tokens,
             "temperature": self.temperature,
             "top_p": self.top_p,
+            "top_k": self.top_k,
+            "repetition_penalty": self.repetition_penalty,
+            "presence_penalty": self.presence_penalty or 0.0,
             "seed": self.seed,
         }
 
@@ -301,6 +306,12 @@ class RemoteChat(BaseChatOpenAI):
             options["stop"] = list(call.stop)
         if call.seed is not None:
             options["seed"] = call.seed
+        if call.presence_penalty:
+            options["presence_penalty"] = call.presence_penalty
+        if call.top_k:
+            options["extra_body"] = {"top_k": call.top_k}
+        if call.repetition_penalty != 1:
+            options["extra_body"] = {**options.get("extra_body", {}), "repetition_penalty": call.repetition_penalty}
         if call.deadline is not None:
             left = max(call.deadline - time.monotonic(), 0.001)
             options["timeout"] = openai.Timeout(min(left, self.silence_s), connect=min(left, CONNECT_TIMEOUT_S))
@@ -312,7 +323,8 @@ class RemoteChat(BaseChatOpenAI):
                 "schema": json_schema(call.output_schema),
                 "strict": True,
             }
-            options["extra_body"] = {"response_format": {"type": "json_schema", "json_schema": schema}}
+            form = {"response_format": {"type": "json_schema", "json_schema": schema}}
+            options["extra_body"] = {**options.get("extra_body", {}), **form}
         if self._thinks and not call.thinks:
             # The switch of Qwen's, DeepSeek's and GLM's templates, as vLLM, SGLang and llama.cpp take it.
             switch = {"chat_template_kwargs": {"enable_thinking": False}}

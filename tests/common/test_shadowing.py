@@ -10,6 +10,8 @@ import pytest
 
 from common.shadowing import PACKAGES
 
+pytestmark = pytest.mark.heavy
+
 ROOT = Path(__file__).parents[2]
 FOREIGN = 'import sys; sys.stderr.write("FOREIGN CODE RAN\\n")\n'
 

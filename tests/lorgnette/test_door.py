@@ -11,6 +11,8 @@ import pytest
 import lorgnette
 from graph.question import Question, QuestionOptions
 
+pytestmark = pytest.mark.heavy
+
 ROOT = Path(__file__).parents[2]
 SHAPES = ROOT / "examples" / "shapes.png"
 

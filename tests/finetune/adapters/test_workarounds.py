@@ -24,7 +24,6 @@ from model.qwen3_vl.load import load
 from model.settings import ModelSettings
 
 pytestmark = pytest.mark.training
-
 INPUTS = {"input_ids": torch.arange(5, 25)[None], "labels": torch.arange(5, 25)[None]}
 
 

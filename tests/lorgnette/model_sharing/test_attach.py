@@ -133,8 +133,9 @@ def test_the_attached_model_reads_boxes_and_judges_words_alike(
     shown = [{"type": "image", "image": open_picture(pictures[0], (tmp_path,))}]
     text = {"type": "text", "text": "Is there a red square?"}
     messages: list[Any] = [HumanMessage([*shown, text])]
-    assert served(chat).gives_probabilities
-    assert served(chat).choice_probabilities(messages, ("yes", "no")) == pytest.approx(
+    judge = served(chat)
+    assert judge.gives_probabilities
+    assert judge.choice_probabilities(messages, ("yes", "no")) == pytest.approx(
         local[0].choice_probabilities(messages, ("yes", "no")), abs=1e-4
     )
     sampled: dict[str, Any] = {"temperature": 1.5, "seed": 7, "max_new_tokens": 24}

@@ -250,9 +250,9 @@ async def test_a_cancelled_call_stops_the_agent(mode: str, settings: Settings, a
     async with Client(build_server(settings, opens(agent)), mode=mode) as client:
         async with anyio.create_task_group() as group:
             group.start_soon(client.call_tool, "ask_image", {"question": "Which?"})
-            assert await anyio.to_thread.run_sync(agent.started.wait, 30)
+            assert await anyio.to_thread.run_sync(agent.started.wait, 300)
             group.cancel_scope.cancel()
-        assert await anyio.to_thread.run_sync(agent.cancelled.wait, 30)
+        assert await anyio.to_thread.run_sync(agent.cancelled.wait, 300)
 
 
 async def test_a_caller_that_gives_up_while_loading_does_not_cancel_it_for_the_others(
@@ -268,7 +268,7 @@ async def test_a_caller_that_gives_up_while_loading_does_not_cancel_it_for_the_o
     async with Client(build_server(settings, open_agent)) as client:
         async with anyio.create_task_group() as group:
             group.start_soon(client.call_tool, "ask_image", {"question": "Which?"})
-            assert await anyio.to_thread.run_sync(started.wait, 30)
+            assert await anyio.to_thread.run_sync(started.wait, 300)
             group.cancel_scope.cancel()
         release.set()
         result = await client.call_tool("ask_image", {"question": "Which?"})

@@ -50,7 +50,7 @@ class Endless(ServedAgent):
         self.agent = open_agent(settings, progress)
         chat = self.agent.chat
         assert isinstance(chat, ChatQwen3VL)
-        self.worker, self.model = chat._worker, chat.loaded.model
+        self._worker, self.model = chat._worker, chat.loaded.model
         self.model.generation_config.eos_token_id = NEVER
         self.writing, self.ended = threading.Event(), threading.Event()
         self.outcomes: list[str] = []
@@ -73,7 +73,7 @@ class Endless(ServedAgent):
 
     def wait_until_free(self) -> None:
         """Return when the model has nothing to do any more."""
-        self.worker.submit(lambda: None).result(300)
+        self._worker.submit(lambda: None).result(300)
 
 
 @pytest.fixture(scope="module")

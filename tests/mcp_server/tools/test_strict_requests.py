@@ -140,7 +140,7 @@ async def test_a_question_that_was_cancelled_or_failed_frees_its_place(
             agent.started.clear()
             async with anyio.create_task_group() as group:
                 group.start_soon(client.call_tool, "ask_image", {"question": "Which?"})
-                assert await anyio.to_thread.run_sync(agent.started.wait, 30)
+                assert await anyio.to_thread.run_sync(agent.started.wait, 300)
                 group.cancel_scope.cancel()
         agent.wait_for_cancel, agent.error = False, ValueError("x")
         for _ in range(3):

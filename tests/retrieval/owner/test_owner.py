@@ -56,7 +56,7 @@ def framed(body: bytes) -> bytes:
 
 
 def test_a_question_is_answered_and_the_door_is_this_users_alone(serving: Serving, tmp_path: Path) -> None:
-    assert ask(tmp_path, b"you?", 30) == b"heard you?"
+    assert ask(tmp_path, b"you?", 300) == b"heard you?"
     place = Path(address_of(tmp_path)["address"])
     modes = [path.stat().st_mode & 0o777 for path in (place, place.parent, tmp_path / "owner.json")]
     assert modes == [0o600, 0o700, 0o600]
@@ -82,14 +82,14 @@ def test_hostile_bytes_get_no_answer_and_leave_the_owner_alive(serving: Serving,
         guest.sendall(sent)
         guest.shutdown(socket.SHUT_WR)
         assert heard_by(guest) == b""
-    assert ask(tmp_path, b"still there?", 30) == b"heard still there?"
+    assert ask(tmp_path, b"still there?", 300) == b"heard still there?"
 
 
 def test_a_question_larger_than_allowed_is_not_read(serving: Serving, tmp_path: Path) -> None:
     with connect(tmp_path) as guest:
         guest.sendall(framed(bytes.fromhex(address_of(tmp_path)["key"])) + struct.pack("!i", 8_000_001) + b"x")
         assert heard_by(guest) == b""
-    assert ask(tmp_path, b"still there?", 30) == b"heard still there?"
+    assert ask(tmp_path, b"still there?", 300) == b"heard still there?"
 
 
 def test_guests_who_say_nothing_do_not_keep_others_waiting(serving: Serving, tmp_path: Path) -> None:
@@ -117,14 +117,14 @@ def test_an_owner_that_does_not_answer_in_time_is_not_taken_for_a_dead_one(tmp_p
 
 def test_who_asks_where_nobody_is_learns_it_at_once(tmp_path: Path) -> None:
     with pytest.raises(NoOwner):
-        ask(tmp_path, b"anybody?", 30)
+        ask(tmp_path, b"anybody?", 300)
     Serving(tmp_path, echo).close()
     with pytest.raises(NoOwner):
-        ask(tmp_path, b"anybody?", 30)
+        ask(tmp_path, b"anybody?", 300)
     for rubbish in (b"", b"{", b"[]", b'{"address": 7}', b'{"address": "nowhere", "key": "no hex"}', b"\xff"):
         (tmp_path / "owner.json").write_bytes(rubbish)
         with pytest.raises(NoOwner):
-            ask(tmp_path, b"anybody?", 30)
+            ask(tmp_path, b"anybody?", 300)
 
 
 def test_an_owner_that_dies_over_the_question_is_a_dead_one(tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_an_owner_that_dies_over_the_question_is_a_dead_one(tmp_path: Path) -> N
 
     serving = Serving(tmp_path, die)
     with pytest.raises(NoOwner):
-        ask(tmp_path, b"well?", 30)
+        ask(tmp_path, b"well?", 300)
     serving.close()
 
 
@@ -143,9 +143,9 @@ def test_the_socket_of_a_dead_owner_is_replaced_and_removed(tmp_path: Path) -> N
         dead.bind(str(left / "socket"))
     (tmp_path / "owner.json").write_text(json.dumps({"address": str(left / "socket"), "key": "00"}), "utf-8")
     with pytest.raises(NoOwner):
-        ask(tmp_path, b"anybody?", 30)
+        ask(tmp_path, b"anybody?", 300)
     serving = Serving(tmp_path, echo)
-    assert ask(tmp_path, b"now?", 30) == b"heard now?" and not left.exists()
+    assert ask(tmp_path, b"now?", 300) == b"heard now?" and not left.exists()
     serving.close()
 
 
@@ -168,7 +168,7 @@ def test_a_question_that_is_none_is_refused_and_the_next_one_answered(tmp_path: 
     owner.sync()
     assert owner.search("ERR_42").hits
     with pytest.raises(OwnerFailed, match="version"):
-        findings_from_bytes(ask(owner.place, asked, 30))
+        findings_from_bytes(ask(owner.place, asked, 300))
     assert [hit.source for hit in other.search("ERR_42").hits] == ["lamp.txt"]
     owner.close()
     other.close()
