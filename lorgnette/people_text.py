@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from common.safe_text import escaped, one_line, printable, shortened
 from graph.answer import Answer, Box, Citation
-from graph.prompt_language import is_chinese
+from graph.wording.language import is_chinese
 
 QUOTE_CHARS = 160
 FEEDBACK_CHARS = 120

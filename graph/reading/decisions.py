@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from common.safe_text import shortened
 from graph.answer import Choice, Decision, Grade, Plan, Query, Review
-from graph.json_reading import json_values
+from graph.reading.json_values import json_values
 from model.thinking import split_thinking
 
 D = TypeVar("D", bound=Decision)
