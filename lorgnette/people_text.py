@@ -5,6 +5,7 @@ is asked: that is `standing`, which is said once. Models read `lorgnette.answer_
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from common.safe_text import escaped, one_line, printable, shortened
@@ -61,6 +62,11 @@ STANDING = tuple(
 _IN_CHINESE = tuple(
     (re.compile(pattern), chinese)
     for pattern, chinese in (
+        (
+            r"model: the bundled checkpoint knows drawn shapes only.*",
+            r"随附的小模型只认识画出来的图形;照片和文档请运行 `lorgnette model pull Qwen/Qwen3-VL-2B-Instruct`,"
+            r"再用 `--model Qwen/Qwen3-VL-2B-Instruct` 提问",
+        ),
         (r"plan: skipped, (.*)", r"没有计划,直接回答({0})"),
         (r"review: skipped, (.*)", r"没有复核({0})"),
         (r"review: nothing was chosen among the drafts.*, (.*)", r"没有在草稿中选择({0})"),
@@ -110,6 +116,11 @@ def for_people(answer: Answer, question: str) -> list[str]:
 def standing(answer: Answer) -> list[str]:
     """Return the notes that are about this machine and not about the answer."""
     return [one_line(note) for note in answer.degraded if is_standing(note)]
+
+
+def in_language(notes: Sequence[str], question: str) -> list[str]:
+    """Return standing notes in the language of the question."""
+    return [translated(note) for note in notes] if is_chinese(question) else list(notes)
 
 
 def is_standing(note: str) -> bool:
