@@ -66,6 +66,7 @@ benchmarks: $(VENV)/installed-dev ## every figure of the docs, measured again (a
 	$(BIN)/python -m benchmarks.shared_prefix
 	$(BIN)/python -m benchmarks.prefix_memory
 	$(BIN)/python -m benchmarks.sessions
+	$(BIN)/python -m benchmarks.any_model
 	$(BIN)/python -m benchmarks.faults
 	$(BIN)/python -m benchmarks.server
 	$(BIN)/python -m benchmarks.training_speed

@@ -2,7 +2,7 @@
 
 `python -m benchmarks.review_calibration [--pictures 600] [--model tiny]` asks about fresh drawn pictures of an unseen
 seed, and about pictures that other code drew (`other_drawings`), in other words than the training's. Each draft is
-reviewed with the product's own prompts; `published` is what the product says (`graph/review_verdict.py`), `answered
+reviewed with the product's own prompts; `published` is what the product says (`graph/judging/verdict.py`), `answered
 twice` passes what a second answer at temperature 1 says too. A verdict that is withheld counts as not passed. With
 `--model http://host/v1#name` the same table is made for any model; its answers are judged by the words that they hold.
 """
@@ -25,10 +25,10 @@ from benchmarks.scenes import PICTURE_SIZES, is_right
 from finetune.data.drawn.questions import ask
 from finetune.data.drawn.scenes import draw_scene, sample_scene
 from finetune.data.drawn.turns import Turn
-from graph.agreement import same_answer
 from graph.answer import Review
-from graph.prompt_language import prompts_for
-from graph.review_verdict import TINY_FLOOR, published
+from graph.judging.agreement import same_answer
+from graph.judging.verdict import TINY_FLOOR, published
+from graph.wording.language import prompts_for
 from model.call_options import PROBABILITY_KEY
 from model.open import open_chat
 from model.pictures.open import Picture

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Protocol
 from graph.answer import Answer, ModelResult, Seen, Summary, Turn
 from graph.errors import PictureMissing, QuestionEmpty, ReportsOff, SessionMissing, SessionStoreFailed
 from graph.history import Exchange, History, first_kept
-from graph.prompt_language import is_latin, prompts_for
+from graph.judging.verdict import TINY_FLOOR
 from graph.question import Question
 from graph.report import render, write
-from graph.review_verdict import TINY_FLOOR
 from graph.served_agent import OnEvent, OnPictures, ServedAgent
 from graph.settings import AgentSettings
+from graph.wording.language import is_latin, prompts_for
 from model.errors import ImageError
 from model.open import REMOTE
 from model.pictures.open import Picture, open_picture

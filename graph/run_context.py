@@ -15,12 +15,12 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 
 from common.safe_text import printable
 from graph.answer import Answer, Decision, Event, ModelResult, Seen, Usage
-from graph.conversation_log import show
-from graph.decision_reading import Unreadable, read_decision, read_fields
 from graph.errors import Undecided
 from graph.history import History
 from graph.prompts import Prompts
+from graph.reading.decisions import Unreadable, read_decision, read_fields
 from graph.repetition import RepetitionGuard
+from graph.wording.conversation import show
 from model.call_options import Cancelled, DeadlineExceeded
 from model.errors import ModelError
 from model.pictures.open import Picture

@@ -5,11 +5,12 @@ is asked: that is `standing`, which is said once. Models read `lorgnette.answer_
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from common.safe_text import escaped, one_line, printable
+from common.safe_text import escaped, one_line, printable, shortened
 from graph.answer import Answer, Box, Citation
-from graph.prompt_language import is_chinese
+from graph.wording.language import is_chinese
 
 QUOTE_CHARS = 160
 FEEDBACK_CHARS = 120
@@ -61,6 +62,11 @@ STANDING = tuple(
 _IN_CHINESE = tuple(
     (re.compile(pattern), chinese)
     for pattern, chinese in (
+        (
+            r"model: the bundled checkpoint knows drawn shapes only.*",
+            r"随附的小模型只认识画出来的图形;照片和文档请运行 `lorgnette model pull Qwen/Qwen3-VL-2B-Instruct`,"
+            r"再用 `--model Qwen/Qwen3-VL-2B-Instruct` 提问",
+        ),
         (r"plan: skipped, (.*)", r"没有计划,直接回答({0})"),
         (r"review: skipped, (.*)", r"没有复核({0})"),
         (r"review: nothing was chosen among the drafts.*, (.*)", r"没有在草稿中选择({0})"),
@@ -97,7 +103,7 @@ def for_people(answer: Answer, question: str) -> list[str]:
     lines += [_box(box, words, several) for box in answer.boxes if not _is_said(box, answer.answer)]
     if answer.review is not None and answer.review.verdict is not None:  # why there is none is among the notes
         rewritten = words.rewritten if answer.review.rewrites else ""
-        feedback = _cut(answer.review.feedback, FEEDBACK_CHARS) or "?"
+        feedback = shortened(answer.review.feedback, FEEDBACK_CHARS) or "?"
         form = words.passed if answer.review.verdict == "PASS" else words.doubtful
         lines.append(form.format(rewritten=rewritten, feedback=feedback))
     if answer.truncated:
@@ -110,6 +116,11 @@ def for_people(answer: Answer, question: str) -> list[str]:
 def standing(answer: Answer) -> list[str]:
     """Return the notes that are about this machine and not about the answer."""
     return [one_line(note) for note in answer.degraded if is_standing(note)]
+
+
+def in_language(notes: Sequence[str], question: str) -> list[str]:
+    """Return standing notes in the language of the question."""
+    return [translated(note) for note in notes] if is_chinese(question) else list(notes)
 
 
 def is_standing(note: str) -> bool:
@@ -127,7 +138,7 @@ def translated(note: str) -> str:
 
 def _source(number: int, citation: Citation, words: Words) -> str:
     page = words.page.format(page=citation.page) if citation.page is not None else ""
-    quote = _cut(" ".join(printable(citation.quote).split()), QUOTE_CHARS)
+    quote = shortened(" ".join(printable(citation.quote).split()), QUOTE_CHARS)
     return f"[{number}] {escaped(citation.source)}{page}: “{quote}”"
 
 
@@ -139,7 +150,3 @@ def _box(box: Box, words: Words, several: bool) -> str:
 def _is_said(box: Box, text: str) -> bool:
     """Return whether the answer itself says where the box is, as it does where the model wrote nothing else."""
     return f"x {box.x1} to {box.x2}, y {box.y1} to {box.y2}" in text
-
-
-def _cut(text: str, chars: int) -> str:
-    return text if len(text) <= chars else text[: chars - 1] + "…"

@@ -5,7 +5,7 @@ import logging
 import click
 
 from common.safe_text import printable
-from graph.conversation_log import logger
+from graph.wording.conversation import logger
 
 
 class _Printer(logging.Handler):

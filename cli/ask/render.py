@@ -9,7 +9,7 @@ import click
 from common.safe_text import printable
 from graph.answer import Answer, Event
 from lorgnette.answer_text import DOING
-from lorgnette.people_text import for_people
+from lorgnette.people_text import for_people, in_language
 
 if TYPE_CHECKING:
     from rich.status import Status
@@ -95,7 +95,7 @@ class Transcript:
             if self._drafts:
                 click.echo("\nThe final answer:")
             click.echo(words)
-        lines = [*for_people(answer, question), *standing]
+        lines = [*for_people(answer, question), *in_language(standing, question)]
         if lines:
             click.echo()
         for text in lines:

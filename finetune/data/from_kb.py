@@ -20,8 +20,8 @@ from pydantic import Field
 
 from finetune.data.sample import Message, Origin, Sample
 from graph.answer import Decision, Passage, ReviewResult
-from graph.prompt_language import prompts_for
 from graph.prompts import CHINESE, SYSTEM
+from graph.wording.language import prompts_for
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel

@@ -5,8 +5,8 @@ from langgraph.runtime import Runtime
 
 from graph.answer import Plan, SaveWish, TaskPlan
 from graph.errors import Undecided
+from graph.reading.save_wish import save_wish
 from graph.run_context import RunContext
-from graph.save_wish import save_wish
 from graph.state import AgentState, noted
 
 

@@ -8,7 +8,7 @@ from langgraph.runtime import Runtime
 from graph.answer import Choice, Review, ReviewResult
 from graph.citations import cite
 from graph.errors import Undecided
-from graph.review_verdict import Verdict, published
+from graph.judging.verdict import Verdict, published
 from graph.run_context import RunContext
 from graph.state import AgentState, noted
 from model.call_options import PROBABILITY_KEY

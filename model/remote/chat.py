@@ -122,7 +122,7 @@ class RemoteChat(BaseChatOpenAI):
     repetition_penalty: float = Field(default=1.0, gt=0)
     """Of tokens that were there; 1 is none. As `top_k`."""
     negotiates: bool = True
-    """Whether what the server refuses is left out, rather than told."""
+    """Whether what the server refuses is left out, rather than told; and thinking is looked after here, not there."""
     lossless: bool = False
     """Whether large pictures, too, are sent as they are, not as JPEG."""
     max_retries: int | None = MAX_RETRIES
@@ -137,7 +137,7 @@ class RemoteChat(BaseChatOpenAI):
     def model_post_init(self, context: Any) -> None:
         """Expect thinking of a model that is named for it."""
         super().model_post_init(context)
-        self._thinks = is_named_thinker(self.model_name)
+        self._thinks = self.negotiates and is_named_thinker(self.model_name)
 
     @model_validator(mode="after")
     def _with_plain_pieces(self) -> Self:

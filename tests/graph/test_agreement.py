@@ -2,7 +2,7 @@
 
 import pytest
 
-from graph.agreement import contradiction, same_answer, says_nothing
+from graph.judging.agreement import contradiction, same_answer, says_nothing
 
 BOX = '[{"bbox_2d": [100, 100, 500, 500], "label": "cup"}]'
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from graph.answer import Choice, Grade, Moderation, Plan, Query, Review
-from graph.decision_reading import Unreadable, read_decision, read_fields
+from graph.reading.decisions import Unreadable, read_decision, read_fields
 from model.call_options import DeadlineExceeded
 from model.remote.errors import RemoteFailed
 

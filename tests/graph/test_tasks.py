@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from graph.capable_prompts import CAPABLE_CHINESE, CAPABLE_ENGLISH
-from graph.prompt_language import prompts_for
 from graph.prompts import CHINESE, ENGLISH, SYSTEM
+from graph.wording.capable import CAPABLE_CHINESE, CAPABLE_ENGLISH
+from graph.wording.language import prompts_for
 
 PASS = '{"feedback":"x","verdict":"PASS"}'
 

@@ -2,8 +2,8 @@
 
 import re
 
-from graph.capable_prompts import CAPABLE_CHINESE, CAPABLE_ENGLISH
 from graph.prompts import CHINESE, ENGLISH, Prompts
+from graph.wording.capable import CAPABLE_CHINESE, CAPABLE_ENGLISH
 
 _HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]")
 _WORD = re.compile(r"[^\W\d_\u3400-\u9fff\uf900-\ufaff]+")

@@ -7,7 +7,7 @@ model was not sure of the draft's words itself. The floor for that is calibrated
 from dataclasses import dataclass
 from typing import Literal
 
-from graph.agreement import contradiction, says_nothing
+from graph.judging.agreement import contradiction, says_nothing
 
 TINY_FLOOR = 0.7
 """Probability of the bundled checkpoint's whole answer from which its PASS is right nineteen times out of twenty."""

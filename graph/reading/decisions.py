@@ -10,8 +10,9 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from common.safe_text import shortened
 from graph.answer import Choice, Decision, Grade, Plan, Query, Review
-from graph.json_reading import json_values
+from graph.reading.json_values import json_values
 from model.thinking import split_thinking
 
 D = TypeVar("D", bound=Decision)
@@ -66,9 +67,11 @@ def read_decision(schema: type[D], text: str) -> D:
     for value in json_values(said):
         if (decision := _of_value(schema, value)) is not None:
             return decision
-    if (decision := _of_lines(schema, said) or _of_words(schema, said)) is not None:
-        return decision
-    raise Unreadable("it is empty" if not said.strip() else f"no {schema.__name__.lower()} is in {_short(said)!r}")
+    decision = _of_lines(schema, said) or _of_words(schema, said)
+    if decision is None:
+        found = f"no {schema.__name__.lower()} is in {shortened(said, 80)!r}" if said.strip() else "it is empty"
+        raise Unreadable(found)
+    return decision
 
 
 def read_fields(fields: Collection[str], text: str) -> dict[str, str | None] | None:
@@ -248,8 +251,3 @@ def _of_words(schema: type[D], text: str) -> D | None:
     elif schema is Query and 0 < len(plain) <= 120 and "\n" not in plain and "{" not in plain:
         values = {"query": plain.strip("\"'“”")}
     return _built(schema, values) if values is not None else None
-
-
-def _short(text: str) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= 80 else text[:79] + "…"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from graph.save_wish import save_wish
+from graph.reading.save_wish import save_wish
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""What code itself can say for or against an answer."""
