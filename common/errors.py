@@ -39,4 +39,8 @@ class CodedError(LorgnetteError):
         self.code, self.values = code, values
         for name, value in values.items():
             setattr(self, name, value)
-        super().__init__(self.SENTENCES[code].format(**values))
+        super().__init__(self.SENTENCES[code].format(**self.shown(values)))
+
+    def shown(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Return the values as the sentence has them; a child may shorten some."""
+        return values

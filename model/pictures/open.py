@@ -20,30 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
-from model.errors import (
-    ImageDamaged,
-    ImageDataUrlInvalid,
-    ImageDataUrlTooLong,
-    ImageDeviceName,
-    ImageError,
-    ImageFileEmpty,
-    ImageFileTooLarge,
-    ImageFileUrl,
-    ImageFormatRefused,
-    ImageMoved,
-    ImageNameHasNul,
-    ImageNetworkPath,
-    ImageNotAFile,
-    ImageNotFound,
-    ImageNotReadable,
-    ImageOutsideRoots,
-    ImageRootMissing,
-    ImageSourceEmpty,
-    ImageTooManyFrames,
-    ImageTooManyPixels,
-    ImageTooManyScans,
-    ImageWebAddress,
-)
+from model.errors import ImageError
 from model.pictures.structure import count_gif_frames, count_jpeg_scans
 
 if TYPE_CHECKING:
@@ -167,21 +144,24 @@ def to_rgb(image: "Image.Image") -> "Image.Image":
 def _check_name(source: str) -> None:
     """Refuse what cannot be the path of a local file, before the file system hears of it."""
     if not source.strip():
-        raise ImageSourceEmpty
+        raise ImageError("image_source_empty")
     if "\0" in source:
-        raise ImageNameHasNul(source)
+        raise ImageError("image_name_has_nul", source=source)
     if address := _ADDRESS.match(source):
         scheme = (address[1] or address[2]).lower()
-        raise ImageFileUrl(source) if scheme == "file" else ImageWebAddress(source, scheme)
+        if scheme == "file":
+            raise ImageError("image_file_url", source=source)
+        raise ImageError("image_web_address", source=source, scheme=scheme)
     if source.lstrip().replace("\\", "/").startswith("//"):
-        raise ImageNetworkPath(source)
+        raise ImageError("image_network_path", source=source)
     name = re.split(r"[/\\]", source)[-1]
     if _DEVICE.fullmatch(name.partition(".")[0].strip()):
-        raise ImageDeviceName(source)
+        raise ImageError("image_device_name", source=source)
     try:
         os.fsencode(source)
     except UnicodeEncodeError:
-        raise ImageNotReadable(source, "the name has characters that no file name can hold") from None
+        reason = "the name has characters that no file name can hold"
+        raise ImageError("image_not_readable", source=source, reason=reason) from None
 
 
 def _read_file(source: str, roots: Sequence[Path], max_bytes: int) -> tuple[Path, bytes]:
@@ -193,21 +173,23 @@ def _read_file(source: str, roots: Sequence[Path], max_bytes: int) -> tuple[Path
     candidates = dict.fromkeys(Path(os.path.realpath(root / name)) for root in real_roots)
     inside = {path: root for path in candidates for root in real_roots if path.is_relative_to(root)}
     if real_roots and not any(root.is_dir() for root in real_roots):
-        raise ImageRootMissing(source, real_roots[0])
+        raise ImageError("image_root_missing", source=source, root=str(real_roots[0]))
     if not inside:
         # Said before anything outside was touched: the answer is the same whether or not the file exists.
-        raise ImageOutsideRoots(source, real_roots)
+        raise ImageError.outside_roots(source, real_roots)
     for path, root in inside.items():
         try:
             descriptor = _open_beneath(root, path)
         except OSError as error:
             if os.path.realpath(path) != os.fspath(path):
-                raise ImageMoved(source) from None
+                raise ImageError("image_moved", source=source) from None
             if not isinstance(error, (FileNotFoundError, NotADirectoryError)):
-                raise ImageNotReadable(source, error.strerror or "unknown reason") from None
+                raise ImageError(
+                    "image_not_readable", source=source, reason=error.strerror or "unknown reason"
+                ) from None
         else:
             return path, _read_descriptor(source, descriptor, max_bytes)
-    raise ImageNotFound(source, _similar_names(path for path, root in inside.items() if path != root))
+    raise ImageError.not_found(source, _similar_names(path for path, root in inside.items() if path != root))
 
 
 def _open_beneath(root: Path, path: Path) -> int:
@@ -237,17 +219,17 @@ def _read_descriptor(source: str, descriptor: int, max_bytes: int) -> bytes:
         # fstat first: fdopen would raise its own error for a folder, and reading a pipe would wait.
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
-            raise ImageNotAFile(source, _kind(status.st_mode))
+            raise ImageError("image_not_a_file", source=source, kind=_kind(status.st_mode))
         if status.st_size > max_bytes:
-            raise ImageFileTooLarge(source, max_bytes)
+            raise ImageError("image_file_too_large", source=source, limit=max_bytes)
         with os.fdopen(descriptor, "rb", closefd=False) as file:
             data = file.read(max_bytes + 1)
     except OSError as error:
-        raise ImageNotReadable(source, error.strerror or "unknown reason") from None
+        raise ImageError("image_not_readable", source=source, reason=error.strerror or "unknown reason") from None
     finally:
         os.close(descriptor)
     if len(data) > max_bytes:  # it grew since fstat
-        raise ImageFileTooLarge(source, max_bytes)
+        raise ImageError("image_file_too_large", source=source, limit=max_bytes)
     return data
 
 
@@ -274,19 +256,19 @@ def _similar_names(paths: Iterable[Path]) -> list[str]:
 def _read_data_url(url: str, limits: ImageLimits) -> tuple[str, bytes]:
     """Return the MIME type and the bytes of a base64 data: URL; blanks and percent escapes do no harm."""
     if len(url) > limits.url_chars:
-        raise ImageDataUrlTooLong(len(url), limits.url_chars)
+        raise ImageError("image_data_url_too_long", chars=len(url), limit=limits.url_chars)
     head, comma, payload = url.partition(",")
     header = _DATA_HEADER.fullmatch("".join(head.split()))
     if not comma or not header:
-        raise ImageDataUrlInvalid("is not an image/* type in base64")
+        raise ImageError("image_data_url_invalid", problem="is not an image/* type in base64")
     try:
         encoded = b"".join(unquote_to_bytes(payload.encode("ascii")).split()).rstrip(b"=")
         data = base64.b64decode(encoded + b"=" * (-len(encoded) % 4), validate=True)
     except ValueError:  # also binascii.Error and UnicodeEncodeError
-        raise ImageDataUrlInvalid("does not hold valid base64 after its comma") from None
+        raise ImageError("image_data_url_invalid", problem="does not hold valid base64 after its comma") from None
     mime = header[1].lower()
     if len(data) > limits.bytes:
-        raise ImageFileTooLarge(f"data:{mime}", limits.bytes)
+        raise ImageError("image_file_too_large", source=f"data:{mime}", limit=limits.bytes)
     return mime, data
 
 
@@ -295,7 +277,7 @@ def _decode(source: str, data: bytes, limits: ImageLimits) -> "Image.Image":
     from PIL import Image, UnidentifiedImageError
 
     if not data:
-        raise ImageFileEmpty(source)
+        raise ImageError("image_file_empty", source=source)
     # `from None` throughout: Pillow's messages may quote the file's bytes.
     with _decoding, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of large and of odd files; our own checks decide
@@ -307,12 +289,12 @@ def _decode(source: str, data: bytes, limits: ImageLimits) -> "Image.Image":
         except ImageError:
             raise
         except UnidentifiedImageError:
-            raise ImageFormatRefused(source) from None
+            raise ImageError("image_format_refused", source=source) from None
         except (Image.DecompressionBombError, MemoryError):
-            raise ImageTooManyPixels(source, limits.pixels) from None
+            raise ImageError.too_many_pixels(source, limits.pixels) from None
         # Pillow promises no closed set of exceptions for hostile bytes; its own fuzzers catch them all, too.
         except Exception:
-            raise ImageDamaged(source) from None
+            raise ImageError("image_damaged", source=source) from None
     # No comment, place or colour profile of another mode may reach a file or an address that it is saved to.
     image.info.clear()
     return image
@@ -321,14 +303,14 @@ def _decode(source: str, data: bytes, limits: ImageLimits) -> "Image.Image":
 def _check_header(opened: "Image.Image", source: str, data: bytes, limits: ImageLimits) -> None:
     """Refuse what would cost too much to decode."""
     if opened.width * opened.height > limits.pixels:
-        raise ImageTooManyPixels(source, limits.pixels, opened.size)
+        raise ImageError.too_many_pixels(source, limits.pixels, opened.size)
     # A GIF does not state how many frames it has, and Pillow's own count has no end where ours has.
     gif = opened.format == "GIF"
     frames = count_gif_frames(data, limits.frames) if gif else int(getattr(opened, "n_frames", 1))
     if frames > limits.frames:
-        raise ImageTooManyFrames(source, limits.frames)
+        raise ImageError("image_too_many_frames", source=source, limit=limits.frames)
     if opened.format in ("JPEG", "MPO") and count_jpeg_scans(data, limits.scans) > limits.scans:
-        raise ImageTooManyScans(source, limits.scans)
+        raise ImageError("image_too_many_scans", source=source, limit=limits.scans)
 
 
 def _orientation(opened: "Image.Image") -> int:

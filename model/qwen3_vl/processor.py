@@ -23,17 +23,6 @@ MAX_ASPECT_RATIO = 200  # beyond it transformers' resizing refuses
 VIDEO_PICTURES = 16  # a video's pixel budget, in pictures of the largest size, where the checkpoint names none
 
 
-class PictureTooThin(ImageError):
-    """A picture or frame whose one side is more than `MAX_ASPECT_RATIO` times the other."""
-
-    def __init__(self, width: int, height: int) -> None:
-        self.width, self.height = width, height
-        super().__init__(
-            f"A picture of {width} x {height} pixels is too thin for the model, which takes sides of at most "
-            f"{MAX_ASPECT_RATIO} to 1; cut it into pieces."
-        )
-
-
 class ImageTextProcessor(Qwen3VLProcessor):
     """`Qwen3VLProcessor` with a video processor that does not need torchvision."""
 
@@ -139,7 +128,7 @@ def encode(
         `video_grid_thw`. CPU tensors.
 
     Raises:
-        PictureTooThin: A picture's sides are more than 200 to 1.
+        ImageError: A picture's sides are more than 200 to 1.
         ValueError: A video block has no frames.
     """
     turns = [{"role": message["role"], "content": _blocks(message["content"])} for message in messages]
@@ -148,7 +137,8 @@ def encode(
         b["video"][0] for b in blocks if b["type"] == "video"
     ]:
         if max(picture.size) > MAX_ASPECT_RATIO * min(picture.size):
-            raise PictureTooThin(*picture.size)
+            width, height = picture.size
+            raise ImageError("picture_too_thin", width=width, height=height, limit=MAX_ASPECT_RATIO)
     videos = [block for block in blocks if block["type"] == "video"]
     options: dict[str, Any] = {}
     if max_pixels is not None:

@@ -9,7 +9,7 @@ import pytest
 from graph.answer import Event
 from graph.errors import PictureMissing, QuestionEmpty
 from model.call_options import Cancelled, DeadlineExceeded
-from model.errors import ImageNotFound
+from model.errors import ImageError
 
 PLAN = '{"task":"answer","steps":["count"],"needs_knowledge":false,"queries":[]}'
 PASS = '{"feedback":"3","verdict":"PASS"}'
@@ -135,7 +135,7 @@ def test_no_picture_is_refused(agent_of: Any) -> None:
 
 def test_a_missing_picture_is_refused_before_the_model_is_asked(agent_of: Any, tmp_path: Path) -> None:
     agent, chat = agent_of(PLAN)
-    with pytest.raises(ImageNotFound):
+    with pytest.raises(ImageError, match="There is no file"):
         agent.ask("How many?", [str(tmp_path / "absent.png")])
     assert chat.asked == []
 

@@ -10,7 +10,7 @@ import pytest
 
 from graph.answer import Answer, Event
 from graph.question import Question
-from model.errors import ImageNotFound
+from model.errors import ImageError
 
 UNDER = [
     "Box: circle, x 1 to 30, y 2 to 40 (pixels)",
@@ -140,7 +140,7 @@ def test_flags_reach_the_settings_and_the_agent(
 
 
 def test_an_error_of_ours_is_one_line_and_exit_code_1(lorgnette: Any, scripted_agent: Any, answer: Answer) -> None:
-    error = ImageNotFound("cat.png", ["cats.png"])
+    error = ImageError.not_found("cat.png", ["cats.png"])
     result = lorgnette("ask", "Which?", "cat.png", agent=scripted_agent(answer, error=error))
     assert result.exit_code == 1
     assert result.stderr == f"Error: {error}\n"

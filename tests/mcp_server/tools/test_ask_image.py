@@ -14,7 +14,7 @@ from graph.question import Question
 from lorgnette.answer_text import AskResult
 from lorgnette.settings import Settings
 from mcp_server.app import build_server
-from model.errors import ImageNotFound, ModelError
+from model.errors import ImageError, ModelError
 
 pytestmark = pytest.mark.anyio
 
@@ -157,7 +157,7 @@ async def test_an_argument_beyond_its_limits_never_reaches_the_agent(
 async def test_the_text_of_our_errors_reaches_the_calling_model(
     mode: str, settings: Settings, answer: Answer, fake_agent: Any
 ) -> None:
-    error = ImageNotFound("cat.png", ["cats.png"])
+    error = ImageError.not_found("cat.png", ["cats.png"])
     async with Client(build_server(settings, opens(fake_agent(answer, error))), mode=mode) as client:
         result = await client.call_tool("ask_image", {"question": "Which?", "images": ["cat.png"]})
     assert result.is_error

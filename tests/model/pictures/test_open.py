@@ -12,17 +12,25 @@ import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from model import errors
+from model.errors import ImageError
 from model.pictures import open as images
 from model.pictures.open import ImageLimits, Picture, open_picture, to_data_url, to_rgb
 
 RED = (255, 0, 0)
+
+
+def refused(code: str, match: str | None = None) -> Any:
+    """Expect that a picture is refused for this reason, in a sentence that holds the words."""
+    return pytest.raises(ImageError, match=match, check=lambda error: error.code == code)
+
+
 on_posix = pytest.mark.skipif(os.name != "posix", reason="needs POSIX files")
 
 
@@ -105,58 +113,57 @@ def test_each_allowed_format_opens_whatever_the_file_is_called(root: Path, form:
 
 @pytest.mark.parametrize("form", ["TIFF", "PPM", "ICO", "PDF", "TGA", "JPEG2000", "PCX", "DIB"])
 def test_a_format_that_is_not_allowed_is_refused(root: Path, form: str) -> None:
-    with pytest.raises(errors.ImageFormatRefused, match="convert it to PNG"):
+    with refused("image_format_refused", "convert it to PNG"):
         open_bytes(root, encoded(Image.new("RGB", (16, 16)), form))
 
 
 @pytest.mark.parametrize("text", [b"The password is swordfish.", b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"%!PS"])
 def test_text_that_is_called_png_is_refused_without_quoting_it(root: Path, text: bytes) -> None:
-    with pytest.raises(errors.ImageFormatRefused) as refused:
+    with refused("image_format_refused") as caught:
         open_bytes(root, text)
-    assert text.decode() not in str(refused.value)
+    assert text.decode() not in str(caught.value)
 
 
 # Names that are no paths
 
 
 @pytest.mark.parametrize(
-    ("source", "error", "fix"),
+    ("source", "code", "fix"),
     [
-        ("", errors.ImageSourceEmpty, "give a path"),
-        (" \t\n", errors.ImageSourceEmpty, "give a path"),
-        ("red.png\0.txt", errors.ImageNameHasNul, "remove it"),
-        ("file:///etc/passwd", errors.ImageFileUrl, "give the plain path"),
-        ("FILE:/etc/passwd", errors.ImageFileUrl, "give the plain path"),
-        ("http://127.0.0.1/a.png", errors.ImageWebAddress, "download it"),
-        (" https://example.org/a.png", errors.ImageWebAddress, "download it"),
-        ("HTTPS:example.org/a.png", errors.ImageWebAddress, "download it"),
-        ("ftp://example.org/a.png", errors.ImageWebAddress, "download it"),
-        ("s3://bucket/a.png", errors.ImageWebAddress, "download it"),
-        ("gopher+x://a", errors.ImageWebAddress, "download it"),
-        ("javascript:alert(1)", errors.ImageWebAddress, "download it"),
-        (r"\\server\share\a.png", errors.ImageNetworkPath, "copy the picture"),
-        ("//server/share/a.png", errors.ImageNetworkPath, "copy the picture"),
-        (r"\\?\C:\a.png", errors.ImageNetworkPath, "copy the picture"),
-        (r"\\.\pipe\a", errors.ImageNetworkPath, "copy the picture"),
-        (r"/\server/a.png", errors.ImageNetworkPath, "copy the picture"),
-        ("CON", errors.ImageDeviceName, "rename"),
-        ("nul.png", errors.ImageDeviceName, "rename"),
-        ("folder/COM1.jpg", errors.ImageDeviceName, "rename"),
-        (r"C:\pics\LPT9 .png", errors.ImageDeviceName, "rename"),
-        ("COM¹", errors.ImageDeviceName, "rename"),
-        ("CONIN$", errors.ImageDeviceName, "rename"),
-        ("\ud800.png", errors.ImageNotReadable, "check its name"),
-        ("a" * 5_000 + ".png", errors.ImageNotReadable, "check its name"),
+        ("", "image_source_empty", "give a path"),
+        (" \t\n", "image_source_empty", "give a path"),
+        ("red.png\0.txt", "image_name_has_nul", "remove it"),
+        ("file:///etc/passwd", "image_file_url", "give the plain path"),
+        ("FILE:/etc/passwd", "image_file_url", "give the plain path"),
+        ("http://127.0.0.1/a.png", "image_web_address", "download it"),
+        (" https://example.org/a.png", "image_web_address", "download it"),
+        ("HTTPS:example.org/a.png", "image_web_address", "download it"),
+        ("ftp://example.org/a.png", "image_web_address", "download it"),
+        ("s3://bucket/a.png", "image_web_address", "download it"),
+        ("gopher+x://a", "image_web_address", "download it"),
+        ("javascript:alert(1)", "image_web_address", "download it"),
+        (r"\\server\share\a.png", "image_network_path", "copy the picture"),
+        ("//server/share/a.png", "image_network_path", "copy the picture"),
+        (r"\\?\C:\a.png", "image_network_path", "copy the picture"),
+        (r"\\.\pipe\a", "image_network_path", "copy the picture"),
+        (r"/\server/a.png", "image_network_path", "copy the picture"),
+        ("CON", "image_device_name", "rename"),
+        ("nul.png", "image_device_name", "rename"),
+        ("folder/COM1.jpg", "image_device_name", "rename"),
+        (r"C:\pics\LPT9 .png", "image_device_name", "rename"),
+        ("COM¹", "image_device_name", "rename"),
+        ("CONIN$", "image_device_name", "rename"),
+        ("\ud800.png", "image_not_readable", "check its name"),
+        ("a" * 5_000 + ".png", "image_not_readable", "check its name"),
     ],
 )
 def test_what_is_no_path_is_refused_with_its_own_error_that_names_the_fix(
-    root: Path, source: str, error: type[errors.ImageError], fix: str
+    root: Path, source: str, code: str, fix: str
 ) -> None:
-    with pytest.raises(errors.ImageError, match=fix) as refused:
+    with refused(code, fix) as caught:
         open_picture(source, [root])
-    assert type(refused.value) is error
-    assert getattr(refused.value, "source", source) == source
-    assert len(str(refused.value).encode()) < 600 and str(refused.value).isprintable()
+    assert getattr(caught.value, "source", source) == source
+    assert len(str(caught.value).encode()) < 600 and str(caught.value).isprintable()
 
 
 @pytest.mark.parametrize(
@@ -173,31 +180,31 @@ def test_a_name_that_only_looks_odd_opens(root: Path, name: str) -> None:
 
 
 def test_a_path_outside_the_roots_is_refused_with_the_roots_and_the_option(root: Path, secret: Path) -> None:
-    with pytest.raises(errors.ImageOutsideRoots, match="--root DIR") as refused:
+    with refused("image_outside_roots", "--root DIR") as caught:
         open_picture(str(secret), [root])
-    assert refused.value.roots == (root.resolve(),)
-    assert str(root.resolve()) in str(refused.value)
+    assert caught.value.roots == (root.resolve(),)
+    assert str(root.resolve()) in str(caught.value)
 
 
 @pytest.mark.parametrize(
     "source", ["../pics-secret/secret.png", "x/../../pics-secret/secret.png", "/etc/passwd", "~/a.png"]
 )
 def test_no_spelling_leads_out_of_the_roots(root: Path, secret: Path, source: str) -> None:
-    with pytest.raises(errors.ImageOutsideRoots):
+    with refused("image_outside_roots"):
         open_picture(source, [root])
 
 
 def test_the_refusal_does_not_tell_whether_a_file_outside_exists(root: Path, secret: Path) -> None:
     texts = []
     for name in ("secret.png", "absent.png"):
-        with pytest.raises(errors.ImageOutsideRoots) as refused:
+        with refused("image_outside_roots") as caught:
             open_picture(str(secret.with_name(name)), [root])
-        texts.append(str(refused.value).replace(name, ""))
+        texts.append(str(caught.value).replace(name, ""))
     assert texts[0] == texts[1]
 
 
 def test_without_roots_no_file_opens(root: Path) -> None:
-    with pytest.raises(errors.ImageOutsideRoots, match="--root DIR"):
+    with refused("image_outside_roots", "--root DIR"):
         open_picture(str(root / "red.png"), [])
 
 
@@ -226,7 +233,7 @@ def test_a_relative_path_may_lead_from_one_root_into_another(root: Path, secret:
 def test_a_link_out_of_the_roots_is_refused(root: Path, secret: Path, linked: str) -> None:
     (root / "link.png").symlink_to(secret)
     (root / "link").symlink_to(secret.parent)
-    with pytest.raises(errors.ImageOutsideRoots):
+    with refused("image_outside_roots"):
         open_picture("link.png" if linked == "file" else "link/secret.png", [root])
 
 
@@ -247,7 +254,7 @@ def test_a_root_that_is_a_link_is_resolved_too(root: Path, tmp_path: Path) -> No
 def test_a_loop_of_links_is_refused(root: Path) -> None:
     (root / "a.png").symlink_to("b.png")
     (root / "b.png").symlink_to("a.png")
-    with pytest.raises(errors.ImageNotReadable):
+    with refused("image_not_readable"):
         open_picture("a.png", [root])
 
 
@@ -271,7 +278,7 @@ def test_a_link_put_in_between_check_and_opening_is_not_followed(
         return open_beneath(root, path)
 
     monkeypatch.setattr(images, "_open_beneath", swap_then_open)
-    with pytest.raises(errors.ImageMoved, match="try again"):
+    with refused("image_moved", "try again"):
         open_picture("inner/secret.png", [root])
 
 
@@ -281,27 +288,27 @@ def test_a_link_put_in_between_check_and_opening_is_not_followed(
 def test_a_missing_file_suggests_pictures_of_similar_name_beside_it(root: Path) -> None:
     (root / "read.txt").touch()
     (root / "Reed.PNG").touch()
-    with pytest.raises(errors.ImageNotFound, match=r"did you mean 'red\.png' or 'Reed\.PNG'") as refused:
+    with refused("image_not_found", r"did you mean 'red\.png' or 'Reed\.PNG'") as caught:
         open_picture(str(root / "reds.png"), [root])
-    assert refused.value.suggestions == ("red.png", "Reed.PNG")
+    assert caught.value.suggestions == ("red.png", "Reed.PNG")
 
 
 def test_a_missing_file_with_nothing_similar_says_to_check_the_name(root: Path) -> None:
-    with pytest.raises(errors.ImageNotFound, match="check the name"):
+    with refused("image_not_found", "check the name"):
         open_picture("no/such/holiday.png", [root])
 
 
 def test_a_missing_root_suggests_nothing_from_beside_it(root: Path, tmp_path: Path) -> None:
-    with pytest.raises(errors.ImageNotFound) as refused:
+    with refused("image_root_missing") as caught:
         open_picture(str(tmp_path / "gone.png"), [tmp_path / "gone.png"])
     Image.new("1", (1, 1)).save(tmp_path / "gona.png")
-    with pytest.raises(errors.ImageNotFound) as refused:
+    with refused("image_root_missing") as caught:
         open_picture(str(tmp_path / "gone.png"), [tmp_path / "gone.png"])
-    assert refused.value.suggestions == ()
+    assert "did you mean" not in str(caught.value)
 
 
 def test_a_path_through_a_file_is_a_missing_file(root: Path) -> None:
-    with pytest.raises(errors.ImageNotFound):
+    with refused("image_not_found"):
         open_picture("red.png/red.png", [root])
 
 
@@ -309,20 +316,20 @@ def test_a_path_through_a_file_is_a_missing_file(root: Path) -> None:
 @pytest.mark.parametrize("source", [".", "inner"])
 def test_a_folder_is_refused(root: Path, source: str) -> None:
     (root / "inner").mkdir()
-    with pytest.raises(errors.ImageNotAFile, match="is a folder"):
+    with refused("image_not_a_file", "is a folder"):
         open_picture(source, [root])
 
 
 @on_posix
 def test_a_pipe_that_nobody_writes_to_is_refused_at_once(root: Path) -> None:
     os.mkfifo(root / "pipe.png")
-    with pytest.raises(errors.ImageNotAFile, match="is a pipe"):
+    with refused("image_not_a_file", "is a pipe"):
         open_picture("pipe.png", [root])
 
 
 @on_posix
 def test_a_device_is_refused(root: Path) -> None:
-    with pytest.raises(errors.ImageNotAFile, match="is a device"):
+    with refused("image_not_a_file", "is a device"):
         open_picture("/dev/null", [Path("/dev")])
 
 
@@ -331,28 +338,28 @@ def test_a_socket_is_refused(root: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.chdir(root)
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind("s.png")
-        with pytest.raises(errors.ImageNotReadable):
+        with refused("image_not_readable"):
             open_picture("s.png", [root])
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may read everything")
 def test_a_file_without_permission_is_refused(root: Path) -> None:
     (root / "red.png").chmod(0)
-    with pytest.raises(errors.ImageNotReadable, match="permissions"):
+    with refused("image_not_readable", "permissions"):
         open_picture("red.png", [root])
 
 
 def test_an_empty_file_is_refused(root: Path) -> None:
-    with pytest.raises(errors.ImageFileEmpty, match="is empty"):
+    with refused("image_file_empty", "is empty"):
         open_bytes(root, b"")
 
 
 def test_a_file_of_more_bytes_than_the_limit_is_refused_and_one_of_just_as_many_opens(root: Path) -> None:
     size = (root / "red.png").stat().st_size
     assert open_picture("red.png", [root], limits=ImageLimits(bytes=size)).width == 4
-    with pytest.raises(errors.ImageFileTooLarge) as refused:
+    with refused("image_file_too_large") as caught:
         open_picture("red.png", [root], limits=ImageLimits(bytes=size - 1))
-    assert refused.value.limit == size - 1
+    assert caught.value.limit == size - 1
 
 
 def test_a_file_that_grows_after_its_size_was_checked_is_refused(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -362,14 +369,14 @@ def test_a_file_that_grows_after_its_size_was_checked_is_refused(root: Path, mon
         return os.stat_result(values)
 
     monkeypatch.setattr(os, "fstat", one_byte)
-    with pytest.raises(errors.ImageFileTooLarge):
+    with refused("image_file_too_large"):
         open_picture("red.png", [root], limits=ImageLimits(bytes=10))
 
 
 def test_a_sparse_file_of_a_terabyte_is_refused_without_reading_it(root: Path) -> None:
     with (root / "huge.png").open("wb") as file:
         file.truncate(1 << 40)
-    with pytest.raises(errors.ImageFileTooLarge):
+    with refused("image_file_too_large"):
         open_picture("huge.png", [root])
 
 
@@ -391,26 +398,26 @@ def no_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("side", [7_072, 10_000, 30_000, 2_000_000_000])
 @pytest.mark.usefixtures("no_decoding")
 def test_a_png_bomb_is_refused_by_its_header(root: Path, side: int) -> None:
-    with pytest.raises(errors.ImageTooManyPixels, match="scale it down") as refused:
+    with refused("image_too_many_pixels", "scale it down") as caught:
         open_bytes(root, png(side, side, png_chunk(b"IDAT", zlib.compress(bytes(100_000)))))
-    assert refused.value.limit == 50_000_000
-    assert refused.value.size in ((side, side), None)
+    assert caught.value.limit == 50_000_000
+    assert caught.value.size in ((side, side), None)
 
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "GIF", "BMP", "WEBP"])
 @pytest.mark.usefixtures("no_decoding")
 def test_the_pixel_limit_holds_for_every_format(root: Path, form: str) -> None:
     data = encoded(Image.frombytes("L", (20, 11), bytes(220)), form)
-    with pytest.raises(errors.ImageTooManyPixels, match="20 x 11 pixels") as refused:
+    with refused("image_too_many_pixels", "20 x 11 pixels") as caught:
         open_bytes(root, data, ImageLimits(pixels=219))
-    assert refused.value.size == (20, 11)
+    assert caught.value.size == (20, 11)
     with pytest.raises(Decoded):
         open_bytes(root, data, ImageLimits(pixels=220))
 
 
 def test_a_gif_whose_first_frame_is_larger_than_its_screen_counts_by_the_frame(root: Path) -> None:
     frame = b"\x2c" + struct.pack("<HHHHB", 0, 0, 9_000, 9_000, 0) + b"\x02\x02\x44\x01\x00;"
-    with pytest.raises(errors.ImageTooManyPixels):
+    with refused("image_too_many_pixels"):
         open_bytes(root, gif(0)[:-1] + frame)
 
 
@@ -421,21 +428,21 @@ def test_a_picture_that_does_not_fit_into_memory_is_to_be_scaled_down(
         raise MemoryError
 
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", load)
-    with pytest.raises(errors.ImageTooManyPixels, match="scale it down"):
+    with refused("image_too_many_pixels", "scale it down"):
         open_picture("red.png", [root])
 
 
 @pytest.mark.usefixtures("no_decoding")
 def test_a_gif_of_ten_thousand_frames_is_refused_without_decoding_one(root: Path) -> None:
-    with pytest.raises(errors.ImageTooManyFrames, match="more than 1,000 frames") as refused:
+    with refused("image_too_many_frames", "more than 1,000 frames") as caught:
         open_bytes(root, gif(10_000))
-    assert refused.value.limit == 1_000
+    assert caught.value.limit == 1_000
 
 
 @pytest.mark.parametrize("between", [b"", b"\x21\xf9\x04\0\0\0\0\0", b"\x21\xfe\x03\x2c\x2c\x2c\0", b"\0\0"])
 def test_gif_frames_are_counted_exactly_whatever_stands_between_them(root: Path, between: bytes) -> None:
     assert open_bytes(root, gif(5, between), ImageLimits(frames=5)).width == 1
-    with pytest.raises(errors.ImageTooManyFrames):
+    with refused("image_too_many_frames"):
         open_bytes(root, gif(6, between), ImageLimits(frames=5))
 
 
@@ -445,7 +452,7 @@ def test_an_animation_up_to_the_limit_shows_its_first_frame_and_above_it_is_refu
     first, *others = [Image.new("RGB", (8, 8), colour) for colour in colours]
     data = encoded(first, form, save_all=True, append_images=others, **({"lossless": True} if form == "WEBP" else {}))
     assert set(pixels(open_bytes(root, data, ImageLimits(frames=3)))) == {RED}
-    with pytest.raises(errors.ImageTooManyFrames, match="of its own"):
+    with refused("image_too_many_frames", "of its own"):
         open_bytes(root, data, ImageLimits(frames=2))
 
 
@@ -457,7 +464,7 @@ def test_a_jpeg_of_very_many_scans_is_refused_without_decoding_it(root: Path, hi
     data = encoded(Image.new("L", (64, 64)), "JPEG", progressive=True)
     last = data.rindex(b"\xff\xda")
     bomb = data[:last] + hidden_behind + data[last:-2] * 101 + b"\xff\xd9"
-    with pytest.raises(errors.ImageTooManyScans, match="more than 100 scans"):
+    with refused("image_too_many_scans", "more than 100 scans"):
         open_bytes(root, bomb)
 
 
@@ -474,14 +481,14 @@ def test_a_progressive_jpeg_with_a_thumbnail_and_a_tail_full_of_scans_opens(root
 def test_a_truncated_picture_is_refused(root: Path, form: str, share: float) -> None:
     noise = Image.frombytes("RGB", (40, 40), random.Random(0).randbytes(4_800))
     data = encoded(noise, form)
-    with pytest.raises(errors.ImageDamaged, match="export or copy it again"):
+    with refused("image_damaged", "export or copy it again"):
         open_bytes(root, data[: int(len(data) * share)])
 
 
 def test_no_error_carries_bytes_of_the_file(root: Path) -> None:
-    with pytest.raises(errors.ImageError) as refused:
+    with pytest.raises(ImageError) as caught:
         open_bytes(root, png(4, 4, png_chunk(b"SECR", b"swordfish")[:-4] + b"\0\0\0\0", png_chunk(b"SEC1", b"x")))
-    assert "SEC" not in str(refused.value) and refused.value.__suppress_context__
+    assert "SEC" not in str(caught.value) and caught.value.__suppress_context__
 
 
 JPEG_AND_OTHERS = [
@@ -512,16 +519,16 @@ def test_any_bytes_open_or_raise_an_image_error(data: bytes) -> None:
     url = f"data:image/png;base64,{base64.b64encode(data).decode()}"
     try:
         assert open_picture(url, []).image.mode == "RGB"
-    except errors.ImageError as refused:
+    except ImageError as refused:
         assert str(refused).isprintable()
 
 
 @given(source=st.text(max_size=60) | st.from_regex(r"(\.\./|~|/|data:|[a-z]+://|\\\\)?.{0,30}"))
 @settings(max_examples=400, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_text_as_a_name_is_refused_with_an_image_error(root: Path, source: str) -> None:
-    with pytest.raises(errors.ImageError) as refused:
+    with pytest.raises(ImageError) as caught:
         open_picture(source, [root])
-    assert str(refused.value).isprintable()
+    assert str(caught.value).isprintable()
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="counts descriptors in /proc")
@@ -530,7 +537,7 @@ def test_two_hundred_refusals_leave_no_descriptor_open(root: Path) -> None:
     (root / "text.png").write_text("no picture")
     (root / "empty.png").touch()
     (root / "loop.png").symlink_to("loop.png")
-    refused = [
+    sources = [
         ".",
         "pipe.png",
         "text.png",
@@ -543,8 +550,8 @@ def test_two_hundred_refusals_leave_no_descriptor_open(root: Path) -> None:
     ]
     before = len(os.listdir("/proc/self/fd"))
     for turn in range(200):
-        with pytest.raises(errors.ImageError):
-            open_picture(refused[turn % len(refused)], [root], limits=ImageLimits(bytes=20))
+        with pytest.raises(ImageError):
+            open_picture(sources[turn % len(sources)], [root], limits=ImageLimits(bytes=20))
     assert len(os.listdir("/proc/self/fd")) == before
 
 
@@ -707,32 +714,32 @@ def test_a_data_url_may_be_written_loosely(change: Callable[[str], str]) -> None
     ],
 )
 def test_a_data_url_that_is_no_image_in_base64_is_refused(text: str) -> None:
-    with pytest.raises(errors.ImageDataUrlInvalid, match="write it as"):
+    with refused("image_data_url_invalid", "write it as"):
         open_picture(text, [])
 
 
 def test_a_data_url_of_nothing_is_refused() -> None:
-    with pytest.raises(errors.ImageFileEmpty):
+    with refused("image_file_empty"):
         open_picture("data:image/png;base64,", [])
 
 
 @pytest.mark.parametrize("data", [b"swordfish", b"<svg/>"])
 def test_a_data_url_is_judged_by_its_bytes_and_not_by_its_type(data: bytes) -> None:
-    with pytest.raises(errors.ImageFormatRefused) as refused:
+    with refused("image_format_refused") as caught:
         open_picture(url(data, "data:image/svg+xml;base64,"), [])
-    assert base64.b64encode(data).decode() not in str(refused.value)
+    assert base64.b64encode(data).decode() not in str(caught.value)
 
 
 def test_a_data_url_of_more_characters_than_the_limit_is_refused() -> None:
     text = url(RED_PNG)
     assert open_picture(text, [], limits=ImageLimits(url_chars=len(text))).width == 4
-    with pytest.raises(errors.ImageDataUrlTooLong, match="save the picture as a file") as refused:
+    with refused("image_data_url_too_long", "save the picture as a file") as caught:
         open_picture(text, [], limits=ImageLimits(url_chars=len(text) - 1))
-    assert (refused.value.chars, refused.value.limit) == (len(text), len(text) - 1)
+    assert (caught.value.chars, caught.value.limit) == (len(text), len(text) - 1)
 
 
 def test_the_byte_limit_holds_for_data_urls() -> None:
-    with pytest.raises(errors.ImageFileTooLarge):
+    with refused("image_file_too_large"):
         open_picture(url(RED_PNG), [], limits=ImageLimits(bytes=len(RED_PNG) - 1))
 
 

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from transformers import AutoTokenizer
 
+from model.errors import ImageError
 from model.hub import tiny_folder
-from model.qwen3_vl.processor import ImageTextProcessor, PictureTooThin, build_processor, encode, load_processor
+from model.qwen3_vl.processor import ImageTextProcessor, build_processor, encode, load_processor
 from model.qwen3_vl.video_frames import FrameProcessor, fit
 
 
@@ -140,7 +141,7 @@ def test_max_pixels_holds_for_each_frame(processor: ImageTextProcessor) -> None:
 
 @pytest.mark.parametrize("block", [picture(6432, 32), video(2, 32, 6432)])
 def test_a_picture_too_thin_for_the_model_is_refused(processor: ImageTextProcessor, block: dict[str, object]) -> None:
-    with pytest.raises(PictureTooThin, match=r"(6432 x 32|32 x 6432) pixels is too thin.*cut it"):
+    with pytest.raises(ImageError, match=r"(6432 x 32|32 x 6432) pixels is too thin.*cut it"):
         encode(processor, user(block))
 
 
