@@ -71,6 +71,25 @@ def make_adapter(folder: Path, *, strong: bool, r: int = 4) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def base_answers(samples: list[Sample], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The journal of the base's answers to all rows, made once; `begun` puts it where a test evaluates."""
+    folder = tmp_path_factory.mktemp("base")
+    evaluate(samples, SHORT, Measuring(folder))
+    return folder / "answers.jsonl"
+
+
+def begun(folder: Path, base_answers: Path) -> Path:
+    folder.mkdir(exist_ok=True)
+    shutil.copy(base_answers, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def strong_adapter(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_adapter(tmp_path_factory.mktemp("strong"), strong=True)
+
+
 def answers(outcome: Outcome, name: str) -> list[str | None]:
     return list(outcome.said[name])
 
@@ -96,8 +115,8 @@ class Counted:
         return next((done for what, done, _ in self.steps if what == "answering"), None)
 
 
-def test_batches_and_single_rows_are_answered_alike(samples: list[Sample], tmp_path: Path) -> None:
-    together = evaluate(samples, SHORT, Measuring(tmp_path / "a"))
+def test_batches_and_single_rows_are_answered_alike(samples: list[Sample], base_answers: Path, tmp_path: Path) -> None:
+    together = evaluate(samples, SHORT, Measuring(begun(tmp_path / "a", base_answers)))
     one_by_one = evaluate(samples, replace(SHORT, batch_tokens=1), Measuring(tmp_path / "b"))
     assert answers(together, "base") == answers(one_by_one, "base")
     assert len({len(text or "") for text in answers(together, "base")}) > 1
@@ -112,16 +131,18 @@ def test_an_adapter_that_has_learned_nothing_differs_by_nothing(samples: list[Sa
     assert (difference.mean, difference.low, difference.high) == (0, 0, 0)
 
 
-def test_base_beside_adapter_is_the_base_as_it_is_alone(samples: list[Sample], tmp_path: Path) -> None:
-    answering = replace(SHORT, adapter=make_adapter(tmp_path / "strong", strong=True), base=True)
+def test_base_beside_adapter_is_the_base_as_it_is_alone(
+    samples: list[Sample], base_answers: Path, strong_adapter: Path, tmp_path: Path
+) -> None:
+    answering = replace(SHORT, adapter=strong_adapter, base=True)
     both = evaluate(samples, answering, Measuring(tmp_path / "both"))
-    alone = evaluate(samples, SHORT, Measuring(tmp_path / "alone"))
+    alone = evaluate(samples, SHORT, Measuring(begun(tmp_path / "alone", base_answers)))
     assert answers(both, "base") == answers(alone, "base")
     assert answers(both, "adapter") != answers(both, "base")
 
 
-def test_the_table_holds_the_means_of_the_rows(samples: list[Sample], tmp_path: Path) -> None:
-    outcome = evaluate(samples, SHORT, Measuring(tmp_path, metrics=("exact",)))
+def test_the_table_holds_the_means_of_the_rows(samples: list[Sample], base_answers: Path, tmp_path: Path) -> None:
+    outcome = evaluate(samples, SHORT, Measuring(begun(tmp_path, base_answers), metrics=("exact",)))
     right = [case_of(s).answer == said for s, said in zip(samples, answers(outcome, "base"), strict=True)]
     texts = [s.category != "locate" for s in samples]
     cell = results(tmp_path)["table"]["all"]["exact"]["of"]["base"]
@@ -134,7 +155,7 @@ def test_the_table_holds_the_means_of_the_rows(samples: list[Sample], tmp_path: 
     assert [row["id"] for row in written] == [s.id for s in samples]
 
 
-def test_a_stopped_evaluation_goes_on_where_it_was(samples: list[Sample], tmp_path: Path) -> None:
+def test_a_stopped_evaluation_goes_on_where_it_was(samples: list[Sample], base_answers: Path, tmp_path: Path) -> None:
     slow = replace(SHORT, batch_tokens=1)
     with pytest.raises(KeyboardInterrupt):
         evaluate(samples, slow, Measuring(tmp_path), watch=Counted(stop_after=3))
@@ -144,18 +165,20 @@ def test_a_stopped_evaluation_goes_on_where_it_was(samples: list[Sample], tmp_pa
     again = Counted()
     resumed = evaluate(samples, SHORT, Measuring(tmp_path), watch=again)
     assert again.there == 3
-    whole = evaluate(samples, SHORT, Measuring(tmp_path / "whole"))
+    whole = evaluate(samples, SHORT, Measuring(begun(tmp_path / "whole", base_answers)))
     assert answers(resumed, "base") == answers(whole, "base")
     assert results(tmp_path)["table"] == results(tmp_path / "whole")["table"]
 
 
-def test_another_metric_costs_no_answer_and_another_adapter_does(samples: list[Sample], tmp_path: Path) -> None:
-    evaluate(samples, SHORT, Measuring(tmp_path))
+def test_another_metric_costs_no_answer_and_another_adapter_does(
+    samples: list[Sample], base_answers: Path, strong_adapter: Path, tmp_path: Path
+) -> None:
+    begun(tmp_path, base_answers)
     metric = Counted()
     evaluate(samples, SHORT, Measuring(tmp_path, metrics=("bleu-4",)), watch=metric)
     assert metric.there is None
     adapter = Counted()
-    trained = make_adapter(tmp_path / "adapter", strong=True)
+    trained = Path(shutil.copytree(strong_adapter, tmp_path / "adapter"))
     evaluate(samples, replace(SHORT, adapter=trained, base=True), Measuring(tmp_path), watch=adapter)
     assert adapter.there == len(samples)  # those of the base
     make_adapter(trained, strong=False)  # trained again into the same folder
@@ -207,8 +230,8 @@ def test_what_cannot_be_measured_is_refused_before_anything_is_answered(tmp_path
     assert watch.steps == []
 
 
-def test_an_adapter_for_another_model_is_refused(samples: list[Sample], tmp_path: Path) -> None:
-    folder = make_adapter(tmp_path / "adapter", strong=True)
+def test_an_adapter_for_another_model_is_refused(samples: list[Sample], strong_adapter: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(strong_adapter, tmp_path / "adapter"))
     config = json.loads((folder / "adapter_config.json").read_text("utf-8"))
     (folder / "adapter_config.json").write_text(json.dumps({**config, "target_modules": ["w_proj"]}), "utf-8")
     with pytest.raises(AdapterMismatch, match="'w_proj'"):
@@ -282,8 +305,10 @@ def test_the_report_shows_the_worst_rows_and_is_one_harmless_file(tmp_path: Path
     assert not re.search(r'(src|href)="(?!data:)', page)
 
 
-def test_predictions_that_were_written_are_measured_to_the_same_numbers(samples: list[Sample], tmp_path: Path) -> None:
-    made = evaluate(samples, SHORT, Measuring(tmp_path / "made"))
+def test_predictions_that_were_written_are_measured_to_the_same_numbers(
+    samples: list[Sample], base_answers: Path, tmp_path: Path
+) -> None:
+    made = evaluate(samples, SHORT, Measuring(begun(tmp_path / "made", base_answers)))
     read = read_predictions(tmp_path / "made" / "predictions.jsonl")
     again = evaluate_predictions(read, Measuring(tmp_path / "again"))
     assert results(tmp_path / "again")["table"] == results(tmp_path / "made")["table"]

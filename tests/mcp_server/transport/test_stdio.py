@@ -170,7 +170,7 @@ def test_a_call_in_flight_does_not_keep_the_server_alive(circle: Path) -> None:
 def test_listing_the_tools_loads_nothing_heavy() -> None:
     program = f"""
 import sys
-import anyio, cli.main, cli.render
+import anyio, cli.main, cli.ask.render
 from mcp import Client
 from mcp_server.app import build_server
 from lorgnette.settings import load_settings
