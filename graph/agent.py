@@ -47,6 +47,8 @@ TINY_LIMITS = (
 
 TINY_SYSTEM = "model: the bundled checkpoint was trained on one system text and is not told the one of the settings"
 
+SPREAD = "model: it is larger than its device's memory and answers slower: {places}"
+
 
 class Knowledge(Protocol):
     """What the agent needs of a knowledge base (`retrieval.knowledge_base.KnowledgeBase`)."""
@@ -140,6 +142,8 @@ class Agent(ServedAgent):
             )
             if bundled:
                 notes.append(TINY_LIMITS)
+            if self._identity.spread:
+                notes.append(SPREAD.format(places=self._identity.spread))
             start: AgentState = {
                 "question": question.text.strip(),
                 "effort": question.effort or self._settings.effort,

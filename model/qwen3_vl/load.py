@@ -3,6 +3,7 @@
 Downloads nothing and generates nothing. Everything that can be found wrong before the weights are read is.
 """
 
+import logging
 import threading
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,11 +21,12 @@ if TYPE_CHECKING:
     import torch
     from transformers import Qwen3VLProcessor
 
+    from model.qwen3_vl.placement import Placement
+
 Progress = Callable[[str, float], None]
 """Called with a phase ("reading", "weights", "adapter", "ready") and its share from 0 to 1."""
 
 NF4_BELOW_BYTES = 12 * 2**30  # of free CUDA memory, under which `auto` quantises what does not fit
-WORKING_SPACE = 1.15  # times the weights: activations and cache of a question, and the largest tensor while converting
 # Quantising the vision tower loses more than it saves. The full dotted name: a bare "visual" matches nothing.
 NOT_QUANTIZED = ["lm_head", "model.visual"]
 
@@ -32,18 +34,6 @@ ALWAYS = "default"
 """PEFT's name of the adapter for all nodes."""
 
 _LOADING = threading.Lock()  # transformers' progress hook and verbosity are global: one load at a time
-
-
-class NotEnoughMemory(ModelError):
-    """The weights do not fit; `needed` and `available` in bytes, `device` where."""
-
-    def __init__(self, model: str, needed: int, available: int, device: str, *, quantized: bool) -> None:
-        self.model, self.needed, self.available, self.device = model, needed, available, device
-        fix = "choose a smaller model" if quantized else "set quantization to nf4 or choose a smaller model"
-        super().__init__(
-            f"The model {model!r} needs about {needed / 2**30:,.1f} GiB on {device}, where {available / 2**30:,.1f} "
-            f"GiB are free; {fix}, or close other programs."
-        )
 
 
 class LibraryBroken(ModelError):
@@ -103,6 +93,8 @@ class Loaded:
     """The family, if the adapter works in the vision tower; else pictures look the same with it and without."""
     own_base: bool = True
     """Whether the base model is itself where the adapter is switched off."""
+    spread: str = ""
+    """How much lies where, if parts are brought to the device for each use."""
     invocation: tuple[int, ...] = ()
     """Tokens from which the adapter works, where it is an activated one."""
 
@@ -121,7 +113,8 @@ def load(settings: ModelSettings, progress: Progress | None = None, *, dtype: "t
     Raises:
         ModelNotFound, ModelIncomplete, ModelCorrupt, ModelUnsupported: The folder.
         AdapterError: The adapter.
-        NotEnoughMemory, MissingExtra, QuantizationUnavailable, LibraryBroken: The machine.
+        NotEnoughMemory, PlacementRefused, AttentionUnavailable, MissingExtra, QuantizationUnavailable, LibraryBroken:
+            The machine.
     """
     report = progress or (lambda phase, share: None)
     report("reading", 0.0)
@@ -140,6 +133,7 @@ def load(settings: ModelSettings, progress: Progress | None = None, *, dtype: "t
     import torch
 
     from model.device import available_bytes, choose_dtype, find_device
+    from model.qwen3_vl.placement import WORKING_SPACE, NotEnoughMemory, choose_attention, place, where_it_lies
 
     device = find_device()
     dtype = dtype or choose_dtype(device, tiny=settings.model == TINY)
@@ -147,12 +141,13 @@ def load(settings: ModelSettings, progress: Progress | None = None, *, dtype: "t
     quantization = choose_quantization(settings, checkpoint, dtype, device, available)
     needed = int(checkpoint.bytes_needed(dtype.itemsize, quantization) * WORKING_SPACE)
     shortage = NotEnoughMemory(settings.model, needed, available, str(device), quantized=quantization != "none")
-    if needed > available:
-        raise shortage
+    placement = place(settings, checkpoint, dtype, device, available, quantization)
+    attention = choose_attention(settings, device, dtype)
     report("reading", 1.0)
     adapter_traits: dict[str, Any] = {}
     try:
-        model = _load_weights(checkpoint, fix, dtype, device, quantization, report)
+        model = _load_weights(checkpoint, fix, dtype, device, quantization, placement, attention, report)
+        spread = where_it_lies(model)
         if settings.adapter is not None:
             from model.adapters.attach import attach_adapter
             from model.adapters.traits import traits
@@ -173,8 +168,9 @@ def load(settings: ModelSettings, progress: Progress | None = None, *, dtype: "t
     report("ready", 1.0)
     adapter = None if settings.adapter is None else str(settings.adapter)
     return Loaded(
-        model.eval(), processor, settings.model, adapter, quantization, device, dtype, node_adapters, **adapter_traits
-    )
+        model.eval(), processor, settings.model, adapter, quantization, device, dtype, node_adapters,
+        spread=spread, **adapter_traits,
+    )  # fmt: skip
 
 
 def _fix(model: str, folder: Path) -> str:
@@ -224,6 +220,8 @@ def choose_quantization(
     if settings.quantization != "auto":
         return settings.quantization
     tight = device.type == "cuda" and available < NF4_BELOW_BYTES and settings.model != TINY
+    from model.qwen3_vl.placement import WORKING_SPACE
+
     too_large = checkpoint.bytes_needed(dtype.itemsize) * WORKING_SPACE > available
     return "nf4" if tight and too_large else "none"
 
@@ -254,13 +252,18 @@ def _quantization_config(quantization: str, dtype: "torch.dtype", device: "torch
 
 
 def _load_weights(
-    checkpoint: Checkpoint, fix: str, dtype: "torch.dtype", device: "torch.device", quantization: str, report: Progress
+    checkpoint: Checkpoint,
+    fix: str,
+    dtype: "torch.dtype",
+    device: "torch.device",
+    quantization: str,
+    placement: "Placement",
+    attention: str,
+    report: Progress,
 ) -> Any:
-    options: dict[str, Any] = {}
+    options = dict(placement.options)
     if quantization != "none":
         options["quantization_config"] = _quantization_config(quantization, dtype, device)
-    if quantization != "none" or device.type != "cpu":
-        options["device_map"] = {"": device}
     report("weights", 0.0)
     try:
         with _quiet(lambda share: report("weights", share)):
@@ -268,6 +271,7 @@ def _load_weights(
                 checkpoint.folder,
                 dtype=dtype,
                 fusion_config={"patch_embeddings": True},  # a matrix instead of Conv3d: the same bits, faster
+                attn_implementation=attention,
                 local_files_only=True,
                 output_loading_info=True,
                 **options,
@@ -281,6 +285,10 @@ def _load_weights(
             raise
         if isinstance(error, MemoryError) or "allocate memory" in str(error):  # torch and mmap say it as bare errors
             raise torch.OutOfMemoryError(str(error)) from error
+        if placement.is_spread and isinstance(error, ValueError):
+            from model.qwen3_vl.placement import PlacementRefused
+
+            raise PlacementRefused("device_map", first_sentence(error)) from error
         reason = f"has a configuration and weights that do not fit together ({first_sentence(error)})"
         raise ModelCorrupt(checkpoint.folder, reason, fix) from error
     # transformers makes up what it does not find and drops what it does not know, both in silence.
@@ -335,9 +343,13 @@ def _quiet(weights: Callable[[float], None]) -> Iterator[None]:
         verbosity = transformers_logging.get_verbosity()
         hook = transformers_logging.set_tqdm_hook(bar)
         transformers_logging.set_verbosity_error()
+        spreading = logging.getLogger("accelerate.big_modeling")  # says to stderr that parts lie on a disk, as wished
+        level = spreading.level
+        spreading.setLevel(logging.ERROR)
         try:
             yield
         finally:
+            spreading.setLevel(level)
             transformers_logging.set_verbosity(verbosity)
             transformers_logging.set_tqdm_hook(hook)
 
