@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from common.safe_text import first_sentence
-from model.checkpoint import Checkpoint, ModelCorrupt, ModelIncomplete, read_checkpoint
+from model.checkpoint import Checkpoint, ModelCorrupt, ModelIncomplete, ModelUnsupported, read_checkpoint
 from model.errors import ModelError
 from model.hub import TINY, MissingExtra, find_local
 from model.settings import ModelSettings
@@ -216,7 +216,16 @@ def _try_template(processor: "Qwen3VLProcessor", checkpoint: Checkpoint, fix: st
 def choose_quantization(
     settings: ModelSettings, checkpoint: Checkpoint, dtype: "torch.dtype", device: "torch.device", available: int
 ) -> Literal["none", "nf4", "int8"]:
-    """Return the form of the weights; `auto` is nf4 on a small CUDA card that the model would not fit, else none."""
+    """Return the form of the weights; `auto` is nf4 on a small CUDA card that the model would not fit, else none.
+
+    Raises:
+        ModelUnsupported: The weights are quantised on disk already.
+    """
+    if checkpoint.stored_form is not None:
+        if settings.quantization in ("nf4", "int8"):
+            reason = f"has {checkpoint.stored_form} weights, which are not quantised once more"
+            raise ModelUnsupported(checkpoint.folder, reason, "leave the quantization out")
+        return "none"
     if settings.quantization != "auto":
         return settings.quantization
     tight = device.type == "cuda" and available < NF4_BELOW_BYTES and settings.model != TINY
@@ -251,6 +260,13 @@ def _quantization_config(quantization: str, dtype: "torch.dtype", device: "torch
     )
 
 
+def _read_out(checkpoint: Checkpoint) -> Any:
+    """Let transformers turn FP8 into the dtype on every device: its FP8 kernels come from the hub, at first use."""
+    from transformers import FineGrainedFP8Config
+
+    return FineGrainedFP8Config(**{**checkpoint.config["quantization_config"], "dequantize": True})
+
+
 def _load_weights(
     checkpoint: Checkpoint,
     fix: str,
@@ -262,8 +278,11 @@ def _load_weights(
     report: Progress,
 ) -> Any:
     options = dict(placement.options)
-    if quantization != "none":
-        options["quantization_config"] = _quantization_config(quantization, dtype, device)
+    is_fp8 = checkpoint.stored_form == "fp8"
+    if quantization != "none" or is_fp8:
+        options["quantization_config"] = (
+            _read_out(checkpoint) if is_fp8 else _quantization_config(quantization, dtype, device)
+        )
     report("weights", 0.0)
     try:
         with _quiet(lambda share: report("weights", share)):
@@ -291,6 +310,15 @@ def _load_weights(
             raise PlacementRefused("device_map", first_sentence(error)) from error
         reason = f"has a configuration and weights that do not fit together ({first_sentence(error)})"
         raise ModelCorrupt(checkpoint.folder, reason, fix) from error
+    _check_keys(info, checkpoint, fix)
+    if quantization == "int8" and device.type == "cpu":
+        _keep_scales(model)
+    if is_fp8:
+        _cast(model, dtype)
+    return model
+
+
+def _check_keys(info: Mapping[str, Any], checkpoint: Checkpoint, fix: str) -> None:
     # transformers makes up what it does not find and drops what it does not know, both in silence.
     if missing := sorted(info["missing_keys"]):
         reason = f"has no weights for {missing[0]!r}" + (f" and {len(missing) - 1} more" if len(missing) > 1 else "")
@@ -299,9 +327,13 @@ def _load_weights(
     if surplus := sorted(key for key in info["unexpected_keys"] if key.startswith("model.")):
         reason = f"has weights that its config.json does not describe ({surplus[0]!r}, {len(surplus)} in all)"
         raise ModelCorrupt(checkpoint.folder, reason, fix)
-    if quantization == "int8" and device.type == "cpu":
-        _keep_scales(model)
-    return model
+
+
+def _cast(model: Any, dtype: "torch.dtype") -> None:
+    """Bring to the dtype what transformers leaves as it was stored in a checkpoint of FP8: all that is no FP8."""
+    for parameter in model.parameters():
+        if parameter.device.type != "meta" and parameter.is_floating_point():
+            parameter.data = parameter.data.to(dtype)
 
 
 def _class_of(checkpoint: Checkpoint) -> Any:
