@@ -1,4 +1,5 @@
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -202,6 +203,16 @@ def test_the_table_for_the_readme_has_a_row_for_every_setting() -> None:
     assert sorted(row.split("`")[1] for row in rows) == sorted(Settings.model_fields)
     assert all(cell.strip() for row in rows for cell in row.replace("\\|", "").strip("|").split("|"))
     assert "| `effort` | `normal` |" in settings_table()
+
+
+def test_the_settings_that_the_page_about_the_agent_shows_can_be_used(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "agent.md").read_text("utf-8")
+    shown = re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    assert len(shown) >= 2
+    write(tmp_path / "lorgnette.yaml", "".join(shown))
+    read = load_settings()
+    assert (read.temperature, read.top_p, read.top_k, read.presence_penalty) == (0.7, 0.8, 20, 1.5)
+    assert read.max_memory == ((0, 20 * 2**30), ("cpu", 48 * 2**30))
 
 
 def test_the_documentation_holds_every_setting() -> None:
