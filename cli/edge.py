@@ -144,6 +144,7 @@ def settings_options(command: F) -> F:
             click.option(
                 "--max-new-tokens", type=click.IntRange(1, 8192), metavar="N", help="Longest answer, in tokens."
             ),
+            click.option("--system", metavar="TEXT", help="Said to the model at each step; tiny is not told."),
             click.option("--temperature", type=click.FloatRange(0, 2), metavar="T", help="Of sampling; 0 is greedy."),
             click.option("--top-p", type=click.FloatRange(0, 1, min_open=True), metavar="P", help="Nucleus sampling."),
             click.option(

@@ -27,6 +27,7 @@ from model.served import served
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
+    from graph.prompts import Prompts
     from graph.run_context import RunContext
     from graph.session_store import Sessions
     from graph.state import AgentState
@@ -43,6 +44,10 @@ TINY_LIMITS = (
     "model: the bundled checkpoint knows drawn shapes only; for photographs and documents run "
     "`lorgnette model pull Qwen/Qwen3-VL-2B-Instruct` and ask with `--model Qwen/Qwen3-VL-2B-Instruct`"
 )
+
+TINY_SYSTEM = "model: the bundled checkpoint was trained on one system text and is not told the one of the settings"
+
+SPREAD = "model: it is larger than its device's memory and answers slower: {places}"
 
 
 class Knowledge(Protocol):
@@ -108,7 +113,7 @@ class Agent(ServedAgent):
                 on_pictures(pictures or history.pictures, 0)
             if not pictures and not search and not turns:
                 raise PictureMissing
-            prompts = prompts_for(question.text, capable=not bundled)
+            prompts = self._prompts(question.text, bundled, notes)
             context = RunContext(
                 chat=self._chat,
                 model=ModelResult(
@@ -137,6 +142,8 @@ class Agent(ServedAgent):
             )
             if bundled:
                 notes.append(TINY_LIMITS)
+            if self._identity.spread:
+                notes.append(SPREAD.format(places=self._identity.spread))
             start: AgentState = {
                 "question": question.text.strip(),
                 "effort": question.effort or self._settings.effort,
@@ -187,6 +194,12 @@ class Agent(ServedAgent):
         from graph.model_captioner import ChatCaptioner
 
         return ChatCaptioner(lambda: (self._chat, self._identity))
+
+    def _prompts(self, question: str, bundled: bool, notes: list[str]) -> "Prompts":
+        prompts, own = prompts_for(question, capable=not bundled), (self._settings.system or "").strip()
+        if own and bundled:
+            notes.append(TINY_SYSTEM)
+        return replace(prompts, system=f"{prompts.system}\n\n{own}") if own and not bundled else prompts
 
     @property
     def _quotes(self) -> bool:

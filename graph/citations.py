@@ -24,7 +24,7 @@ _KINDS = (
     r"(?:doc(?:ument)?s?|sources?|passages?|evidence|ref(?:erence)?s?|cit(?:ation|e)s?|文档|文件|资料|来源|引用|段落)"
 )
 _LIST = r"\d{1,2}(?:\s*(?:[,;、,;&和]|and|[-–—])\s*\d{1,2})*"
-_MARK = re.compile(rf"[\[【［]\s*\^?(?:{_KINDS}\s*[:#.]?\s*)?({_LIST})\s*(?:†[^\]】］]*)?[\]】］]", re.IGNORECASE)
+MARK = re.compile(rf"[\[【［]\s*\^?(?:{_KINDS}\s*[:#.]?\s*)?({_LIST})\s*(?:†[^\]】］]*)?[\]】］]", re.IGNORECASE)
 _PART = re.compile(r"(\d{1,2})\s*[-–—]\s*(\d{1,2})|(\d{1,2})")
 _NAMED = re.compile(r"[\[【(（]([^\[\]【】()（）\n]{3,160})[\]】)）]")
 _PAGE = re.compile(r"(?:p(?:age|\.)?|S\.|第)\s*(\d{1,5})", re.IGNORECASE)
@@ -33,7 +33,7 @@ _HEADING = re.compile(
     r"^\W*(?:sources?|references?|citations?|footnotes?|来源|参考(?:资料|文献)?|引用)\W*$", re.IGNORECASE
 )
 _END = re.compile(r"(?<=[.!?])(?=\s)|(?<=[。!?])|(?<=\n)")
-_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _CLAIMS_NOTHING = re.compile(
     r"[?:\uff1f\uff1a]\s*$|\b(?:documents?|evidence|passages?|text|sources?)\b.*\b(?:not|no)\b"
     r"|\b(?:not|no)\b.*\b(?:documents?|evidence|passages?|mention)|没有(?:提到|说|说明)|未提及",
@@ -68,16 +68,16 @@ def cite(draft: str, passages: Sequence[Passage], *, look_for: bool = True) -> C
     if not passages or _is_json(draft):
         return Cited(draft, [])
     text = _NAMED.sub(lambda found: _mark_of_name(found, passages), _without_footnotes(draft, passages))
-    numbers = list(dict.fromkeys(n for mark in _MARK.finditer(text) for n in _numbers(mark[1])))
+    numbers = list(dict.fromkeys(n for mark in MARK.finditer(text) for n in numbers_of(mark[1])))
     real = {n for n in numbers if n <= len(passages)}
-    text = _MARK.sub(lambda mark: "".join(f"[{n}]" for n in _numbers(mark[1]) if n in real), text)
+    text = MARK.sub(lambda mark: "".join(f"[{n}]" for n in numbers_of(mark[1]) if n in real), text)
     unsupported, unchecked = list[str](), False
     if look_for:
         text, unsupported, unchecked = _marked(text, passages)
     order = list(dict.fromkeys(int(n) for n in re.findall(r"\[(\d{1,2})\]", text)))
     places = {number: place for place, number in enumerate(order, 1)}
     text = re.sub(r"\[(\d{1,2})\]", lambda mark: f"[{places[int(mark[1])]}]", text)
-    citations = [_citation(passages[number - 1]) for number in order]
+    citations = [citation_of(passages[number - 1]) for number in order]
     return Cited(text, citations, [n for n in numbers if n not in real], unsupported, unchecked)
 
 
@@ -89,7 +89,7 @@ def _is_json(draft: str) -> bool:
         return False
 
 
-def _numbers(marked: str) -> Iterator[int]:
+def numbers_of(marked: str) -> Iterator[int]:
     """Yield the numbers of a mark, those between two with a dash as well."""
     for first, last, single in _PART.findall(marked):
         if single:
@@ -151,10 +151,10 @@ def _marked(text: str, passages: Sequence[Passage]) -> tuple[str, list[str], boo
         ):
             parts.append(part)
             continue
-        numbers = set(_NUMBER.findall(sentence))
+        numbers = set(NUMBER.findall(sentence))
         best = max(range(len(passages)), key=lambda n: len(wanted & words[n]))
         holds = len(wanted & words[best]) >= SUPPORTED * len(wanted)
-        if holds and numbers <= set(_NUMBER.findall(passages[best].text)):
+        if holds and numbers <= set(NUMBER.findall(passages[best].text)):
             body = part.rstrip()
             parts.append(f"{body} [{best + 1}]{part[len(body) :]}")
             continue
@@ -167,7 +167,8 @@ def _marked(text: str, passages: Sequence[Passage]) -> tuple[str, list[str], boo
     return "".join(parts), unsupported, unchecked
 
 
-def _citation(passage: Passage) -> Citation:
+def citation_of(passage: Passage) -> Citation:
+    """Return a passage as what an answer rests on."""
     return Citation(
         id=passage.id,
         source=passage.source,

@@ -22,6 +22,7 @@ class Prompts:
     tasks: Mapping[str, str]
     """What a task adds to its question."""
     answer_from_evidence: str
+    extract_from_evidence: str
     grade: str
     rewrite_query: str
     review: str
@@ -79,6 +80,10 @@ Question: {question}""",
 {evidence}
 Answer from it and cite like [1], or say: The evidence does not say.
 Question: {question}""",
+    extract_from_evidence="""Evidence:
+{evidence}
+Fill in the JSON from it, null for what it does not say.
+Question: {question}""",
     grade="""Evidence:
 {evidence}
 Which of it helps to answer? List the numbers as JSON.
@@ -119,6 +124,10 @@ CHINESE = Prompts(
     answer_from_evidence="""资料:
 {evidence}
 请根据资料用中文回答,并像 [1] 这样注明出处;资料里没有就说:资料里没有提到。
+问题:{question}""",
+    extract_from_evidence="""资料:
+{evidence}
+请根据资料填写 JSON,资料里没有的填 null。
 问题:{question}""",
     grade="""资料:
 {evidence}

@@ -21,6 +21,12 @@ class GraphSettings(BaseModel):
         "normal",
         description="quick = one look, one answer; normal = plan, answer, check; thorough = the best of several",
     )
+    system: str | None = Field(
+        None,
+        max_length=8000,
+        description="Said to the model behind the product's own system text, at each step; tiny, which was trained on "
+        "one system text, is not told",
+    )
     answering: Answering = Field(
         "auto", description="How documents are answered from; auto = quote with tiny, which cannot write about them"
     )

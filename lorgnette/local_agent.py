@@ -79,6 +79,14 @@ class LocalAgent:
         asked = Question(question, sources, **options)
         return self._served().answer(asked, on_event=on_event, on_pictures=on_pictures, cancel=cancel)
 
+    def open(self) -> None:
+        """Load the model now and not with the first question, so that its failing is told apart from a question's.
+
+        Raises:
+            ModelError: The model is missing, broken, or does not fit.
+        """
+        self._served()
+
     def stream(
         self, question: str, images: Sequence[str | Path] = (), **options: "Unpack[QuestionOptions]"
     ) -> Iterator[Event | Answer]:

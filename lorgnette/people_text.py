@@ -52,6 +52,7 @@ STANDING = tuple(
         re.compile,
         (
             r"model: the bundled checkpoint",
+            r"model: it is larger than its device's memory",
             r"(knowledge base: )?reranker: .*(is not on this machine|cannot be opened)",
             r"(knowledge base: )?dense: .*(is not on this machine|cannot be opened|not installed)",
             r"session: nothing is remembered, because sessions are switched off",
@@ -67,6 +68,11 @@ _IN_CHINESE = tuple(
             r"随附的小模型只认识画出来的图形;照片和文档请运行 `lorgnette model pull Qwen/Qwen3-VL-2B-Instruct`,"
             r"再用 `--model Qwen/Qwen3-VL-2B-Instruct` 提问",
         ),
+        (
+            r"model: the bundled checkpoint was trained on one system text.*",
+            r"随附的小模型只认识一种系统提示,设置中的没有使用",
+        ),
+        (r"model: it is larger than its device's memory.*: (.*)", r"模型大于设备的内存,回答较慢:{0}"),
         (r"plan: skipped, (.*)", r"没有计划,直接回答({0})"),
         (r"review: skipped, (.*)", r"没有复核({0})"),
         (r"review: nothing was chosen among the drafts.*, (.*)", r"没有在草稿中选择({0})"),

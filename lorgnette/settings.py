@@ -81,9 +81,9 @@ class Settings(BaseSettings, AgentSettings, ServerSettings):
             raise ValueError("at least one folder is needed")
         return tuple(_absolute(path) for path in value)
 
-    @field_validator("adapter")
+    @field_validator("adapter", "offload_folder")
     @classmethod
-    def _absolute_adapter(cls, value: Path | None) -> Path | None:
+    def _absolute_folder(cls, value: Path | None) -> Path | None:
         return None if value is None else _absolute(value)
 
     @field_validator("kb")
@@ -225,7 +225,7 @@ def _from_folder(key: str, value: Any, folder: Path) -> Any:
     if key == "roots":
         parts = value.split(os.pathsep) if isinstance(value, str) else value
         return [_from_folder("root", part, folder) for part in parts] if isinstance(parts, list) else parts
-    is_path = key in ("root", "adapter", "kb") or (key == "model" and str(value).startswith("."))
+    is_path = key in ("root", "adapter", "kb", "offload_folder") or (key == "model" and str(value).startswith("."))
     return str(folder / value) if is_path and isinstance(value, str) and not value.startswith("~") else value
 
 

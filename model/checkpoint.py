@@ -18,14 +18,19 @@ MODEL_TYPES = ("qwen3_vl", "qwen3_vl_moe")
 """Qwen3-VL, and its mixture of experts (30B-A3B, 235B-A22B), as `config.json` names them."""
 # Bytes a value of a quantised matrix takes: the codes, and the scale of each block or row.
 QUANTIZED_BYTES = {"nf4": 0.5 + 1 / 64 + 4 / (64 * 256), "int8": 1.0}
-STORED_FORMS: dict[str, str | None] = {
-    "fp8": None,
-    "awq": "gptqmodel",
-    "gptq": "gptqmodel",
-    "compressed-tensors": "compressed_tensors",
-    "bitsandbytes": "bitsandbytes",
+STORED_FORMS: dict[str, tuple[str, ...]] = {
+    "fp8": (),
+    "awq": ("gptqmodel",),
+    "gptq": ("gptqmodel", "optimum"),
+    "compressed-tensors": ("compressed_tensors",),
+    "bitsandbytes": ("bitsandbytes",),
 }
-"""How a checkpoint may be quantised on disk, and the package that transformers reads it with; None is transformers."""
+"""How a checkpoint may be quantised on disk, and the packages that transformers reads it with beside itself."""
+UNQUANTIZED = "choose the unquantised model, with --quantization nf4 or int8"
+SCALE = "_scale_inv"
+"""What the name of an FP8 tensor's scales ends with, behind the tensor's own."""
+INTEGER_BYTES = {"U8": 1, "I8": 1, "I16": 2, "I32": 4, "I64": 8}
+"""By dtype as safetensors writes it."""
 INDEX = "model.safetensors.index.json"
 MOST_HEADER_BYTES = 100_000_000  # safetensors' own limit
 
@@ -79,13 +84,26 @@ class Checkpoint:
         """How many numbers the weights have; a tied head counts once."""
         return sum(tensor.values for tensor in self.tensors.values())
 
+    @property
+    def stored_form(self) -> str | None:
+        """How the weights are quantised on disk, a key of `STORED_FORMS`; None if they are not."""
+        stored = self.config.get("quantization_config")
+        return str(stored["quant_method"]) if isinstance(stored, Mapping) else None
+
     def bytes_needed(self, bytes_per_value: int, quantization: str = "none") -> int:
-        """Estimate the memory of the loaded weights: matrices of the language layers quantised, all else as it is."""
+        """Estimate the memory of the loaded weights.
+
+        Matrices of the language layers count as quantised, all else as it is. FP8 is read into `bytes_per_value` and
+        its scales are gone then; what is packed into integers stays so.
+        """
         small = QUANTIZED_BYTES.get(quantization, bytes_per_value)
         total = 0.0
         for name, tensor in self.tensors.items():
+            if self.stored_form == "fp8" and name.endswith(SCALE):
+                continue
             quantized = ".language_model.layers." in f".{name}" and len(tensor.shape) == 2
-            total += tensor.values * (small if quantized else bytes_per_value)
+            packed = INTEGER_BYTES.get(tensor.dtype) if self.stored_form not in (None, "fp8") else None
+            total += tensor.values * (packed or (small if quantized else bytes_per_value))
         return math.ceil(total)
 
 
@@ -119,7 +137,28 @@ def read_checkpoint(folder: Path, *, fix: str = "copy or download the folder aga
     tensors: dict[str, Tensor] = {}
     for shard in _shards(folder, fix):
         tensors |= read_tensors(folder, shard, fix)
-    return Checkpoint(folder, config, tensors)
+    checkpoint = Checkpoint(folder, config, tensors)
+    if checkpoint.stored_form == "fp8":
+        _check_scales(checkpoint, fix)
+    return checkpoint
+
+
+def _check_scales(checkpoint: Checkpoint, fix: str) -> None:
+    """Refuse FP8 matrices that transformers would read wrongly without a word.
+
+    Without its scales a matrix is taken as it is; and where blocks do not divide it, transformers 5.23
+    (`Fp8Dequantize._dequantize_one`) puts blocks of another size in their place.
+    """
+    block = checkpoint.config["quantization_config"].get("weight_block_size") or (1, 1)
+    for name, tensor in checkpoint.tensors.items():
+        if not tensor.dtype.startswith("F8_E4M3"):
+            continue
+        scale = checkpoint.tensors.get(name + SCALE)
+        if scale is None:
+            raise ModelIncomplete(checkpoint.folder, f"has no scales for {name!r}", fix)
+        if block != (1, 1) and any(side % size for side, size in zip(tensor.shape[-2:], block, strict=False)):
+            reason = f"has fp8 blocks of {block[0]} x {block[1]} that do not divide {name!r}"
+            raise ModelUnsupported(checkpoint.folder, reason, UNQUANTIZED)
 
 
 def why_unsupported(config: Mapping[str, Any]) -> tuple[str, str] | None:
@@ -138,11 +177,13 @@ def why_unsupported(config: Mapping[str, Any]) -> tuple[str, str] | None:
     if method not in STORED_FORMS:
         return (
             f"has weights in a form that is not known here ({method!r})",
-            "choose the unquantised model, with --quantization nf4 or int8",
+            UNQUANTIZED,
         )
-    package = STORED_FORMS[method]
-    if package is not None and find_spec(package) is None:
-        return f"has {method} weights, which need the package {package!r}", f"run: pip install {package}"
+    missing = [package for package in STORED_FORMS[method] if find_spec(package) is None]
+    if missing:
+        named = " and ".join(map(repr, missing))
+        packages = "packages" if len(missing) > 1 else "package"
+        return f"has {method} weights, which need the {packages} {named}", f"run: pip install {' '.join(missing)}"
     return None
 
 

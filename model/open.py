@@ -25,6 +25,8 @@ class ModelIdentity:
     """none, nf4 or int8; `remote` where the server decides."""
     node_adapters: tuple[str, ...] = ()
     """Nodes that have an adapter of their own."""
+    spread: str = ""
+    """How much lies where, if it does not fit on the device."""
 
 
 def is_remote(address: str) -> bool:
@@ -62,4 +64,6 @@ def open_chat(
         queue_size=settings.queue_size,
         prefix_cache_mib=settings.prefix_cache_mib,
     )
-    return chat, ModelIdentity(loaded.name, loaded.adapter, loaded.quantization, tuple(loaded.node_adapters))
+    return chat, ModelIdentity(
+        loaded.name, loaded.adapter, loaded.quantization, tuple(loaded.node_adapters), loaded.spread
+    )

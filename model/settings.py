@@ -1,5 +1,6 @@
 """The model's section of the settings: which weights, in which form, and how they generate."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -16,6 +17,40 @@ def _pairs(value: object) -> object:
     return tuple(sorted(value.items())) if isinstance(value, dict) else value
 
 
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(B|[KMGT]i?B)", re.IGNORECASE)
+_MAGNITUDES = {"b": 0, "k": 1, "m": 2, "g": 3, "t": 4}
+
+
+def _limits(value: object) -> object:
+    """Return places and their bytes as pairs; an environment variable holds them as `cpu=30GiB,0=10GiB`."""
+    if isinstance(value, str):
+        parts = [re.split(r"\s*[=:]\s*", part.strip(), maxsplit=1) for part in value.split(",") if part.strip()]
+        if any(len(part) != 2 for part in parts):
+            raise ValueError("write it as cpu=30GiB,0=10GiB")
+        value = dict(parts)
+    if not isinstance(value, dict):
+        return value
+    return tuple((_place(place), _bytes(size)) for place, size in value.items())
+
+
+def _place(place: object) -> object:
+    if isinstance(place, int) or (isinstance(place, str) and place.isdecimal()):
+        return int(place)
+    if place not in ("cpu", "mps"):
+        raise ValueError(f"{place!r} is no place; a card's number, cpu or mps is")
+    return place
+
+
+def _bytes(size: object) -> object:
+    if isinstance(size, int) and not isinstance(size, bool) and size > 0:
+        return size
+    found = _SIZE.fullmatch(str(size).strip())
+    if found is None or not float(found[1]):
+        raise ValueError(f"{size!r} is no size; write it as 10GiB or 800MiB")
+    unit = found[2].lower()
+    return int(float(found[1]) * (1024 if "i" in unit else 1000) ** _MAGNITUDES[unit[0]])
+
+
 def _names(value: object) -> object:
     """An environment variable holds several names with commas between them."""
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -23,6 +58,12 @@ def _names(value: object) -> object:
 
 NodeAdapters = Annotated[tuple[tuple[NodeName, Path], ...], BeforeValidator(_pairs)]
 """A mapping as pairs, so that settings can be compared and hashed."""
+
+
+Limits = Annotated[tuple[tuple[int | str, int], ...], BeforeValidator(_limits)]
+"""Bytes by place, as pairs in their order."""
+Modules = Annotated[tuple[tuple[str, int | str], ...], BeforeValidator(_pairs)]
+Spreading = Literal["auto", "one", "balanced", "balanced_low_0", "sequential"]
 
 
 class ModelSettings(BaseModel):
@@ -43,6 +84,20 @@ class ModelSettings(BaseModel):
     )
     quantization: Quantization = Field(
         "auto", description="auto = none for tiny, nf4 on CUDA under 12 GiB free, else bf16"
+    )
+    attn_implementation: Literal["auto", "sdpa", "eager", "flash_attention_2"] = Field(
+        "auto", description="auto = FlashAttention 2 where its package is installed and the card has it, else sdpa"
+    )
+    device_map: Spreading | Modules = Field(
+        "auto",
+        description="auto = one device where the model fits, else spread over cards, memory and `offload_folder`; "
+        "one = one device or none; `balanced`, `balanced_low_0`, `sequential` or a mapping of modules as in accelerate",
+    )
+    max_memory: Limits = Field(
+        (), description="What weights may take in each place, such as `{0: 10GiB, cpu: 30GiB}`; none = what is free"
+    )
+    offload_folder: Path | None = Field(
+        None, description="Folder on a disk from which weights are read while it answers, where all else is full"
     )
     roots: tuple[Path, ...] = Field(
         default_factory=lambda: (Path.cwd(),), description="Folders from which pictures may be read"

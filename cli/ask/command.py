@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Ask a question about pictures.")
-@click.argument("question")
+@click.argument("question", required=False)
 @click.argument("images", metavar="[IMAGE]...", nargs=-1)
 @click.option("--session", "session_id", metavar="ID", help="Go on with an earlier conversation.")
 @click.option("--no-kb", is_flag=True, help="Do not search documents.")
@@ -28,6 +28,16 @@ if TYPE_CHECKING:
 )
 @click.option("--trace", is_flag=True, help="Draw what each node thought and did, its cost and the session, on stderr.")
 @click.option("--show-prompts", is_flag=True, help="Print each conversation as the model gets it, on stderr.")
+@click.option(
+    "--batch",
+    type=click.Path(path_type=Path),
+    metavar="SOURCE",
+    help="Ask many: a JSON object in each line, or QUESTION about each picture of a folder.",
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), metavar="FILE.jsonl", help="With --batch: where the answers go."
+)
+@click.option("--retry-failed", is_flag=True, help="With --batch: ask rows again whose line in --out is an error.")
 @settings_options
 @click.option("--json", "as_json", is_flag=True, help="Print exactly one JSON document.")
 @verbose_option
@@ -35,7 +45,7 @@ if TYPE_CHECKING:
 def ask(
     run: Run,
     /,
-    question: str,
+    question: str | None,
     images: tuple[str, ...],
     session_id: str | None,
     no_kb: bool,
@@ -43,6 +53,9 @@ def ask(
     boxes_file: Path | None,
     trace: bool,
     show_prompts: bool,
+    batch: Path | None,
+    out: Path | None,
+    retry_failed: bool,
     as_json: bool,
     **flags: Any,
 ) -> None:
@@ -53,20 +66,34 @@ def ask(
       lorgnette ask "How many objects are there?" photo.png
       lorgnette ask "What differs?" before.jpg after.jpg --json
       lorgnette ask "Who is at the door?" door.jpg --model Qwen/Qwen3-VL-2B-Instruct
+      lorgnette ask --batch questions.jsonl --out answers.jsonl
+      lorgnette ask "How many people are there?" --batch photos --out answers.jsonl
+
+    A row of a batch is {"question": "...", "image": "photo.png"}, or "images" with a list, and may have an "id" and the
+    options session_id, use_knowledge, effort, max_new_tokens, fields, time_budget_s. The same command again goes on
+    where the last one was stopped.
     """  # noqa: D301
     from cli.ask.prompts import print_conversations
     from cli.ask.render import Transcript, status_line
     from cli.ask.standing import to_be_told
     from cli.ask.trace import Trace
-    from common.safe_text import printable
     from lorgnette.background import Background
     from lorgnette.local_agent import LocalAgent
     from lorgnette.settings import data_home, load_settings
 
+    single = bool(images or session_id or boxes_file or trace or as_json)
+    _check_usage(question, batch, out, retry_failed=retry_failed, single=single)
     settings = load_settings(**flags)
     set_up_logging(run)
     if show_prompts:
         print_conversations()
+    if batch is not None and out is not None:
+        from cli.ask.batch import ask_batch
+        from graph.question import Question
+
+        default = Question(question or "", use_knowledge=not no_kb, fields=fields)
+        return ask_batch(run, settings, batch, out, default, retry_failed=retry_failed)
+    asked = question or ""
     boxes = Boxes(boxes_file) if boxes_file else None
 
     def work(job: "Background[Event | str, Answer]") -> "Answer":
@@ -74,7 +101,7 @@ def ask(
             settings, open_agent=run.open_agent, progress=lambda phase, share: job.tell(f"{phase} {share:.0%}")
         )
         return agent.ask(
-            question,
+            asked,
             images,
             session_id=session_id,
             use_knowledge=not no_kb,
@@ -92,23 +119,41 @@ def ask(
                 line.say(f"Loading {settings.model}: {news}")
                 continue
             course.note(news)
-            if not as_json:
-                transcript.show(news)
-            elif news.kind == "start":
+            if as_json:
                 line.say(news.node)
+            else:
+                transcript.show(news)
         answer = job.result()
         if as_json:
             line.hide()
             click.echo(answer.model_dump_json())
         else:
-            transcript.finish(answer, question, to_be_told(answer, data_home()))
+            transcript.finish(answer, asked, to_be_told(answer, data_home()))
+        line.hide()
         if boxes:
-            line.hide()
-            written = boxes.write(answer)
-            where = ", ".join(printable(str(path)) for path in written)
-            click.echo(
-                f"Boxes drawn in {where}" if written else "The answer has no boxes; nothing was drawn.", err=True
-            )
+            _draw(boxes, answer)
         if trace:
-            line.hide()
             course.print(answer)
+
+
+def _draw(boxes: Boxes, answer: "Answer") -> None:
+    from common.safe_text import printable
+
+    where = ", ".join(printable(str(path)) for path in boxes.write(answer))
+    click.echo(f"Boxes drawn in {where}" if where else "The answer has no boxes; nothing was drawn.", err=True)
+
+
+def _check_usage(
+    question: str | None, batch: Path | None, out: Path | None, *, retry_failed: bool, single: bool
+) -> None:
+    if batch is None:
+        _refuse(question is None, "Missing argument 'QUESTION'.")
+        _refuse(out is not None or retry_failed, "--out and --retry-failed belong to --batch.")
+        return
+    _refuse(out is None, "--batch needs --out, the file that the answers go into.")
+    _refuse(single, "IMAGE, --session, --boxes, --trace and --json are for one question; rows of a batch name theirs.")
+
+
+def _refuse(wrong: bool, text: str) -> None:
+    if wrong:
+        raise click.UsageError(text, click.get_current_context())

@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 from langgraph.runtime import Runtime
 
 from common.safe_text import shortened
-from graph.answer import Answer, Box, Turn
+from graph.answer import Answer, Box, Task, Turn
 from graph.citations import Cited, cite
 from graph.run_context import RunContext
 from graph.state import AgentState, noted
+from graph.value_citations import cite_values
 from model.call_options import Cancelled
 from model.pictures.boxes import read_boxes
 from model.pictures.open import Picture
@@ -24,9 +25,9 @@ def finisher(state: AgentState, runtime: Runtime[RunContext]) -> AgentState:
     context, draft, evidence = runtime.context, state["draft"], state.get("evidence") or []
     if context.cancel.is_set():
         raise Cancelled
-    cited = cite(draft, evidence, look_for=not context.quotes and not context.own_pictures)
+    cited = _cited(state, context, draft)
     notes = [*_citation_notes(cited)]
-    boxes, unread = _boxes(state, draft, context.own_pictures)
+    boxes, unread = _boxes(_task(state, context), draft, context.own_pictures)
     notes += [f"boxes: {note}" for note in unread]
     answer = Answer(
         answer=_in_words(cited.text, boxes),
@@ -52,6 +53,20 @@ def finisher(state: AgentState, runtime: Runtime[RunContext]) -> AgentState:
     return {"turns": [turn.model_dump(mode="json")]}
 
 
+def _task(state: AgentState, context: RunContext) -> Task:
+    plan = state.get("plan")
+    return "extract" if context.fields else plan.task if plan else "answer"
+
+
+def _cited(state: AgentState, context: RunContext, draft: str) -> Cited:
+    evidence, look_for = state.get("evidence") or [], not context.quotes and not context.own_pictures
+    if evidence and _task(state, context) == "extract":
+        values = cite_values(draft, evidence, look_for=look_for)
+        if values is not None:
+            return values
+    return cite(draft, evidence, look_for=look_for)
+
+
 def _citation_notes(cited: Cited) -> Iterator[str]:
     for number in cited.missing:
         yield f"citation: there is no passage [{number}]"
@@ -61,10 +76,8 @@ def _citation_notes(cited: Cited) -> Iterator[str]:
         yield "citation: sentences in another script than the documents were not held against them"
 
 
-def _boxes(state: AgentState, draft: str, pictures: Sequence[Picture]) -> tuple[list[Box], list[str]]:
+def _boxes(task: Task, draft: str, pictures: Sequence[Picture]) -> tuple[list[Box], list[str]]:
     """Return the boxes of the draft, and what it names that is none; data that was extracted holds no boxes."""
-    plan = state.get("plan")
-    task = plan.task if plan else "answer"
     if task in ("extract", "moderate"):
         return [], []
     read = read_boxes(draft, [(p.image.width, p.image.height) for p in pictures], wanted=task == "locate")

@@ -18,6 +18,7 @@ DRAFTS = 3  # of effort thorough
 SPREAD = 0.8  # temperature of all drafts but the first
 FIELD_CHARS = 200
 UNFINISHED = "answer: the server did not say that it had finished; the end may be missing"
+QUOTED = "answer: not in the form that was asked for, documents are quoted as they are (answering)"
 TIME_UP = "time or length was up before the first word; ask again, or allow more with time_budget_s"
 
 
@@ -25,14 +26,15 @@ def responder(state: AgentState, runtime: Runtime[RunContext]) -> AgentState:
     """Draft the answer, or write it again with the reviewer's feedback."""
     context, review = runtime.context, state.get("review")
     if (said := _without_model(state, context)) is not None:
-        return {"drafts": [said], "draft": said, "truncated": False}
+        notes = [QUOTED] if context.fields and state.get("evidence") else []
+        return {"drafts": [said], "draft": said, "truncated": False, "degraded": noted(state, *notes)}
     if review is not None:
         feedback = context.prompts.rewrite.format(feedback=review.feedback, question=state["question"])
         new: list[BaseMessage] = [HumanMessage(feedback)]
     else:
         new = context.opening(_question(state, context))
     conversation = [*state.get("messages", []), *new]
-    notes: list[str] = []
+    notes = []
     try:
         message = _written(state, context, conversation, notes)
     except Cancelled:
@@ -48,7 +50,8 @@ def responder(state: AgentState, runtime: Runtime[RunContext]) -> AgentState:
     truncated = end in ("length", "deadline", REPETITION)
     if end == REPETITION:
         notes.append("answer: it began to repeat itself without end and was cut there")
-    others = state["effort"] == "thorough" and review is None and not truncated
+    # A draft that is chosen must have the form too.
+    others = state["effort"] == "thorough" and review is None and not truncated and _task(state, context) != "extract"
     if end == "unknown":
         notes.append(UNFINISHED)
     if not drafts[-1]:
@@ -70,15 +73,16 @@ def _without_model(state: AgentState, context: RunContext) -> str | None:
         return context.unable or None
     if not (context.quotes if evidence else not state["pictures"]):
         return None
+    if not evidence and context.fields:
+        return json.dumps(dict.fromkeys(context.fields), ensure_ascii=False)
     words = quoted(state["question"], evidence)
     return context.prompts.quoted + words if words else context.prompts.not_said
 
 
 def _written(state: AgentState, context: RunContext, conversation: list[BaseMessage], notes: list[str]) -> AIMessage:
     """Let the model write, in the form of its task where that has one; in words where it does not find the form."""
-    plan = state.get("plan")
-    task = plan.task if plan else "extract" if context.fields else "answer"
-    if task not in ("extract", "moderate") or state.get("evidence"):
+    task = _task(state, context)
+    if task != "extract" and (task != "moderate" or state.get("evidence")):
         return context.write("responder", conversation)
     try:
         return _filled(context, conversation, task)
@@ -90,18 +94,24 @@ def _written(state: AgentState, context: RunContext, conversation: list[BaseMess
 
 
 def _question(state: AgentState, context: RunContext) -> str:
-    words, evidence, plan = context.prompts, state.get("evidence"), state.get("plan")
-    form = words.tasks.get(plan.task, words.answer) if plan and state["pictures"] else words.answer
+    words, evidence, task = context.prompts, state.get("evidence"), _task(state, context)
+    form = words.tasks.get(task, words.answer) if state["pictures"] or task == "extract" else words.answer
     asked = form.format(question=state["question"])
     if context.fields:
         asked = words.fields.format(question=state["question"], fields=", ".join(context.fields))
     if not evidence:
         return asked
-    return words.answer_from_evidence.format(
-        question=asked if words.names_sources else state["question"],
+    from_evidence = words.extract_from_evidence if task == "extract" else words.answer_from_evidence
+    return from_evidence.format(
+        question=asked if words.names_sources or task == "extract" else state["question"],
         evidence=listed(words, evidence),
         and_pictures=words.and_pictures if state["pictures"] else "",
     )
+
+
+def _task(state: AgentState, context: RunContext) -> str:
+    plan = state.get("plan")
+    return plan.task if plan else "extract" if context.fields else "answer"
 
 
 def _more(context: RunContext, conversation: list[BaseMessage], drafts: list[str], notes: list[str]) -> list[str]:

@@ -50,6 +50,12 @@ Judge by what can be seen. Write one JSON object: {{"allowed": true or false, "c
 {question}
 Use the passages{and_pictures}, and put a passage's number like [1] behind each statement that rests on it. If they \
 do not hold the answer, say that the documents do not say it. Answer in the language of the question.""",
+    extract_from_evidence="""Passages from the user's documents, each with its number and where it stands:
+{evidence}
+
+{question}
+Take the values from the passages{and_pictures}, without their numbers. Guess nothing: what does not stand there \
+has no value.""",
     grade="""Passages from the user's documents:
 {evidence}
 
@@ -146,6 +152,11 @@ CAPABLE_CHINESE = Prompts(
 {question}
 请依据这些段落{and_pictures}用中文回答,并在每个有依据的句子后面写上段落编号,如 [1]。\
 段落里没有答案就说文档里没有提到。""",
+    extract_from_evidence="""用户文档中的段落,每段有编号和出处:
+{evidence}
+
+{question}
+值取自这些段落{and_pictures},不要写段落编号。不要猜测:没有写的就没有值。""",
     grade="""用户文档中的段落:
 {evidence}
 

@@ -70,7 +70,8 @@ def _wait_until_loaded(server: RunningServer, progress: Progress) -> ModelIdenti
         except (OSError, HTTPException, ValueError):
             return None
         if state.get("state") == "ready":
-            return ModelIdentity(state["name"], state["adapter"], state["quantization"], tuple(state["node_adapters"]))
+            nodes = tuple(state["node_adapters"])
+            return ModelIdentity(state["name"], state["adapter"], state["quantization"], nodes, state.get("spread", ""))
         if state.get("state") != "loading":
             return None  # it failed there; here it may not, or says why
         progress(f"in process {server.pid}, {state['phase']}", state["share"])

@@ -114,6 +114,7 @@ class _Endpoint:
             found |= {
                 "name": who.name, "adapter": who.adapter, "quantization": who.quantization,
                 "node_adapters": list(who.node_adapters),
+                "spread": who.spread,
             }  # fmt: skip
         elif agent is not None:
             found["state"] = "none"

@@ -48,6 +48,14 @@ class AdapterUnknown(AdapterError):
         )
 
 
+class AdapterOverDisk(AdapterError):
+    """The base lies on a disk in part, where PEFT cannot reach it."""
+
+    def __init__(self, folder: Path) -> None:
+        fix = "merge it into its base, or leave offload_folder out and use a smaller model or a quantization"
+        super().__init__(folder, "cannot be used by a model that lies on a disk in part", fix)
+
+
 class AdapterMismatch(AdapterError):
     """Made for another base; `base` is the one it names, `targets` what of it found no place."""
 
@@ -70,6 +78,8 @@ def attach_adapter(model: "nn.Module", folder: Path, name: str = "default") -> A
     base = config.base_model_name_or_path
     bare = model.get_base_model() if isinstance(model, PeftModel) else model
     unmatched = unmatched_targets(config, [name for name, _ in bare.named_modules()])
+    if "disk" in getattr(bare, "hf_device_map", {}).values():
+        raise AdapterOverDisk(folder)
     if unmatched:
         raise AdapterMismatch(folder, f"targets {_listed(unmatched)}, which this model does not have", base, unmatched)
     with warnings.catch_warnings():

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 # MPO, which phones write as .jpg, comes with JPEG: Pillow has no opener of that name to allow.
 _FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP")
-_SUFFIXES = (".png", ".apng", ".jpg", ".jpeg", ".mpo", ".gif", ".bmp", ".webp")
+SUFFIXES = (".png", ".apng", ".jpg", ".jpeg", ".mpo", ".gif", ".bmp", ".webp")
+"""By which a file is looked for as a picture; what it is, its first bytes say."""
 
 # `C:\a.png` is no address, and neither is a file called "at 12:30.png": hence the list after the first form.
 _ADDRESS = re.compile(r"\s*(?:([^/\\]+)://|(file|https?|ftp|blob|javascript):)", re.IGNORECASE)
@@ -248,7 +249,7 @@ def _similar_names(paths: Iterable[Path]) -> list[str]:
                 beside = {entry.name.casefold(): entry.name for entry in islice(entries, 5_000)}
         except OSError:
             continue
-        pictures = [name for name in beside if name.endswith(_SUFFIXES)]
+        pictures = [name for name in beside if name.endswith(SUFFIXES)]
         names += [beside[name] for name in get_close_matches(path.name.casefold(), pictures)]
     return names[:3]
 

@@ -3,6 +3,7 @@
 Downloads nothing and generates nothing. Everything that can be found wrong before the weights are read is.
 """
 
+import logging
 import threading
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from common.safe_text import first_sentence
-from model.checkpoint import Checkpoint, ModelCorrupt, ModelIncomplete, read_checkpoint
+from model.checkpoint import Checkpoint, ModelCorrupt, ModelIncomplete, ModelUnsupported, read_checkpoint
 from model.errors import ModelError
 from model.hub import TINY, MissingExtra, find_local
 from model.settings import ModelSettings
@@ -20,11 +21,12 @@ if TYPE_CHECKING:
     import torch
     from transformers import Qwen3VLProcessor
 
+    from model.qwen3_vl.placement import Placement
+
 Progress = Callable[[str, float], None]
 """Called with a phase ("reading", "weights", "adapter", "ready") and its share from 0 to 1."""
 
 NF4_BELOW_BYTES = 12 * 2**30  # of free CUDA memory, under which `auto` quantises what does not fit
-WORKING_SPACE = 1.15  # times the weights: activations and cache of a question, and the largest tensor while converting
 # Quantising the vision tower loses more than it saves. The full dotted name: a bare "visual" matches nothing.
 NOT_QUANTIZED = ["lm_head", "model.visual"]
 
@@ -32,18 +34,6 @@ ALWAYS = "default"
 """PEFT's name of the adapter for all nodes."""
 
 _LOADING = threading.Lock()  # transformers' progress hook and verbosity are global: one load at a time
-
-
-class NotEnoughMemory(ModelError):
-    """The weights do not fit; `needed` and `available` in bytes, `device` where."""
-
-    def __init__(self, model: str, needed: int, available: int, device: str, *, quantized: bool) -> None:
-        self.model, self.needed, self.available, self.device = model, needed, available, device
-        fix = "choose a smaller model" if quantized else "set quantization to nf4 or choose a smaller model"
-        super().__init__(
-            f"The model {model!r} needs about {needed / 2**30:,.1f} GiB on {device}, where {available / 2**30:,.1f} "
-            f"GiB are free; {fix}, or close other programs."
-        )
 
 
 class LibraryBroken(ModelError):
@@ -103,6 +93,8 @@ class Loaded:
     """The family, if the adapter works in the vision tower; else pictures look the same with it and without."""
     own_base: bool = True
     """Whether the base model is itself where the adapter is switched off."""
+    spread: str = ""
+    """How much lies where, if parts are brought to the device for each use."""
     invocation: tuple[int, ...] = ()
     """Tokens from which the adapter works, where it is an activated one."""
 
@@ -121,7 +113,8 @@ def load(settings: ModelSettings, progress: Progress | None = None, *, dtype: "t
     Raises:
         ModelNotFound, ModelIncomplete, ModelCorrupt, ModelUnsupported: The folder.
         AdapterError: The adapter.
-        NotEnoughMemory, MissingExtra, QuantizationUnavailable, LibraryBroken: The machine.
+        NotEnoughMemory, PlacementRefused, AttentionUnavailable, MissingExtra, QuantizationUnavailable, LibraryBroken:
+            The machine.
     """
     report = progress or (lambda phase, share: None)
     report("reading", 0.0)
@@ -140,6 +133,7 @@ def load(settings: ModelSettings, progress: Progress | None = None, *, dtype: "t
     import torch
 
     from model.device import available_bytes, choose_dtype, find_device
+    from model.qwen3_vl.placement import WORKING_SPACE, NotEnoughMemory, choose_attention, place, where_it_lies
 
     device = find_device()
     dtype = dtype or choose_dtype(device, tiny=settings.model == TINY)
@@ -147,12 +141,13 @@ def load(settings: ModelSettings, progress: Progress | None = None, *, dtype: "t
     quantization = choose_quantization(settings, checkpoint, dtype, device, available)
     needed = int(checkpoint.bytes_needed(dtype.itemsize, quantization) * WORKING_SPACE)
     shortage = NotEnoughMemory(settings.model, needed, available, str(device), quantized=quantization != "none")
-    if needed > available:
-        raise shortage
+    placement = place(settings, checkpoint, dtype, device, available, quantization)
+    attention = choose_attention(settings, device, dtype)
     report("reading", 1.0)
     adapter_traits: dict[str, Any] = {}
     try:
-        model = _load_weights(checkpoint, fix, dtype, device, quantization, report)
+        model = _load_weights(checkpoint, fix, dtype, device, quantization, placement, attention, report)
+        spread = where_it_lies(model)
         if settings.adapter is not None:
             from model.adapters.attach import attach_adapter
             from model.adapters.traits import traits
@@ -173,8 +168,9 @@ def load(settings: ModelSettings, progress: Progress | None = None, *, dtype: "t
     report("ready", 1.0)
     adapter = None if settings.adapter is None else str(settings.adapter)
     return Loaded(
-        model.eval(), processor, settings.model, adapter, quantization, device, dtype, node_adapters, **adapter_traits
-    )
+        model.eval(), processor, settings.model, adapter, quantization, device, dtype, node_adapters,
+        spread=spread, **adapter_traits,
+    )  # fmt: skip
 
 
 def _fix(model: str, folder: Path) -> str:
@@ -220,10 +216,21 @@ def _try_template(processor: "Qwen3VLProcessor", checkpoint: Checkpoint, fix: st
 def choose_quantization(
     settings: ModelSettings, checkpoint: Checkpoint, dtype: "torch.dtype", device: "torch.device", available: int
 ) -> Literal["none", "nf4", "int8"]:
-    """Return the form of the weights; `auto` is nf4 on a small CUDA card that the model would not fit, else none."""
+    """Return the form of the weights; `auto` is nf4 on a small CUDA card that the model would not fit, else none.
+
+    Raises:
+        ModelUnsupported: The weights are quantised on disk already.
+    """
+    if checkpoint.stored_form is not None:
+        if settings.quantization in ("nf4", "int8"):
+            reason = f"has {checkpoint.stored_form} weights, which are not quantised once more"
+            raise ModelUnsupported(checkpoint.folder, reason, "leave the quantization out")
+        return "none"
     if settings.quantization != "auto":
         return settings.quantization
     tight = device.type == "cuda" and available < NF4_BELOW_BYTES and settings.model != TINY
+    from model.qwen3_vl.placement import WORKING_SPACE
+
     too_large = checkpoint.bytes_needed(dtype.itemsize) * WORKING_SPACE > available
     return "nf4" if tight and too_large else "none"
 
@@ -253,14 +260,29 @@ def _quantization_config(quantization: str, dtype: "torch.dtype", device: "torch
     )
 
 
+def _read_out(checkpoint: Checkpoint) -> Any:
+    """Let transformers turn FP8 into the dtype on every device: its FP8 kernels come from the hub, at first use."""
+    from transformers import FineGrainedFP8Config
+
+    return FineGrainedFP8Config(**{**checkpoint.config["quantization_config"], "dequantize": True})
+
+
 def _load_weights(
-    checkpoint: Checkpoint, fix: str, dtype: "torch.dtype", device: "torch.device", quantization: str, report: Progress
+    checkpoint: Checkpoint,
+    fix: str,
+    dtype: "torch.dtype",
+    device: "torch.device",
+    quantization: str,
+    placement: "Placement",
+    attention: str,
+    report: Progress,
 ) -> Any:
-    options: dict[str, Any] = {}
-    if quantization != "none":
-        options["quantization_config"] = _quantization_config(quantization, dtype, device)
-    if quantization != "none" or device.type != "cpu":
-        options["device_map"] = {"": device}
+    options = dict(placement.options)
+    is_fp8 = checkpoint.stored_form == "fp8"
+    if quantization != "none" or is_fp8:
+        options["quantization_config"] = (
+            _read_out(checkpoint) if is_fp8 else _quantization_config(quantization, dtype, device)
+        )
     report("weights", 0.0)
     try:
         with _quiet(lambda share: report("weights", share)):
@@ -268,6 +290,7 @@ def _load_weights(
                 checkpoint.folder,
                 dtype=dtype,
                 fusion_config={"patch_embeddings": True},  # a matrix instead of Conv3d: the same bits, faster
+                attn_implementation=attention,
                 local_files_only=True,
                 output_loading_info=True,
                 **options,
@@ -281,8 +304,21 @@ def _load_weights(
             raise
         if isinstance(error, MemoryError) or "allocate memory" in str(error):  # torch and mmap say it as bare errors
             raise torch.OutOfMemoryError(str(error)) from error
+        if placement.is_spread and isinstance(error, ValueError):
+            from model.qwen3_vl.placement import PlacementRefused
+
+            raise PlacementRefused("device_map", first_sentence(error)) from error
         reason = f"has a configuration and weights that do not fit together ({first_sentence(error)})"
         raise ModelCorrupt(checkpoint.folder, reason, fix) from error
+    _check_keys(info, checkpoint, fix)
+    if quantization == "int8" and device.type == "cpu":
+        _keep_scales(model)
+    if is_fp8:
+        _cast(model, dtype)
+    return model
+
+
+def _check_keys(info: Mapping[str, Any], checkpoint: Checkpoint, fix: str) -> None:
     # transformers makes up what it does not find and drops what it does not know, both in silence.
     if missing := sorted(info["missing_keys"]):
         reason = f"has no weights for {missing[0]!r}" + (f" and {len(missing) - 1} more" if len(missing) > 1 else "")
@@ -291,9 +327,13 @@ def _load_weights(
     if surplus := sorted(key for key in info["unexpected_keys"] if key.startswith("model.")):
         reason = f"has weights that its config.json does not describe ({surplus[0]!r}, {len(surplus)} in all)"
         raise ModelCorrupt(checkpoint.folder, reason, fix)
-    if quantization == "int8" and device.type == "cpu":
-        _keep_scales(model)
-    return model
+
+
+def _cast(model: Any, dtype: "torch.dtype") -> None:
+    """Bring to the dtype what transformers leaves as it was stored in a checkpoint of FP8: all that is no FP8."""
+    for parameter in model.parameters():
+        if parameter.device.type != "meta" and parameter.is_floating_point():
+            parameter.data = parameter.data.to(dtype)
 
 
 def _class_of(checkpoint: Checkpoint) -> Any:
@@ -335,9 +375,13 @@ def _quiet(weights: Callable[[float], None]) -> Iterator[None]:
         verbosity = transformers_logging.get_verbosity()
         hook = transformers_logging.set_tqdm_hook(bar)
         transformers_logging.set_verbosity_error()
+        spreading = logging.getLogger("accelerate.big_modeling")  # says to stderr that parts lie on a disk, as wished
+        level = spreading.level
+        spreading.setLevel(logging.ERROR)
         try:
             yield
         finally:
+            spreading.setLevel(level)
             transformers_logging.set_verbosity(verbosity)
             transformers_logging.set_tqdm_hook(hook)
 

@@ -6,8 +6,12 @@ from typing import Any
 
 import pytest
 
+from graph.agent import TINY_SYSTEM
 from graph.answer import Event
 from graph.errors import PictureMissing, QuestionEmpty
+from graph.prompts import SYSTEM as TRAINED_SYSTEM
+from graph.wording.capable import SYSTEM
+from lorgnette.people_text import for_people, is_standing
 from model.call_options import Cancelled, DeadlineExceeded
 from model.errors import ImageError
 
@@ -32,6 +36,26 @@ def test_every_node_begins_with_the_same_messages_up_to_the_pictures(agent_of: A
     agent.ask("How many?", [picture])
     openings = [(asked[0].content, asked[1].content[0]) for asked in chat.asked]
     assert all(o == openings[0] for o in openings)
+
+
+def test_a_system_text_of_the_user_stands_behind_ours_in_every_node(agent_of: Any, documents: Any) -> None:
+    plan = '{"task":"answer","needs_knowledge":true,"queries":["pump"]}'
+    script = (plan, '{"relevant":[1]}', "2", RETRY, "3 [1]", PASS)
+    agent, chat = agent_of(*script, knowledge=documents("a pump", "the pump"), system=" Be brief.\n")
+    answer = agent.ask("pump?")
+    assert answer.degraded == ["knowledge base: dense: still loading"] and len(chat.asked) == 6
+    systems = {asked[0].content for asked in chat.asked}
+    assert len(systems) == 1 and systems.pop() == f"{SYSTEM}\n\nBe brief."
+
+
+def test_a_system_text_of_the_user_is_kept_from_the_bundled_checkpoint_and_that_is_said(
+    agent_of: Any, picture: str
+) -> None:
+    agent, chat = agent_of("3", name="tiny", system="Be brief.")
+    answer = agent.ask("How many?", [picture], effort="quick")
+    assert chat.asked[0][0].content == TRAINED_SYSTEM
+    assert TINY_SYSTEM in answer.degraded and all(map(is_standing, answer.degraded))
+    assert not any("system text" in line for line in for_people(answer, "How many?"))
 
 
 def test_a_retry_rewrites_once_and_keeps_the_better_of_two_bad_drafts(agent_of: Any, picture: str) -> None:

@@ -1,4 +1,5 @@
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -114,6 +115,44 @@ def test_roots_in_the_environment_are_separated_as_in_path(tmp_path: Path, monke
     assert load_settings().roots == (tmp_path / "pictures", tmp_path / "b")
 
 
+def test_limits_of_memory_are_a_mapping_in_the_file_and_a_list_in_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "lorgnette.yaml", "max_memory: {0: 10GiB, cpu: 1.5 GB}\noffload_folder: disk\n")
+    settings = load_settings()
+    assert settings.max_memory == ((0, 10 * 2**30), ("cpu", 1_500_000_000))
+    assert settings.offload_folder == tmp_path / "disk" and isinstance(hash(settings), int)
+    monkeypatch.setenv("LORGNETTE_MAX_MEMORY", "cpu=8MiB, 1=512")
+    with pytest.raises(BadSetting, match="'512' is no size; write it as 10GiB or 800MiB; correct it there"):
+        load_settings()
+    monkeypatch.setenv("LORGNETTE_MAX_MEMORY", "cpu=8MiB, 1=512MiB")
+    assert load_settings().max_memory == (("cpu", 8 * 2**20), (1, 512 * 2**20))
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "reason"),
+    [
+        ("max_memory", "8GiB", "write it as cpu=30GiB,0=10GiB"),
+        ("max_memory", "disk=8GiB", "'disk' is no place; a card's number, cpu or mps is"),
+        ("max_memory", "cpu=0GiB", "'0GiB' is no size"),
+        ("device_map", "everywhere", "'auto', 'one', 'balanced'"),
+        ("attn_implementation", "fast", "'auto', 'sdpa', 'eager' or 'flash_attention_2'"),
+    ],
+)
+def test_a_bad_place_for_the_weights_is_one_sentence(
+    setting: str, value: str, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"LORGNETTE_{setting.upper()}", value)
+    with pytest.raises(BadSetting) as refused:
+        load_settings()
+    assert reason in str(refused.value) and "\n" not in str(refused.value)
+
+
+def test_modules_can_be_given_their_places_in_the_file(tmp_path: Path) -> None:
+    write(tmp_path / "lorgnette.yaml", "device_map: {model.visual: 0, lm_head: cpu}\n")
+    assert load_settings().device_map == (("lm_head", "cpu"), ("model.visual", 0))
+
+
 def test_relative_paths_of_the_file_start_at_its_own_folder(tmp_path: Path) -> None:
     folder = tmp_path / "config" / "lorgnette"
     write(folder / "lorgnette.yaml", "roots: [pictures, ~/here]\nadapter: lens\nmodel: ./weights\n")
@@ -164,6 +203,16 @@ def test_the_table_for_the_readme_has_a_row_for_every_setting() -> None:
     assert sorted(row.split("`")[1] for row in rows) == sorted(Settings.model_fields)
     assert all(cell.strip() for row in rows for cell in row.replace("\\|", "").strip("|").split("|"))
     assert "| `effort` | `normal` |" in settings_table()
+
+
+def test_the_settings_that_the_page_about_the_agent_shows_can_be_used(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "agent.md").read_text("utf-8")
+    shown = re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    assert len(shown) >= 2
+    write(tmp_path / "lorgnette.yaml", "".join(shown))
+    read = load_settings()
+    assert (read.temperature, read.top_p, read.top_k, read.presence_penalty) == (0.7, 0.8, 20, 1.5)
+    assert read.max_memory == ((0, 20 * 2**30), ("cpu", 48 * 2**30))
 
 
 def test_the_documentation_holds_every_setting() -> None:

@@ -12,7 +12,7 @@ import httpx2
 import pytest
 from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError, RepositoryNotFoundError
 
-from model.checkpoint import ModelUnsupported, why_unsupported
+from model.checkpoint import ModelUnsupported, read_checkpoint, why_unsupported
 from model.hub import (
     FILES,
     MissingExtra,
@@ -167,6 +167,14 @@ def test_a_modelscope_id_loses_its_prefix_and_counts_each_file(tmp_path: Path) -
             "has awq weights, which need the package 'gptqmodel'; run: pip install gptqmodel",
         ),
         (
+            {"model_type": "qwen3_vl", "quantization_config": {"quant_method": "gptq"}},
+            "has gptq weights, which need the packages 'gptqmodel' and 'optimum'; run: pip install gptqmodel optimum",
+        ),
+        (
+            {"model_type": "qwen3_vl_moe", "quantization_config": {"quant_method": "compressed-tensors"}},
+            "has compressed-tensors weights, which need the package 'compressed_tensors'; run: pip install compressed_",
+        ),
+        (
             {"model_type": "qwen3_vl_moe", "quantization_config": {"quant_method": "exl3"}},
             "has weights in a form that is not known here ('exl3'); choose the unquantised model",
         ),
@@ -186,6 +194,17 @@ def test_a_model_that_cannot_be_loaded_is_refused_before_its_gigabytes(
     with pytest.raises(ModelUnsupported, match=re.escape(says)):
         pull("a/b", download=download)
     assert asked == [["config.json"]]
+
+
+@pytest.mark.parametrize("method", ["awq", "gptq", "compressed-tensors", "bitsandbytes"])
+def test_a_package_that_is_missing_is_named_before_any_weights_are_read(
+    method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("model.checkpoint.find_spec", lambda name: None)
+    config = {"model_type": "qwen3_vl", "quantization_config": {"quant_method": method}}
+    (tmp_path / "config.json").write_text(json.dumps(config), "utf-8")
+    with pytest.raises(ModelUnsupported, match=f"has {method} weights, which need the package.*; run: pip install "):
+        read_checkpoint(tmp_path)  # nothing else is in the folder
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,8 @@ from model.checkpoint import (
     read_checkpoint,
 )
 from model.hub import ModelNotFound, tiny_folder
-from model.qwen3_vl.load import Loaded, NotEnoughMemory, QuantizationUnavailable, choose_quantization, load
+from model.qwen3_vl.load import Loaded, QuantizationUnavailable, choose_quantization, load
+from model.qwen3_vl.placement import NotEnoughMemory
 from model.qwen3_vl.processor import encode
 from model.settings import ModelSettings
 
