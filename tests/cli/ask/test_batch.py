@@ -144,7 +144,8 @@ def test_a_question_that_fails_costs_its_row_and_is_asked_again_if_wished(
 
 
 @pytest.mark.parametrize(
-    ("error", "code"), [(ImageError.not_found("a.png", []), "image_not_found"), (RuntimeError("odd"), "unforeseen_error")]
+    ("error", "code"),
+    [(ImageError.not_found("a.png", []), "image_not_found"), (RuntimeError("odd"), "unforeseen_error")],
 )
 def test_whatever_an_answer_raises_is_told_in_its_row(
     error: Exception, code: str, lorgnette: Any, scripted_agent: Any, answer: Answer, source: Path, out: Path
