@@ -160,10 +160,11 @@ def test_a_client_of_the_older_protocol_that_vanishes_frees_the_model(
 ) -> None:
     agent = fake_agent(answer, wait_for_cancel=True)
     with Legacy(http, serve(settings, opens(agent)).url).ask() as stream:
-        assert next(stream.iter_lines())
-        assert agent.started.wait(WAIT_S)
+        first = next(stream.iter_lines())
+        assert first
+        assert agent.started.wait(WAIT_S), f"the model was never asked; the server began with {first!r}"
         assert not agent.cancelled.is_set()
-    assert agent.cancelled.wait(WAIT_S)
+    assert agent.cancelled.wait(WAIT_S), "the model was asked and never told that its client had gone"
 
 
 @pytest.mark.anyio
