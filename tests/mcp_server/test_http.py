@@ -160,7 +160,8 @@ def test_a_client_of_the_older_protocol_that_vanishes_frees_the_model(
 ) -> None:
     agent = fake_agent(answer, wait_for_cancel=True)
     with Legacy(http, serve(settings, opens(agent)).url).ask() as stream:
-        first = next(stream.iter_lines())
+        lines = stream.iter_lines()  # kept: whoever lets go of it has left, perhaps before the model was asked
+        first = next(lines)
         assert first
         assert agent.started.wait(WAIT_S), f"the model was never asked; the server began with {first!r}"
         assert not agent.cancelled.is_set()
