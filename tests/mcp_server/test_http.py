@@ -251,7 +251,8 @@ def test_a_signal_ends_the_server_with_nothing_left_behind(number: int, code: in
         if os.name == "posix":
             assert files[0].stat().st_mode & 0o777 == 0o600
         with Legacy(http, served.url).ask() as stream:
-            assert next(stream.iter_lines())  # it waits for the model
+            lines = stream.iter_lines()
+            assert next(lines)  # it waits for the model
             assert served.end(number) == (code, said)
     assert list((home / "servers").iterdir()) == []
 
