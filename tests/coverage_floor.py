@@ -22,7 +22,11 @@ def main() -> int:
     measured = coverage.Coverage()
     measured.load()
     table = io.StringIO()
-    total = measured.report(file=table, sort="cover", skip_covered=True, skip_empty=True)
+    try:
+        total = measured.report(file=table, sort="cover", skip_covered=True, skip_empty=True)
+    except coverage.exceptions.NoDataError:
+        sys.stderr.write("No coverage was measured: the run of the tests did not come to its end.\n")
+        return 1
     rows = [line for line in table.getvalue().splitlines() if line.endswith("%")]
     sys.stdout.write("Least covered, with branches:\n" + "\n".join(rows[:WORST]) + "\n")
     floor = float(FLOOR.read_text("utf-8"))
