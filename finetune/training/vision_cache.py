@@ -155,13 +155,13 @@ def _unwritable(folder: Path, error: OSError) -> CacheFull:
 
 def _sweep(folder: Path) -> None:
     """Remove what processes that were killed left half written."""
-    for part in folder.glob(f"*{PART}"):
+    for part in folder.glob(f"*{PART}*"):
         if _last_used(part) < time.time() - FORGOTTEN_S:
             part.unlink(missing_ok=True)
 
 
 def _files(folder: Path) -> list[Path]:
-    return [path for path in folder.iterdir() if path.suffix == SUFFIX]
+    return [path for path in folder.iterdir() if path.suffix == SUFFIX and PART not in path.name]
 
 
 def _last_used(path: Path) -> float:
