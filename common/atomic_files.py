@@ -105,6 +105,11 @@ def usual_rights(file: Path) -> None:
     file.chmod(0o666 & ~_MASK)
 
 
+def is_part(path: Path) -> bool:
+    """Return whether a name is that of a file which is being written, or was when its process was killed."""
+    return PART in path.suffixes
+
+
 def sync_to_disk(file: Path) -> None:
     """Wait until a file's bytes are on the disk."""
     with file.open("rb") as opened:

@@ -12,14 +12,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from common.atomic_files import is_disk_full, write_whole
+from common.atomic_files import is_disk_full, is_part, write_whole
 from finetune.training.encoding import Vision
 from model.checkpoint import ModelFolderError, read_tensors
 
 if TYPE_CHECKING:
     import torch
 
-SUFFIX, PART = ".safetensors", ".part"
+SUFFIX = ".safetensors"
 FORGOTTEN_S = 3600.0  # age of a part of a file that nobody writes any more
 GIB = 2**30
 LEAVE_FREE = GIB  # on the disk, whatever the bound says
@@ -155,13 +155,13 @@ def _unwritable(folder: Path, error: OSError) -> CacheFull:
 
 def _sweep(folder: Path) -> None:
     """Remove what processes that were killed left half written."""
-    for part in folder.glob(f"*{PART}*"):
+    for part in filter(is_part, folder.iterdir()):
         if _last_used(part) < time.time() - FORGOTTEN_S:
             part.unlink(missing_ok=True)
 
 
 def _files(folder: Path) -> list[Path]:
-    return [path for path in folder.iterdir() if path.suffix == SUFFIX and PART not in path.name]
+    return [path for path in folder.iterdir() if path.suffix == SUFFIX and not is_part(path)]
 
 
 def _last_used(path: Path) -> float:
