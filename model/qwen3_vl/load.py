@@ -283,6 +283,8 @@ def _load_weights(
         options["quantization_config"] = (
             _read_out(checkpoint) if is_fp8 else _quantization_config(quantization, dtype, device)
         )
+    from model.qwen3_vl.cpu_linear import multiply_on_cpu
+
     report("weights", 0.0)
     try:
         with _quiet(lambda share: report("weights", share)):
@@ -311,6 +313,8 @@ def _load_weights(
         reason = f"has a configuration and weights that do not fit together ({first_sentence(error)})"
         raise ModelCorrupt(checkpoint.folder, reason, fix) from error
     _check_keys(info, checkpoint, fix)
+    if device.type == "cpu":
+        multiply_on_cpu(model)
     if quantization == "int8" and device.type == "cpu":
         _keep_scales(model)
     if is_fp8:

@@ -16,7 +16,8 @@ from model.call_options import Cancelled, DeadlineExceeded, InvalidOutput, Unsup
 from model.pictures.open import Picture
 from model.qwen3_vl.bounded_schema import MAX_ITEMS, MAX_STRING_CHARS, bounded
 from model.qwen3_vl.chat import ChatQwen3VL
-from model.qwen3_vl.grammar import Grammars, JsonConstraint
+from model.qwen3_vl.closing_bound import closing_bound
+from model.qwen3_vl.grammar import Closings, Grammars, JsonConstraint
 from model.qwen3_vl.load import Loaded
 
 pytestmark = pytest.mark.heavy
@@ -39,6 +40,13 @@ class Order(BaseModel):
     code: Annotated[str, Field(pattern="^[A-Z]{2}-[0-9]+$", max_length=9)]
     long: Annotated[str, Field(min_length=5)]
     count: Annotated[int, Field(gt=3)]
+
+
+class Pair(BaseModel):
+    both: tuple[Item, Item]
+    more: Annotated[list[float], Field(min_length=3)]
+    word: Annotated[str, Field(min_length=12)]
+    either: Literal["left", "right"] | None
 
 
 class Flag(RootModel[bool]):
@@ -96,6 +104,38 @@ def test_any_scores_of_a_head_of_any_width_give_a_document_within_the_limit(
     written = write(constraint, lambda: torch.randn(1, width, generator=random) * heat)
     assert len(written) <= constraint.max_new_tokens
     schema.model_validate_json(loaded.processor.tokenizer.decode(written, skip_special_tokens=True))
+
+
+@settings(max_examples=40)
+@given(schema=st.sampled_from([*SCHEMAS, Flag, Number, Pair]), seed=st.integers(0, 2**32), stop=st.integers(0, 60))
+def test_no_beginning_of_a_document_wants_more_to_its_end_than_the_schema_says(
+    grammars: Grammars, schema: type[BaseModel], seed: int, stop: int
+) -> None:
+    bound = closing_bound(bounded(schema.model_json_schema(), schema.__name__))
+    random = torch.Generator().manual_seed(seed)
+    constraint = grammars.constraint(schema.model_json_schema(), schema.__name__, 300)
+    while not constraint.is_complete and stop > 0:
+        constraint.consume(int(constraint(torch.empty(1, 0), torch.randn(1, 1007, generator=random) * 3).argmax()))
+        stop -= 1
+    assert bound is not None
+    assert len(constraint.way_to_the_end()) <= bound
+
+
+@pytest.mark.parametrize("schema", SCHEMAS)
+def test_a_token_far_from_the_limit_costs_one_mask(
+    grammars: Grammars, schema: type[BaseModel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    constraint = grammars.constraint(schema.model_json_schema(), schema.__name__, 2000)
+    masks: list[str] = []
+    real = Closings.mask
+    monkeypatch.setattr(Closings, "mask", lambda self, matcher, name: masks.append(name) or real(self, matcher, name))
+    random = torch.Generator().manual_seed(3)
+    written = write(constraint, lambda: torch.randn(1, 1007, generator=random))
+    assert len(masks) == len(written)
+
+
+def test_a_schema_with_a_pattern_promises_nothing_about_its_end() -> None:
+    assert closing_bound(bounded(Order.model_json_schema(), "Order")) is None
 
 
 @pytest.mark.parametrize("verdict", ["PASS", "RETRY"])
