@@ -114,7 +114,7 @@ def _check_memory() -> Check:
 def _check_home() -> Check:
     import tempfile
 
-    from lorgnette.settings import data_home
+    from common.home import data_home
 
     home = data_home()
     try:

@@ -61,7 +61,9 @@ def _serve_http(run: Run, host: str, port: int, flags: dict[str, Any]) -> None:
 
 def _settings(run: Run, flags: dict[str, Any]) -> "Settings":
     from lorgnette.settings import load_settings
+    from model.qwen3_vl.loading import lean_import
 
+    lean_import.allow()
     settings = load_settings(**flags)
     set_up_logging(run)
     for root in settings.roots:

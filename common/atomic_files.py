@@ -67,7 +67,7 @@ def whole_folder(out: Path) -> Iterator[Path]:
     unfinished: Path | None = None
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        _remove_left(out)
+        remove_left_folders(out.parent, out.name)
         unfinished = Path(tempfile.mkdtemp(prefix=f".{out.name}.{os.getpid()}.", dir=out.parent))
         yield unfinished
         unfinished.chmod(0o755)  # mkdtemp makes it the user's alone
@@ -132,12 +132,17 @@ def _beside(path: Path, private: bool) -> Path:
     return Path(name)
 
 
-def _remove_left(out: Path) -> None:
-    """Remove what processes left that wrote to the same place and live no more."""
+def remove_left_folders(parent: Path, name: str | None = None) -> None:
+    """Remove what processes left that wrote a folder whole in `parent` and live no more.
+
+    Args:
+        parent: Where the folders were to stand.
+        name: Of the one folder that is meant; None means every one.
+    """
     import psutil
 
-    name = re.compile(rf"\.{re.escape(out.name)}\.(\d+)\.\w+")
-    for path in out.parent.iterdir():
-        found = name.fullmatch(path.name)
-        if found and not psutil.pid_exists(int(found[1])):
+    pattern = re.compile(rf"\.{'.+' if name is None else re.escape(name)}\.(\d+)\.\w+")
+    for path in parent.iterdir():
+        found = pattern.fullmatch(path.name)
+        if found and path.is_dir() and not psutil.pid_exists(int(found[1])):
             shutil.rmtree(path, ignore_errors=True)

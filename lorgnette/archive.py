@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING
 
 from common.errors import LorgnetteError
-from lorgnette.settings import Settings, data_home
+from common.home import data_home
+from lorgnette.settings import Settings
 
 if TYPE_CHECKING:
     from graph.agent import Archive

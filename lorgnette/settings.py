@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from common.errors import LorgnetteError
+from common.home import absolute
 from graph.settings import AgentSettings, GraphSettings
 from lorgnette.server_settings import ServerSettings
 from model.settings import ModelSettings
@@ -79,17 +80,17 @@ class Settings(BaseSettings, AgentSettings, ServerSettings):
     def _absolute_roots(cls, value: tuple[Path, ...]) -> tuple[Path, ...]:
         if not value:
             raise ValueError("at least one folder is needed")
-        return tuple(_absolute(path) for path in value)
+        return tuple(absolute(path) for path in value)
 
     @field_validator("adapter", "offload_folder")
     @classmethod
     def _absolute_folder(cls, value: Path | None) -> Path | None:
-        return None if value is None else _absolute(value)
+        return None if value is None else absolute(value)
 
     @field_validator("kb")
     @classmethod
     def _absolute_kb(cls, value: Path) -> Path:
-        return _absolute(value)
+        return absolute(value)
 
     @field_validator("model")
     @classmethod
@@ -97,7 +98,7 @@ class Settings(BaseSettings, AgentSettings, ServerSettings):
         """A client's configuration file is no shell: nobody expands the tilde there."""
         if not value.strip():
             raise ValueError("give tiny, a folder, a hub id or an address")
-        return str(_absolute(Path(value))) if value.startswith("~") else value
+        return str(absolute(Path(value))) if value.startswith("~") else value
 
     @classmethod
     def settings_customise_sources(
@@ -159,17 +160,11 @@ def config_file() -> Path | None:
     """
     named = os.environ.get(f"{PREFIX}CONFIG")
     if named:
-        path = _absolute(Path(named))
+        path = absolute(Path(named))
         if not path.is_file():
             raise ConfigUnreadable(path, f"{PREFIX}CONFIG names it, but no such file exists")
         return path
     return next((file for file in (Path.cwd() / FILE_NAME, user_file()) if file.is_file()), None)
-
-
-def data_home() -> Path:
-    """Return the folder of index, sessions and caches; `LORGNETTE_HOME` names another one."""
-    named = os.environ.get(f"{PREFIX}HOME")
-    return _absolute(Path(named)) if named else Path(platformdirs.user_data_dir("lorgnette", appauthor=False))
 
 
 def settings_table() -> str:
@@ -249,10 +244,3 @@ def _reason(text: str) -> str:
     """One line of a library's message, without its capital letter and full stop."""
     text = " ".join(text.removeprefix("Value error, ").split()).rstrip(".")
     return text[:1].lower() + text[1:]
-
-
-def _absolute(path: Path) -> Path:
-    try:
-        return path.expanduser().absolute()
-    except RuntimeError:  # ~name of a user that does not exist
-        raise ValueError("there is no such user's home folder") from None

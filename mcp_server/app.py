@@ -9,9 +9,10 @@ from mcp.server import MCPServer
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.subscriptions import InMemorySubscriptionBus
 
+from common.home import data_home
 from lorgnette.documents import Documents
 from lorgnette.opening import OpenAgent, open_served_agent
-from lorgnette.settings import Settings, data_home
+from lorgnette.settings import Settings
 from lorgnette.version import own_version
 from mcp_server.caller import in_turns
 from mcp_server.completions import add_completions

@@ -85,6 +85,12 @@ class ModelSettings(BaseModel):
     quantization: Quantization = Field(
         "auto", description="auto = none for tiny, nf4 on CUDA under 12 GiB free, else bf16"
     )
+    converted_gib: float = Field(
+        20.0,
+        ge=0,
+        description="Disk for nf4 and int8 weights once converted on a CPU, which takes half a minute at each start; "
+        "0 = off",
+    )
     attn_implementation: Literal["auto", "sdpa", "eager", "flash_attention_2"] = Field(
         "auto", description="auto = FlashAttention 2 where its package is installed and the card has it, else sdpa"
     )

@@ -77,10 +77,13 @@ def ask(
     from cli.ask.render import Transcript, status_line
     from cli.ask.standing import to_be_told
     from cli.ask.trace import Trace
+    from common.home import data_home
     from lorgnette.background import Background
     from lorgnette.local_agent import LocalAgent
-    from lorgnette.settings import data_home, load_settings
+    from lorgnette.settings import load_settings
+    from model.qwen3_vl.loading import lean_import
 
+    lean_import.allow()
     single = bool(images or session_id or boxes_file or trace or as_json)
     _check_usage(question, batch, out, retry_failed=retry_failed, single=single)
     settings = load_settings(**flags)

@@ -130,7 +130,8 @@ def _path(client: "Client", place: "Place", workspace: bool, file: Path | None) 
 
 
 def _launch(flags: dict[str, Any]) -> "Launch":
-    from lorgnette.settings import config_file, data_home, load_settings
+    from common.home import data_home
+    from lorgnette.settings import config_file, load_settings
     from mcp_server.clients.launch_command import launch
 
     return launch(flags, load_settings(**flags), os.environ, config_file(), data_home())

@@ -72,7 +72,8 @@ def _checked(base: "KnowledgeBase") -> list[str]:
 
 
 def _salvage(options: dict[str, Any], problems: list[str], anew: bool) -> "Salvaged":
-    from lorgnette.settings import data_home, load_settings
+    from common.home import data_home
+    from lorgnette.settings import load_settings
     from retrieval.catalogue.repair import salvage
     from retrieval.knowledge_base import catalogue_path
 

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from common.atomic_files import is_disk_full, write_whole
 from common.errors import LorgnetteError
+from common.home import data_home
 from lorgnette.batch.errors import BatchError
 from lorgnette.batch.rows import BadRow, Row, RowId, id_key
-from lorgnette.settings import data_home
 from retrieval.locks import FileLock
 
 if TYPE_CHECKING:

@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from common.atomic_files import write_whole
+from common.home import data_home
 from graph.agent import Agent
 from graph.answer import Answer
 from graph.question import Question
 from graph.served_agent import OnEvent, OnPictures, ServedAgent
-from lorgnette.settings import data_home
 from model.call_options import POLL_S, Cancelled
 from model.errors import ModelError
 from model.served import served

@@ -23,7 +23,8 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from common.atomic_files import write_whole
-from lorgnette.settings import Settings, data_home
+from common.home import data_home
+from lorgnette.settings import Settings
 from lorgnette.version import own_version
 from model.errors import ModelError
 from model.open import is_remote

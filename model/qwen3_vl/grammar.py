@@ -179,15 +179,16 @@ class JsonConstraint(LogitsProcessor):
             closer = self._closings.closer(self._matcher, bits)
             if closer is not None:
                 token = closer
-        if way and token == way[0]:
-            after = way[1:]
-        else:
-            ahead = self._matcher.deep_copy()
-            after = self._closings.closing(ahead, self._name) if ahead.consume_token(token) else None
-            if after is None or len(after) >= left:
-                token, after = way[0], way[1:]
+        after = way[1:] if token == way[0] else self._way_behind(token)
+        if after is None or len(after) >= left:
+            token, after = way[0], way[1:]
         self._next = (token, after)
         return token
+
+    def _way_behind(self, token: int) -> list[int] | None:
+        """Return a way to the end behind a token; None where the token may not stand here."""
+        ahead = self._matcher.deep_copy()
+        return self._closings.closing(ahead, self._name) if ahead.consume_token(token) else None
 
 
 class Closings:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from common.home import data_home
 from lorgnette.settings import (
     BadSetting,
     ConfigError,
@@ -12,7 +13,6 @@ from lorgnette.settings import (
     Settings,
     UnknownSetting,
     config_file,
-    data_home,
     load_settings,
     settings_table,
 )

@@ -6,7 +6,8 @@ from typing import Any, NoReturn
 import pytest
 from mcp import Client
 
-from lorgnette.settings import Settings, data_home
+from common.home import data_home
+from lorgnette.settings import Settings
 from mcp_server.app import build_server
 from retrieval.knowledge_base import catalogue_path
 from tests.mcp_server.conftest import text_of

@@ -253,7 +253,8 @@ def test_a_full_disk_in_the_middle_of_a_repair_leaves_everything_as_it_was(
 def test_a_process_that_has_the_catalogue_open_goes_on_with_the_new_one(
     lorgnette: Any, catalogue: Path, folder: Path
 ) -> None:
-    from lorgnette.settings import data_home, load_settings
+    from common.home import data_home
+    from lorgnette.settings import load_settings
     from retrieval.knowledge_base import KnowledgeBase
 
     base = KnowledgeBase(load_settings(), data_home())

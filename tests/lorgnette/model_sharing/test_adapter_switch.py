@@ -16,12 +16,13 @@ from mcp import Client
 from PIL import Image
 
 from cli.main import app
+from common.home import data_home
 from graph.answer import Answer, Event
 from lorgnette.model_sharing import adapter_switch
 from lorgnette.model_sharing.adapter_switch import FILE, AdapterSwitch
 from lorgnette.model_sharing.registry import MODEL_PATH, find_servers, get
 from lorgnette.opening import open_served_agent
-from lorgnette.settings import Settings, data_home
+from lorgnette.settings import Settings
 from mcp_server.app import build_server
 from model.settings import ModelSettings
 

@@ -15,12 +15,13 @@ import anyio
 import pytest
 from PIL import Image, ImageDraw
 
+from common.home import data_home
 from graph.agent import Agent
 from graph.answer import Answer
 from lorgnette.model_sharing.attach import attach, open_model
 from lorgnette.model_sharing.registry import FOLDER, advertise, find_server, shape_of
 from lorgnette.opening import open_served_agent
-from lorgnette.settings import Settings, data_home
+from lorgnette.settings import Settings
 from mcp_server.state.agent_loader import AgentLoader
 from model.open import ModelIdentity, open_chat
 from model.pictures.open import open_picture

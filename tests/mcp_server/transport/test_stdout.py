@@ -13,7 +13,8 @@ import pytest
 from mcp.types import jsonrpc_message_adapter
 from PIL import Image
 
-from lorgnette.settings import Settings, data_home
+from common.home import data_home
+from lorgnette.settings import Settings
 from model.hub import tiny_folder
 from retrieval.knowledge_base import catalogue_path
 

@@ -128,7 +128,12 @@ def test_a_token_far_from_the_limit_costs_one_mask(
     constraint = grammars.constraint(schema.model_json_schema(), schema.__name__, 2000)
     masks: list[str] = []
     real = Closings.mask
-    monkeypatch.setattr(Closings, "mask", lambda self, matcher, name: masks.append(name) or real(self, matcher, name))
+
+    def mask(self: Closings, matcher: Any, name: str) -> bytes:
+        masks.append(name)
+        return real(self, matcher, name)
+
+    monkeypatch.setattr(Closings, "mask", mask)
     random = torch.Generator().manual_seed(3)
     written = write(constraint, lambda: torch.randn(1, 1007, generator=random))
     assert len(masks) == len(written)

@@ -24,7 +24,8 @@ from model.checkpoint import (
     read_checkpoint,
 )
 from model.hub import ModelNotFound, tiny_folder
-from model.qwen3_vl.load import Loaded, QuantizationUnavailable, choose_quantization, load
+from model.qwen3_vl.load import Loaded, choose_quantization, load
+from model.qwen3_vl.loading.weights import QuantizationUnavailable
 from model.qwen3_vl.placement import NotEnoughMemory
 from model.qwen3_vl.processor import encode
 from model.settings import ModelSettings
@@ -70,12 +71,16 @@ def test_tiny_is_ready_to_answer_in_float32(tiny: Loaded) -> None:
 def test_the_patch_embedding_is_a_matrix_and_computes_what_the_convolution_does(tiny: Loaded) -> None:
     from transformers import Qwen3VLForConditionalGeneration
 
-    plain = Qwen3VLForConditionalGeneration.from_pretrained(tiny_folder(), dtype=torch.float32)
+    plain = Qwen3VLForConditionalGeneration.from_pretrained(tiny_folder(), dtype=torch.float32, fusion_config={})
     patches = torch.randn(8, 1536)
     mine = tiny.model.model.visual.patch_embed
-    assert not any(isinstance(module, torch.nn.Conv3d) for module in mine.modules())
+    calls: list[object] = []
+    hook = mine.proj.register_forward_pre_hook(lambda module, args: calls.append(args))
     with torch.inference_mode():
         torch.testing.assert_close(mine(patches.to(tiny.device)).cpu(), plain.model.visual.patch_embed(patches))
+    hook.remove()
+    assert calls == []
+    assert tiny.model.state_dict().keys() == plain.state_dict().keys()
 
 
 def test_progress_rises_through_the_phases_and_ends_ready() -> None:
@@ -110,7 +115,7 @@ def test_quantisation_takes_the_language_layers_and_spares_head_and_vision(quant
     loaded = load(ModelSettings(model="tiny", quantization=quantization))
     kinds = {name: type(module).__name__ for name, module in loaded.model.named_modules()}
     assert kinds["model.language_model.layers.0.mlp.up_proj"] == layer
-    assert kinds["lm_head"] == kinds["model.visual.blocks.0.mlp.linear_fc1"] == "Linear"
+    assert kinds["lm_head"] == kinds["model.visual.blocks.0.mlp.linear_fc1"] == "CpuLinear"
     assert loaded.quantization == quantization
     assert logits(loaded).isfinite().all()
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,12 +10,12 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from finetune.data.sample import Message, Sample
+from finetune.data.sample import Message, Origin, Sample
 from finetune.evaluation.batch_generation import Answerer
 from model.pictures.open import Picture
 from model.qwen3_vl.chat import ChatQwen3VL
-from model.qwen3_vl.cpu_linear import CpuLinear
 from model.qwen3_vl.load import Loaded, load
+from model.qwen3_vl.loading.cpu_linear import CpuLinear
 from model.settings import ModelSettings
 
 pytestmark = pytest.mark.heavy
@@ -90,7 +91,7 @@ def test_a_judgement_computes_the_head_for_one_token(in_bfloat16: Loaded) -> Non
 def test_evaluation_computes_the_head_for_the_last_token_of_each_row(in_bfloat16: Loaded) -> None:
     answerer = Answerer(in_bfloat16, max_new_tokens=3, max_pixels=None)
     asked = [
-        Sample("row", (Message("user", (text,)), Message("assistant", ("",))), f"rows.jsonl:{number}")
+        Sample("row", (Message("user", (text,)), Message("assistant", ("",))), Origin(Path("rows.jsonl"), number))
         for number, text in enumerate(("Is it red?", "How many circles are there in all of the picture?"))
     ]
     with watched(in_bfloat16) as (operations, tokens):

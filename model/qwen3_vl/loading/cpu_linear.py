@@ -17,7 +17,7 @@ class CpuLinear(nn.Linear):
     the weight is frozen: it would copy the whole head (151,936 x 2,048) for one product. Two dimensions avoid that.
     """
 
-    def forward(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002 - nn.Linear's own name
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
         """Return (..., out_features)."""
         rows = input.reshape(-1, self.in_features)
         if len(rows) == 1 and rows.dtype == torch.bfloat16 == self.weight.dtype:
