@@ -13,6 +13,7 @@ from graph.served_agent import OnEvent, OnPictures, ServedAgent
 from lorgnette.archive import required_archive
 from lorgnette.background import Background
 from lorgnette.documents import Documents
+from lorgnette.model_sharing.handover import hand_over
 from lorgnette.opening import LoadProgress, OpenAgent, open_served_agent, use_named_reranker
 from lorgnette.settings import Settings
 
@@ -26,7 +27,12 @@ class LocalAgent:
     """One model, one folder of documents and the kept conversations, for one program; safe to use from threads."""
 
     def __init__(
-        self, settings: Settings, *, open_agent: OpenAgent | None = None, progress: LoadProgress | None = None
+        self,
+        settings: Settings,
+        *,
+        open_agent: OpenAgent | None = None,
+        progress: LoadProgress | None = None,
+        may_hand_over: bool = False,
     ) -> None:
         """Open nothing yet.
 
@@ -34,6 +40,7 @@ class LocalAgent:
             settings: As `lorgnette.settings.load_settings` reads them.
             open_agent: Loads the agent; None loads the real one.
             progress: Hears of the loading: its phase, and its share from 0 to 1.
+            may_hand_over: Whether a running server with the same settings may answer, so that nothing is loaded here.
         """
         self.settings = settings
         self._documents = Documents(settings)
@@ -42,6 +49,7 @@ class LocalAgent:
         self._opening = threading.Lock()
         self._agent: ServedAgent | None = None
         self._reranks = False
+        self._hands_over = may_hand_over and open_agent is None
 
     def __enter__(self) -> "LocalAgent":
         return self
@@ -72,11 +80,15 @@ class LocalAgent:
         Raises:
             LorgnetteError: The question, a picture or the model; its text says what to do.
         """
+        sources = tuple(self._source(image) for image in images)
+        asked = Question(question, sources, **options)
+        if self._hands_over and self._agent is None and on_pictures is None:
+            handed = hand_over(self.settings, asked, on_event=on_event, progress=self._progress, cancel=cancel)
+            if handed is not None:
+                return handed
         from graph.agent import open_pictures
 
-        sources = tuple(self._source(image) for image in images)
         open_pictures(sources, self.settings)  # a mistyped path is told before minutes of loading
-        asked = Question(question, sources, **options)
         return self._served().answer(asked, on_event=on_event, on_pictures=on_pictures, cancel=cancel)
 
     def open(self) -> None:

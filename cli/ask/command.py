@@ -73,7 +73,6 @@ def ask(
     options session_id, use_knowledge, effort, max_new_tokens, fields, time_budget_s. The same command again goes on
     where the last one was stopped.
     """  # noqa: D301
-    from cli.ask.prompts import print_conversations
     from cli.ask.render import Transcript, status_line
     from cli.ask.standing import to_be_told
     from cli.ask.trace import Trace
@@ -89,6 +88,8 @@ def ask(
     settings = load_settings(**flags)
     set_up_logging(run)
     if show_prompts:
+        from cli.ask.prompts import print_conversations  # brings LangChain
+
         print_conversations()
     if batch is not None and out is not None:
         from cli.ask.batch import ask_batch
@@ -101,7 +102,10 @@ def ask(
 
     def work(job: "Background[Event | str, Answer]") -> "Answer":
         agent = LocalAgent(
-            settings, open_agent=run.open_agent, progress=lambda phase, share: job.tell(f"{phase} {share:.0%}")
+            settings,
+            open_agent=run.open_agent,
+            progress=lambda phase, share: job.tell(f"{phase} {share:.0%}"),
+            may_hand_over=not show_prompts,
         )
         return agent.ask(
             asked,

@@ -40,7 +40,7 @@ def attach(settings: Settings, progress: Progress | None = None) -> "tuple[BaseC
     server = find_server(settings)
     if server is None:
         return None
-    identity = _wait_until_loaded(server, progress or (lambda phase, share: None))
+    identity = wait_until_loaded(server, progress or (lambda phase, share: None))
     if identity is None:
         return None
     from model.remote.attached import attached_chat
@@ -62,8 +62,8 @@ def _has_another_adapter(server: RunningServer, adapter: str | None) -> bool:
     return state.get("state") == "ready" and state.get("adapter") != adapter
 
 
-def _wait_until_loaded(server: RunningServer, progress: Progress) -> ModelIdentity | None:
-    """Return which model it is as soon as it is there; none where it does not come."""
+def wait_until_loaded(server: RunningServer, progress: Progress) -> ModelIdentity | None:
+    """Return which model it is as soon as it is there; None where it does not come."""
     while True:
         try:
             state = get(server, MODEL_PATH, server.key)

@@ -18,16 +18,20 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from common.errors import LorgnetteError
+from lorgnette.model_sharing.handover import ASK_PATH
 from lorgnette.model_sharing.registry import MODEL_PATH, PROOF_PATH, proof
 from lorgnette.settings import Settings
+from mcp_server.openai_api.errors import MIB, BodyTooLarge, LoadingFailed, ModelUnknown, NoModelHere
+from mcp_server.openai_api.handed_over import HandedOverEndpoint
 from mcp_server.openai_api.protocol import Asked, ChatRequest, ChoiceRequest, Reply, RequestInvalid, parse
+from mcp_server.openai_api.until_left import TYPE, UntilLeft, error_of, refusal
 from mcp_server.progress import in_thread
-from mcp_server.state.agent_loader import AgentLoader, StillLoading
+from mcp_server.state.agent_loader import AgentLoader
 from mcp_server.transport.guard import ATTACHED, ENDPOINT
-from model.call_options import PROBABILITY_KEY, Cancelled, DeadlineExceeded
+from model.call_options import PROBABILITY_KEY
 from model.pictures.open import ImageLimits
 from model.served import ServedModel, served
-from model.worker import ModelBusy, WorkerClosed, asking
+from model.worker import asking
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -37,36 +41,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-MIB = 2**20
 LIMITS = ImageLimits(url_chars=64 * MIB)
 BODY_BYTES = 64 * MIB
 ATTACHED_LIMITS = ImageLimits(bytes=512 * MIB, url_chars=700 * MIB)  # lossless pictures of up to 50 megapixels
 ATTACHED_BODY_BYTES = 1024 * MIB
 SETTLE_S = 1.0  # for a change of the adapter; who asks waits for twice as long at most
-TYPE = "lorgnette"  # of an error that is written here
-
-
-class ModelUnknown(LorgnetteError):
-    """Another model is asked for."""
-
-    def __init__(self, model: str, known: str) -> None:
-        self.model = model
-        super().__init__(f"There is no model {model!r} here; ask for {known!r}.")
-
-
-class BodyTooLarge(LorgnetteError):
-    """The request has too many bytes."""
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        super().__init__(f"The request has more than {limit // MIB} MiB; send fewer or smaller pictures.")
-
-
-class NoModelHere(LorgnetteError):
-    """The agent of this server has no model that can be asked for itself."""
-
-    def __init__(self) -> None:
-        super().__init__("This server has no model of its own; ask its tools.")
 
 
 def add_endpoint(server: MCPServer[Any], settings: Settings, loader: AgentLoader, key: str) -> None:
@@ -85,6 +64,7 @@ def add_endpoint(server: MCPServer[Any], settings: Settings, loader: AgentLoader
         (PROOF_PATH, "GET", endpoint.prove),
         (MODEL_PATH, "GET", endpoint.model),
         ("/lorgnette/choice_probabilities", "POST", endpoint.choice_probabilities),
+        (ASK_PATH, "POST", HandedOverEndpoint(settings, loader).ask),
     ):
         server.custom_route(ENDPOINT + path, methods=[method], include_in_schema=False)(handler)
 
@@ -130,7 +110,7 @@ class _Endpoint:
             if options["node_adapter"] is not None and options["node_adapter"] not in identity.node_adapters:
                 raise RequestInvalid(f"there is no node adapter {options['node_adapter']!r}")
         except LorgnetteError as error:
-            return _refusal(error)
+            return refusal(error)
         return _Answer(chat, messages, options, asked, Reply(self._id))
 
     async def choice_probabilities(self, request: Request) -> Response:
@@ -141,7 +121,7 @@ class _Endpoint:
                 raise NoModelHere
             return _Choice(chat, messages, asked.words)
         except LorgnetteError as error:
-            return _refusal(error)
+            return refusal(error)
 
     async def _read(self, form: type[Any], request: Request) -> "tuple[Any, list[BaseMessage]]":
         attached = bool(request.scope.get(ATTACHED))
@@ -173,40 +153,7 @@ class _Endpoint:
         return agent.chat, agent.identity
 
 
-class LoadingFailed(LorgnetteError):
-    """The model could not be loaded; it is tried again."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-
-
-class _UntilLeft(Response):
-    """An answer that is given up when its client leaves, which frees the model within one token."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async with anyio.create_task_group() as group:
-
-            async def watch() -> None:
-                while (await receive())["type"] != "http.disconnect":
-                    pass
-                group.cancel_scope.cancel()
-
-            group.start_soon(watch)
-            try:
-                await self._answer(scope, receive, send)
-            except LorgnetteError as error:
-                await _refusal(error)(scope, receive, send)
-            except Exception as error:  # the process edge: the client needs a sentence, the log the traceback
-                logger.exception("unexpected failure of the endpoint")
-                text = f"An unexpected {type(error).__name__} ended the answer; the server's log on stderr has it."
-                await JSONResponse({"error": _error(text, "unexpected")}, 500)(scope, receive, send)
-            group.cancel_scope.cancel()
-
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        raise NotImplementedError
-
-
-class _Answer(_UntilLeft):
+class _Answer(UntilLeft):
     """A chat completion."""
 
     def __init__(
@@ -261,10 +208,10 @@ class _Answer(_UntilLeft):
             async for piece in pieces:
                 await tell(self._reply.piece(piece))
         except LorgnetteError as error:
-            await tell({"error": _error(str(error), error.code)})
+            await tell({"error": error_of(str(error), error.code)})
         except Exception:  # the process edge: the status has been sent, so that the client gets a sentence here
             logger.exception("unexpected failure of the endpoint")
-            await tell({"error": _error("The answer broke off; the server's log on stderr says why.", "unexpected")})
+            await tell({"error": error_of("The answer broke off; the server's log on stderr says why.", "unexpected")})
         else:
             await tell(self._reply.end(self._finish_reason))
             if self._asked.stream_options and self._asked.stream_options.include_usage:
@@ -273,7 +220,7 @@ class _Answer(_UntilLeft):
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-class _Choice(_UntilLeft):
+class _Choice(UntilLeft):
     """How likely words are."""
 
     def __init__(self, chat: ServedModel, messages: "list[BaseMessage]", words: list[str]) -> None:
@@ -285,19 +232,3 @@ class _Choice(_UntilLeft):
             lambda cancel: self._chat.choice_probabilities(self._messages, self._words, cancel=cancel)
         )
         await JSONResponse({"probabilities": found})(scope, receive, send)
-
-
-STATUS: tuple[tuple[type[LorgnetteError], int], ...] = (
-    (ModelBusy, 429), (StillLoading, 503), (LoadingFailed, 503), (WorkerClosed, 503), (Cancelled, 503),
-    (BodyTooLarge, 413), (ModelUnknown, 404), (NoModelHere, 404), (DeadlineExceeded, 408),
-)  # fmt: skip
-
-
-def _refusal(error: LorgnetteError) -> Response:
-    status = next((status for kind, status in STATUS if isinstance(error, kind)), 400)
-    headers = {"Retry-After": "1"} if status in (429, 503) else None
-    return JSONResponse({"error": _error(str(error), error.code)}, status, headers)
-
-
-def _error(text: str, code: str) -> dict[str, Any]:
-    return {"message": text, "type": TYPE, "param": None, "code": code}
