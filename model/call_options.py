@@ -6,7 +6,7 @@ It runs no model and knows no network.
 import json
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -21,6 +21,8 @@ from model.errors import ModelError
 
 PROBABILITY_KEY = "probability"
 """Of an answer by the model itself, in `response_metadata`; only local models tell it."""
+LEFT_OUT_KEY = "left_out"
+"""Of an answer by a server, in `response_metadata`: the user's sampling options that it refused."""
 POLL_S = 0.05
 """How often a waiting caller looks at its cancel event; threading has no way to wait for two things."""
 
@@ -181,9 +183,17 @@ def json_schema(schema: Any) -> dict[str, Any]:
     raise UnsupportedSchema(repr(schema), "it is neither a pydantic class nor a JSON schema; pass one of them")
 
 
-def metadata(finish_reason: str, seconds: float, model_name: str, probability: float | None = None) -> dict[str, Any]:
-    """Return the `response_metadata` of an answer."""
-    told = {} if probability is None else {PROBABILITY_KEY: probability}
+def metadata(
+    finish_reason: str,
+    seconds: float,
+    model_name: str,
+    probability: float | None = None,
+    left_out: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Return the `response_metadata` of an answer; `left_out` names sampling options that a server refused."""
+    told: dict[str, Any] = {} if probability is None else {PROBABILITY_KEY: probability}
+    if left_out:
+        told[LEFT_OUT_KEY] = list(left_out)
     return {"finish_reason": finish_reason, "seconds": seconds, "model_name": model_name, **told}
 
 

@@ -11,7 +11,7 @@ from graph.errors import Undecided
 from graph.evidence import listed, quoted
 from graph.run_context import REPETITION, RunContext
 from graph.state import AgentState, noted
-from model.call_options import Cancelled, DeadlineExceeded
+from model.call_options import LEFT_OUT_KEY, Cancelled, DeadlineExceeded
 from model.errors import ModelError
 
 DRAFTS = 3  # of effort thorough
@@ -52,6 +52,8 @@ def responder(state: AgentState, runtime: Runtime[RunContext]) -> AgentState:
         notes.append("answer: it began to repeat itself without end and was cut there")
     # A draft that is chosen must have the form too.
     others = state["effort"] == "thorough" and review is None and not truncated and _task(state, context) != "extract"
+    if left_out := message.response_metadata.get(LEFT_OUT_KEY):
+        notes.append(f"answer: the server does not take {', '.join(left_out)}, it was written without")
     if end == "unknown":
         notes.append(UNFINISHED)
     if not drafts[-1]:

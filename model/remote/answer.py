@@ -26,6 +26,8 @@ class RemoteAnswer:
         self.thinks = False
         """Whether the model thought."""
         self.finish_reason = ""
+        self.left_out: tuple[str, ...] = ()
+        """Sampling options that the server refused, and that the user had set."""
         self._splitter = ThinkingSplitter(expects=expects_thinking)
         self._model_name = model_name
         self._began = time.monotonic()
@@ -86,7 +88,7 @@ class RemoteAnswer:
             message=AIMessageChunk(
                 content="",
                 usage_metadata=self._usage,
-                response_metadata=metadata(reason, seconds, self._model_name, self._probability),
+                response_metadata=metadata(reason, seconds, self._model_name, self._probability, self.left_out),
                 chunk_position="last",
             )
         )

@@ -237,6 +237,8 @@ class RemoteChat(BaseChatOpenAI):
                         left_out |= refused
                         continue
                     self._refused = left_out
+                    wished = self._options(answer.call).get("extra_body", {})
+                    answer.left_out = tuple(name for name in SAMPLING if name in left_out and name in wished)
                     break
         for piece in answer.rest():
             yield piece

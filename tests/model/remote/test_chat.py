@@ -5,6 +5,7 @@ import json
 import socket
 import threading
 import time
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +13,8 @@ import pytest
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 from pydantic import BaseModel
 
+from graph.agent import Agent
+from lorgnette.settings import Settings
 from model.call_options import Cancelled, DeadlineExceeded, InvalidCall, InvalidOutput
 from model.errors import ModelError
 from model.open import ModelIdentity, open_chat
@@ -399,3 +402,15 @@ def test_what_only_a_local_model_has_is_refused(server: Any, option: str, value:
     with pytest.raises(errors.RemoteOptionRefused, match=f"{option} '{value}' is for a local model") as caught:
         server.chat(**{option: value})
     assert caught.value.option == option
+
+
+def test_a_sampling_option_that_the_server_refuses_is_said_under_the_answer(server: Any, picture: Picture) -> None:
+    body = json.dumps({"error": {"message": "unrecognized field: top_k"}})
+    server.will_send(body, 400, content_type="application/json")
+    server.will_write("A red square.")
+    settings = Settings(model=f"{server.address}#seer", top_k=7, roots=(Path(picture.source).parent,), effort="quick")
+    chat, identity = open_chat(settings)
+    answer = Agent(chat, identity, settings).ask("What is red?", [picture.source])
+    assert answer.answer == "A red square."
+    assert "answer: the server does not take top_k, it was written without" in answer.degraded
+    assert [hasattr(request, "top_k") for request in server.requests] == [True, False]
