@@ -27,6 +27,7 @@ from mcp_server.openai_api.endpoint import add_endpoint
 from mcp_server.state.agent_loader import AgentLoader
 from mcp_server.transport.bind import listen
 from mcp_server.transport.guard import ENDPOINT, Guard, security
+from mcp_server.transport.mended_body import MendedBody
 from model.open import is_remote
 
 MCP_PATH = "/mcp"
@@ -107,7 +108,7 @@ def build_http_app(
         add_endpoint(server, own, loader, key)
     checks = security([*names, *settings.allowed_hosts])
     app = server.streamable_http_app(streamable_http_path=MCP_PATH, transport_security=checks)
-    return Guard(app, checks, settings.token.get_secret_value() if settings.token else None, key)
+    return Guard(MendedBody(app, MCP_PATH), checks, settings.token.get_secret_value() if settings.token else None, key)
 
 
 class _Server(uvicorn.Server):

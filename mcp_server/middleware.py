@@ -9,6 +9,7 @@ import logging
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from mcp.server import MCPServer
@@ -21,6 +22,7 @@ from pydantic import ValidationError
 
 from common.errors import LorgnetteError
 from graph.errors import SessionIdInvalid, SessionMissing
+from mcp_server.arguments import as_meant
 from mcp_server.caller import caller_of
 from mcp_server.errors import NothingHere
 from mcp_server.state.limits import RateLimit
@@ -76,9 +78,16 @@ class StrictServer(MCPServer[S]):
 def _refused(tool: str, error: ValidationError) -> str:
     """Return what is wrong with the arguments, the first few."""
     wrong = error.errors(include_url=False, include_input=False, include_context=False)
-    said = [f"{_place(one['loc'])}: {one['msg'][:1].lower()}{one['msg'][1:]}" for one in wrong[:SHOWN_ERRORS]]
+    said = [f"{_place(one['loc'])}: {_wanted(one['type'], one['msg'])}" for one in wrong[:SHOWN_ERRORS]]
     more = f"; and {len(wrong) - SHOWN_ERRORS} more" if len(wrong) > SHOWN_ERRORS else ""
     return f"{tool} cannot be called like this: {'; '.join(said)}{more}. Correct that and call again."
+
+
+def _wanted(kind: str, message: str) -> str:
+    """Return what to send, in words; a pattern is for programs."""
+    if kind == "string_pattern_mismatch":
+        return "letters, digits, '.', '_' and '-' only, as an earlier answer gave it"
+    return f"{message[:1].lower()}{message[1:]}"
 
 
 def _place(loc: Sequence[int | str]) -> str:
@@ -120,9 +129,16 @@ class StrictArguments:
         if ctx.method in LISTS and params.get("cursor") is not None:
             raise MCPError(code=INVALID_PARAMS, message="Invalid cursor: this list has one page, ask without a cursor")
         if ctx.method == "tools/call":
-            refusal = await self._refuse_call(params.get("name"), params.get("arguments"))
+            tools = {tool.name: tool for tool in await self._server.list_tools()}
+            name = params.get("name")
+            if not isinstance(name, str) or name not in tools:
+                known = ", ".join(sorted(tools))
+                raise MCPError(code=INVALID_PARAMS, message=f"Unknown tool: {name!r}; known: {known}")
+            meant = as_meant(params.get("arguments"), tools[name].input_schema)
+            refusal = _refuse_arguments(name, meant, list(tools[name].input_schema.get("properties", {})))
             if refusal is not None:
                 return refusal
+            ctx = replace(ctx, params={**params, "arguments": meant})
         if ctx.method == "prompts/get":
             await self._refuse_prompt(params.get("name"), params.get("arguments"))
         return await call_next(ctx)
@@ -141,16 +157,15 @@ class StrictArguments:
             message = f"The prompt {name}{lacks}{extra} it takes {', '.join(takes) or 'none'}"
             raise MCPError(code=INVALID_PARAMS, message=message)
 
-    async def _refuse_call(self, name: object, arguments: object) -> CallToolResult | None:
-        tools = {tool.name: tool for tool in await self._server.list_tools()}
-        if not isinstance(name, str) or name not in tools:
-            raise MCPError(code=INVALID_PARAMS, message=f"Unknown tool: {name!r}; known: {', '.join(sorted(tools))}")
-        known = list(tools[name].input_schema.get("properties", {}))
-        unknown = sorted(set(arguments) - set(known)) if isinstance(arguments, dict) else []
-        if not unknown:
-            return None
-        near = difflib.get_close_matches(unknown[0], known, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else "."
-        shown = ", ".join(repr(argument) for argument in unknown)
-        text = f"{name} has no argument {shown}{hint} It takes {', '.join(known)}."
-        return _error_result(text)
+
+def _refuse_arguments(tool: str, arguments: object, known: list[str]) -> CallToolResult | None:
+    """Return why arguments are refused that the tool does not have; None if it has them all."""
+    if not isinstance(arguments, dict):
+        return _error_result(f"{tool} takes its arguments as one JSON object: {', '.join(known)}.")
+    unknown = sorted(set(arguments) - set(known))
+    if not unknown:
+        return None
+    near = difflib.get_close_matches(unknown[0], known, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else "."
+    shown = ", ".join(repr(argument) for argument in unknown)
+    return _error_result(f"{tool} has no argument {shown}{hint} It takes {', '.join(known)}.")

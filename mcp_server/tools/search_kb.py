@@ -12,17 +12,19 @@ from mcp_server.middleware import tool_errors
 from mcp_server.progress import heartbeat, in_thread
 from mcp_server.state.app import App
 
+MOST_HITS, MOST_NEIGHBOURS = 20, 3
+
 
 async def search_kb(
     query: Annotated[
         str, Field(min_length=1, max_length=1000, description="What to find, as a question or as keywords")
     ],
-    top_k: Annotated[int, Field(ge=1, le=20, description="Passages at most")] = 5,
+    top_k: Annotated[int, Field(ge=1, description="Passages at most, up to 20")] = 5,
     source: Annotated[
         str | None,
         Field(max_length=1000, description="Only this file or folder of the documents; * and ? as in a shell"),
     ] = None,
-    context: Annotated[int, Field(ge=0, le=3, description="Neighbouring passages to give on each side of a hit")] = 0,
+    context: Annotated[int, Field(ge=0, description="Neighbouring passages on each side of a hit, up to 3")] = 0,
     *,
     ctx: Context[App],
 ) -> Annotated[CallToolResult, SearchResult]:
@@ -44,5 +46,8 @@ def _search(documents: Documents, query: str, top_k: int, source: str | None, co
     from retrieval.records import Filter
 
     base = documents.required()
-    found = base.search(query, top_k, Filter(source=source))
-    return search_result(found, lambda hit: base.neighbours(hit, context))
+    notes = [f"{name}: cut to {most}, which is the most" for name, asked, most in (
+        ("top_k", top_k, MOST_HITS), ("context", context, MOST_NEIGHBOURS)) if asked > most]  # fmt: skip
+    found = base.search(query, min(top_k, MOST_HITS), Filter(source=source))
+    result = search_result(found, lambda hit: base.neighbours(hit, min(context, MOST_NEIGHBOURS)))
+    return result.model_copy(update={"degraded": [*result.degraded, *notes]})

@@ -12,8 +12,10 @@ import anyio
 from mcp.server import MCPServer
 from mcp.server.stdio import stdio_server
 from mcp.shared.message import SessionMessage
-from mcp.types import INVALID_REQUEST, PARSE_ERROR, ErrorData, JSONRPCError
+from mcp.types import JSONRPCError
 from pydantic import ValidationError
+
+from mcp_server.transport.odd_messages import read_again, refusal_of_id, refusals_of
 
 if TYPE_CHECKING:
     from contextvars import Context
@@ -56,10 +58,13 @@ class _Answered:
     async def receive(self) -> SessionMessage | Exception:
         while True:
             item = await self._incoming.receive()
-            if isinstance(item, SessionMessage):
-                return item
-            refusal = _refusal(item)
-            if refusal is not None:
+            found = item if isinstance(item, SessionMessage) else _read_again(item)
+            if isinstance(found, SessionMessage):
+                refusal = refusal_of_id(found.message)
+                if refusal is None:
+                    return found
+                found = [refusal]
+            for refusal in found:
                 await self._outgoing.send(SessionMessage(refusal))
 
     async def aclose(self) -> None:
@@ -84,21 +89,12 @@ class _Answered:
         return await self._incoming.__aexit__(kind, error, trace)
 
 
-def _refusal(error: Exception) -> JSONRPCError | None:
-    """Return the answer to a line that is no message; none where nobody waits for one."""
-    details = error.errors(include_url=False, include_context=False) if isinstance(error, ValidationError) else []
+def _read_again(refused: Exception) -> SessionMessage | list[JSONRPCError]:
+    """Return the message that a line is after all, or what to answer to it."""
+    details = refused.errors(include_url=False, include_context=False) if isinstance(refused, ValidationError) else []
     if any(detail["type"] == "json_invalid" for detail in details):
-        line = details[0]["input"]
-        if isinstance(line, str) and not line.strip():
-            return None
-        return _error(None, PARSE_ERROR, "Parse error: the line is not valid JSON; send one message on one line")
-    sent = next((detail["input"] for detail in details if isinstance(detail["input"], dict)), {"id": None})
-    if "id" not in sent or "result" in sent or "error" in sent:
-        return None  # notifications and answers are not answered
-    number = sent["id"]
-    known = number if isinstance(number, str | int) and not isinstance(number, bool) else None
-    return _error(known, INVALID_REQUEST, "Invalid request: the line is no JSON-RPC 2.0 message")
-
-
-def _error(number: str | int | None, code: int, message: str) -> JSONRPCError:
-    return JSONRPCError(jsonrpc="2.0", id=number, error=ErrorData(code=code, message=message))
+        found = read_again(str(details[0]["input"]))
+        return found if isinstance(found, list) else SessionMessage(found)
+    inputs = [detail["input"] for detail in details]
+    messages = [given for given in inputs if isinstance(given, dict) and "id" in given]
+    return refusals_of(messages[0] if messages else next(iter(inputs), None))

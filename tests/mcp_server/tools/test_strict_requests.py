@@ -75,7 +75,7 @@ async def test_no_list_takes_a_cursor_that_was_never_given(method: str, settings
     [
         ({"question": 7}, "ask_image cannot be called like this: question: input should be a valid string. "),
         ({}, "ask_image cannot be called like this: question: field required. "),
-        ({"question": "q", "images": "a.png"}, "images: input should be a valid list. "),
+        ({"question": "q", "images": 7}, "images: input should be a valid list. "),
         ({"question": "q", "images": ["a.png", 7]}, "images[1]: input should be a valid string. "),
         ({"question": "q", "max_new_tokens": "many"}, "max_new_tokens: input should be a valid integer"),
         ({"question": None, "images": 1, "effort": 2, "use_knowledge": "x"}, "; and 1 more. "),
