@@ -50,8 +50,8 @@ class ImageError(CodedError):
         "image_too_many_frames": "{source} has more than {limit:,} frames; save the frame that matters as a picture of "
         "its own.",
         "image_too_many_scans": "{source} is a JPEG of more than {limit:,} scans; save it again as PNG.",
-        "image_format_refused": "{source} holds no PNG, JPEG, WebP, GIF or BMP picture, whatever its name says; "
-        "convert it to PNG.",
+        "image_format_refused": "{source} holds no picture of a known format (PNG, JPEG, WebP, GIF, BMP, TIFF, "
+        "HEIC, AVIF, ICO, JPEG 2000, PPM), whatever its name says; convert it to PNG.",
         "image_damaged": "{source} is a damaged or truncated picture; export or copy it again.",
         "image_data_url_too_long": "The data: URL has {chars:,} characters, where {limit:,} are allowed; save the "
         "picture as a file and give its path.",

@@ -18,7 +18,8 @@ from finetune.data.sample import Frames, ImageFile
 from finetune.data.unusable import Unusable
 from finetune.output_files import keep_once
 from model.errors import ImageError
-from model.pictures.open import DEFAULT_LIMITS, open_picture
+from model.pictures.limits import DEFAULT_LIMITS
+from model.pictures.open import open_picture
 
 FORMATS = {"PNG": ".png", "JPEG": ".jpg", "GIF": ".gif", "BMP": ".bmp", "WEBP": ".webp"}
 INSIDE = "the picture in the row"

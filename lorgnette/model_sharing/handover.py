@@ -82,7 +82,8 @@ def hand_over(
     server = find_server(settings) if settings.attach == "auto" else None
     if server is None:
         return None
-    from model.pictures.open import DEFAULT_LIMITS, open_picture
+    from model.pictures.limits import DEFAULT_LIMITS
+    from model.pictures.open import open_picture
 
     pictures = [open_picture(source, settings.roots) for source in question.images]
     sources = [

@@ -29,7 +29,7 @@ from mcp_server.progress import in_thread
 from mcp_server.state.agent_loader import AgentLoader
 from mcp_server.transport.guard import ATTACHED, ENDPOINT
 from model.call_options import PROBABILITY_KEY
-from model.pictures.open import ImageLimits
+from model.pictures.limits import ImageLimits
 from model.served import ServedModel, served
 from model.worker import asking
 

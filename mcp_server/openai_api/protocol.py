@@ -14,7 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from common.errors import LorgnetteError
 from model.call_options import PROBABILITY_KEY
-from model.pictures.open import ImageLimits, open_picture
+from model.pictures.limits import ImageLimits
+from model.pictures.open import open_picture
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage

@@ -43,7 +43,7 @@ async def ask_image(
         list[ImageSource],
         Field(
             max_length=8,
-            description="Pictures, all meant by the one question: paths of PNG, JPEG, WebP, GIF or BMP files "
+            description="Pictures, all meant by the one question: paths of files (PNG, JPEG, WebP, HEIC, TIFF ...) "
             "inside the allowed folders, absolute or relative to the first folder, or data: URLs under 4 MiB. "
             "No http: or file: addresses.",
         ),

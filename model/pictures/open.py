@@ -9,9 +9,6 @@ import io
 import os
 import re
 import stat
-import struct
-import threading
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -21,14 +18,16 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
 from model.errors import ImageError
-from model.pictures.structure import count_gif_frames, count_jpeg_scans
+from model.pictures.decode import decode
+from model.pictures.limits import DEFAULT_LIMITS, ImageLimits
 
 if TYPE_CHECKING:
     from PIL import Image
 
-# MPO, which phones write as .jpg, comes with JPEG: Pillow has no opener of that name to allow.
-_FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP")
-SUFFIXES = (".png", ".apng", ".jpg", ".jpeg", ".mpo", ".gif", ".bmp", ".webp")
+SUFFIXES = (
+    ".png", ".apng", ".jpg", ".jpeg", ".jfif", ".mpo", ".gif", ".bmp", ".dib", ".webp", ".avif", ".heic", ".heif",
+    ".hif", ".tif", ".tiff", ".ico", ".jp2", ".j2k", ".pbm", ".pgm", ".ppm", ".pnm", ".tga",
+)  # fmt: skip
 """By which a file is looked for as a picture; what it is, its first bytes say."""
 
 # `C:\a.png` is no address, and neither is a file called "at 12:30.png": hence the list after the first form.
@@ -45,28 +44,6 @@ for _name in ("O_NOFOLLOW", "O_CLOEXEC"):
     _FOLDER_FLAGS |= getattr(os, _name, 0)
 
 _LOSSLESS_PIXELS = 1 << 20
-
-# One decode at a time: it bounds memory, and `warnings.catch_warnings` is not safe between threads.
-_decoding = threading.Lock()
-
-
-@dataclass(frozen=True)
-class ImageLimits:
-    """What one picture may cost."""
-
-    bytes: int = 32 * 1024 * 1024
-    """Largest file."""
-    pixels: int = 50_000_000
-    """Largest width times height, known from the header before anything is decoded."""
-    frames: int = 1_000
-    """Longest animation; only the first frame is ever decoded."""
-    scans: int = 100
-    """Most passes of a progressive JPEG; cameras and programs write about ten."""
-    url_chars: int = 4 * 1024 * 1024
-    """Longest data: URL."""
-
-
-DEFAULT_LIMITS = ImageLimits()
 
 
 @dataclass(frozen=True)
@@ -108,10 +85,10 @@ def open_picture(source: str, roots: Sequence[Path], *, limits: ImageLimits = DE
         mime, data = _read_data_url(source, limits)
         sha256 = hashlib.sha256(data).hexdigest()
         label = f"data:{mime};sha256={sha256}"
-        return Picture(label, None, _decode(label, data, limits), sha256)
+        return Picture(label, None, decode(label, data, limits), sha256)
     _check_name(source)
     path, data = _read_file(source, roots, limits.bytes)
-    return Picture(source, path, _decode(source, data, limits), hashlib.sha256(data).hexdigest())
+    return Picture(source, path, decode(source, data, limits), hashlib.sha256(data).hexdigest())
 
 
 def to_data_url(picture: Picture, *, lossless: bool = False) -> str:
@@ -126,20 +103,6 @@ def to_data_url(picture: Picture, *, lossless: bool = False) -> str:
         # Without chroma subsampling, so that small coloured text in a screenshot stays legible.
         picture.image.save(buffer, "JPEG", quality=92, subsampling=0)
     return f"data:{mime};base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
-
-
-def to_rgb(image: "Image.Image") -> "Image.Image":
-    """Return `image` as RGB of 8 bits: transparency on white, deeper greys scaled to 0..255."""
-    from PIL import Image
-
-    if image.mode.startswith(("I", "F")):
-        return _to_8_bits(image).convert("RGB")
-    if image.has_transparency_data:
-        layer = image.convert("RGBA")
-        canvas = Image.new("RGBA", image.size, "white")
-        canvas.alpha_composite(layer)
-        return canvas.convert("RGB")
-    return image.convert("RGB")
 
 
 def _check_name(source: str) -> None:
@@ -271,80 +234,3 @@ def _read_data_url(url: str, limits: ImageLimits) -> tuple[str, bytes]:
     if len(data) > limits.bytes:
         raise ImageError("image_file_too_large", source=f"data:{mime}", limit=limits.bytes)
     return mime, data
-
-
-def _decode(source: str, data: bytes, limits: ImageLimits) -> "Image.Image":
-    """Return the first frame of `data`, upright and in RGB, or refuse it by what its header says."""
-    from PIL import Image, UnidentifiedImageError
-
-    if not data:
-        raise ImageError("image_file_empty", source=source)
-    # `from None` throughout: Pillow's messages may quote the file's bytes.
-    with _decoding, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of large and of odd files; our own checks decide
-        try:
-            with Image.open(io.BytesIO(data), formats=_FORMATS) as opened:
-                _check_header(opened, source, data, limits)
-                opened.load()
-                image = _upright(to_rgb(opened), _orientation(opened))
-        except ImageError:
-            raise
-        except UnidentifiedImageError:
-            raise ImageError("image_format_refused", source=source) from None
-        except (Image.DecompressionBombError, MemoryError):
-            raise ImageError.too_many_pixels(source, limits.pixels) from None
-        # Pillow promises no closed set of exceptions for hostile bytes; its own fuzzers catch them all, too.
-        except Exception:
-            raise ImageError("image_damaged", source=source) from None
-    # No comment, place or colour profile of another mode may reach a file or an address that it is saved to.
-    image.info.clear()
-    return image
-
-
-def _check_header(opened: "Image.Image", source: str, data: bytes, limits: ImageLimits) -> None:
-    """Refuse what would cost too much to decode."""
-    if opened.width * opened.height > limits.pixels:
-        raise ImageError.too_many_pixels(source, limits.pixels, opened.size)
-    # A GIF does not state how many frames it has, and Pillow's own count has no end where ours has.
-    gif = opened.format == "GIF"
-    frames = count_gif_frames(data, limits.frames) if gif else int(getattr(opened, "n_frames", 1))
-    if frames > limits.frames:
-        raise ImageError("image_too_many_frames", source=source, limit=limits.frames)
-    if opened.format in ("JPEG", "MPO") and count_jpeg_scans(data, limits.scans) > limits.scans:
-        raise ImageError("image_too_many_scans", source=source, limit=limits.scans)
-
-
-def _orientation(opened: "Image.Image") -> int:
-    """Return EXIF's orientation, 1 to 8; 1, as stored, where there is none or it cannot be read."""
-    from PIL import ExifTags
-
-    try:
-        value = opened.getexif().get(ExifTags.Base.Orientation)
-    except (SyntaxError, ValueError, TypeError, LookupError, OSError, struct.error):
-        return 1
-    return value if isinstance(value, int) else 1
-
-
-def _upright(image: "Image.Image", orientation: int) -> "Image.Image":
-    from PIL.Image import Transpose
-
-    turns = {
-        2: Transpose.FLIP_LEFT_RIGHT,
-        3: Transpose.ROTATE_180,
-        4: Transpose.FLIP_TOP_BOTTOM,
-        5: Transpose.TRANSPOSE,
-        6: Transpose.ROTATE_270,
-        7: Transpose.TRANSVERSE,
-        8: Transpose.ROTATE_90,
-    }
-    return image.transpose(turns[orientation]) if orientation in turns else image
-
-
-def _to_8_bits(image: "Image.Image") -> "Image.Image":
-    """Return a grey picture of 16 or 32 bits, or of floats, as L; Pillow itself would clip it at 255."""
-    grey = image.convert("F")
-    # Only I;16 says what white is; for the others it is the least usual white that holds the brightest pixel.
-    brightest = max(float(value) for value in grey.getextrema() if isinstance(value, (int, float)))
-    usual = (65535,) if image.mode.startswith("I;16") else (1, 255, 65535) if image.mode == "F" else (255, 65535)
-    white = next((white for white in usual if brightest <= white), brightest)
-    return grey.point(lambda value: value * (255 / white) + 0.5).convert("L")  # F to L cuts, hence the half

@@ -21,7 +21,9 @@ from PIL import Image
 
 from model.errors import ImageError
 from model.pictures import open as images
-from model.pictures.open import ImageLimits, Picture, open_picture, to_data_url, to_rgb
+from model.pictures.limits import DEFAULT_LIMITS, ImageLimits
+from model.pictures.open import Picture, open_picture, to_data_url
+from model.pictures.rgb import to_rgb
 
 RED = (255, 0, 0)
 
@@ -56,7 +58,7 @@ def encoded(image: Image.Image, form: str, **options: object) -> bytes:
     return buffer.getvalue()
 
 
-def open_bytes(root: Path, data: bytes, limits: ImageLimits = images.DEFAULT_LIMITS) -> Picture:
+def open_bytes(root: Path, data: bytes, limits: ImageLimits = DEFAULT_LIMITS) -> Picture:
     (root / "file.png").write_bytes(data)
     return open_picture("file.png", [root], limits=limits)
 
@@ -111,7 +113,7 @@ def test_each_allowed_format_opens_whatever_the_file_is_called(root: Path, form:
     assert r > 250 and g < 5 and b < 5
 
 
-@pytest.mark.parametrize("form", ["TIFF", "PPM", "ICO", "PDF", "TGA", "JPEG2000", "PCX", "DIB"])
+@pytest.mark.parametrize("form", ["PDF", "TGA", "PCX", "SGI"])
 def test_a_format_that_is_not_allowed_is_refused(root: Path, form: str) -> None:
     with refused("image_format_refused", "convert it to PNG"):
         open_bytes(root, encoded(Image.new("RGB", (16, 16)), form))
