@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
 
 @click.command(short_help="Ask a question about pictures.")
-@click.argument("question", required=False)
-@click.argument("images", metavar="[IMAGE]...", nargs=-1)
+@click.argument("words", metavar="[QUESTION] [IMAGE]...", nargs=-1)
+@click.option("--clipboard", is_flag=True, help="Ask about the picture on the clipboard, too.")
+@click.option("--screenshot", is_flag=True, help="Ask about what the screen shows, too.")
 @click.option("--session", "session_id", metavar="ID", help="Go on with an earlier conversation.")
 @click.option("--no-kb", is_flag=True, help="Do not search documents.")
 @click.option("--field", "fields", metavar="NAME", multiple=True, help="Extract this field as JSON; may be repeated.")
@@ -45,8 +46,9 @@ if TYPE_CHECKING:
 def ask(
     run: Run,
     /,
-    question: str | None,
-    images: tuple[str, ...],
+    words: tuple[str, ...],
+    clipboard: bool,
+    screenshot: bool,
     session_id: str | None,
     no_kb: bool,
     fields: tuple[str, ...],
@@ -61,10 +63,14 @@ def ask(
 ) -> None:
     """Ask QUESTION about the pictures IMAGE...; several are one question about all of them.
 
+    Without a question the pictures are described. A file that is named here may lie anywhere.
+
     \b
     Examples:
       lorgnette ask "How many objects are there?" photo.png
       lorgnette ask "What differs?" before.jpg after.jpg --json
+      lorgnette ask photo.heic
+      lorgnette ask "What does this error mean?" --screenshot
       lorgnette ask "Who is at the door?" door.jpg --model Qwen/Qwen3-VL-2B-Instruct
       lorgnette ask --batch questions.jsonl --out answers.jsonl
       lorgnette ask "How many people are there?" --batch photos --out answers.jsonl
@@ -73,6 +79,7 @@ def ask(
     options session_id, use_knowledge, effort, max_new_tokens, fields, time_budget_s. The same command again goes on
     where the last one was stopped.
     """  # noqa: D301
+    from cli.ask.named import allowing, question_and_pictures
     from cli.ask.render import Transcript, status_line
     from cli.ask.standing import to_be_told
     from cli.ask.trace import Trace
@@ -83,9 +90,10 @@ def ask(
     from model.qwen3_vl.loading import lean_import
 
     lean_import.allow()
+    question, images = question_and_pictures(words, clipboard=clipboard, screenshot=screenshot)
     single = bool(images or session_id or boxes_file or trace or as_json)
     _check_usage(question, batch, out, retry_failed=retry_failed, single=single)
-    settings = load_settings(**flags)
+    settings = allowing(load_settings(**flags), images)
     set_up_logging(run)
     if show_prompts:
         from cli.ask.prompts import print_conversations  # brings LangChain
@@ -95,9 +103,8 @@ def ask(
         from cli.ask.batch import ask_batch
         from graph.question import Question
 
-        default = Question(question or "", use_knowledge=not no_kb, fields=fields)
+        default = Question(question, use_knowledge=not no_kb, fields=fields)
         return ask_batch(run, settings, batch, out, default, retry_failed=retry_failed)
-    asked = question or ""
     boxes = Boxes(boxes_file) if boxes_file else None
 
     def work(job: "Background[Event | str, Answer]") -> "Answer":
@@ -108,7 +115,7 @@ def ask(
             may_hand_over=not show_prompts,
         )
         return agent.ask(
-            asked,
+            question,
             images,
             session_id=session_id,
             use_knowledge=not no_kb,
@@ -135,7 +142,7 @@ def ask(
             line.hide()
             click.echo(answer.model_dump_json())
         else:
-            transcript.finish(answer, asked, to_be_told(answer, data_home()))
+            transcript.finish(answer, question, to_be_told(answer, data_home()))
         line.hide()
         if boxes:
             _draw(boxes, answer)
@@ -150,11 +157,9 @@ def _draw(boxes: Boxes, answer: "Answer") -> None:
     click.echo(f"Boxes drawn in {where}" if where else "The answer has no boxes; nothing was drawn.", err=True)
 
 
-def _check_usage(
-    question: str | None, batch: Path | None, out: Path | None, *, retry_failed: bool, single: bool
-) -> None:
+def _check_usage(question: str, batch: Path | None, out: Path | None, *, retry_failed: bool, single: bool) -> None:
     if batch is None:
-        _refuse(question is None, "Missing argument 'QUESTION'.")
+        _refuse(not question, "Missing argument 'QUESTION'.")
         _refuse(out is not None or retry_failed, "--out and --retry-failed belong to --batch.")
         return
     _refuse(out is None, "--batch needs --out, the file that the answers go into.")
