@@ -39,7 +39,7 @@ def with_memo(folder: Path) -> Iterator[Path]:
             return
         for path in folder.iterdir():
             if path.is_file() and not path.name.startswith(TOWER):
-                _link(path, beside / path.name)
+                link_file(path, beside / path.name)
         yield beside
 
 
@@ -115,7 +115,7 @@ def _dimensions(output: Any) -> list[int]:
     return [-1 if size.is_dynamic else size.get_length() for size in output.get_partial_shape()]
 
 
-def _link(path: Path, link: Path) -> None:
+def link_file(path: Path, link: Path) -> None:
     """Let a file be found in another folder, in whichever way the system allows."""
     target = path.resolve()
     try:
