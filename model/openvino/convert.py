@@ -21,6 +21,7 @@ from model.hub import find_local
 from model.ir import GRAPHS, IR, MODEL_TYPE, read_ir
 from model.openvino import vision_memo
 from model.openvino.converter import converter_python
+from model.openvino.staging import PICTURES, link_file
 
 Weights = Literal["int4", "int8", "fp16", "fp32"]
 Progress = Callable[[str, float], None]
@@ -30,7 +31,6 @@ _POLL_S = 0.5
 _TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt", "chat_template.j*")
 _COPIED = (*_TOKENIZER, "generation_config.json", "LICENSE*")
 _ALSO_READ = (*_COPIED, "config.json", "*.safetensors", "model.safetensors.index.json")
-_PICTURES = "preprocessor_config.json"
 # It ends when our end of its standard input closes, which a kill does as well. The memory of the vision tower goes in
 # last; runpy, because our packages are not in the environment.
 _SCRIPT = """
@@ -96,7 +96,7 @@ def convert(model: str, out: Path, weights: Weights, home: Path, progress: Progr
     try:
         with whole_folder(out) as unfinished, _prepared(checkpoint) as source:
             _export(python, source, unfinished, weights, report, model)
-            for pattern in (*_COPIED, _PICTURES):
+            for pattern in (*_COPIED, PICTURES):
                 for path in source.glob(pattern):
                     shutil.copyfile(path, unfinished / path.name)
             for path in unfinished.iterdir():
@@ -126,16 +126,16 @@ def _prepared(checkpoint: Checkpoint) -> Iterator[Path]:
         source = Path(temporary)
         for pattern in _ALSO_READ:
             for path in checkpoint.folder.glob(pattern):
-                vision_memo.link_file(path, source / path.name)
-        (source / _PICTURES).write_text(json.dumps(_picture_config(checkpoint.folder)), encoding="utf-8")
+                link_file(path, source / path.name)
+        (source / PICTURES).write_text(json.dumps(_picture_config(checkpoint.folder)), encoding="utf-8")
         yield source
 
 
 def _picture_config(folder: Path) -> dict[str, object]:
     """Return how pictures are prepared, from whichever of the two places it is kept in."""
     fix = "copy or download the folder again"
-    if (folder / _PICTURES).is_file():
-        return read_json(folder, _PICTURES, fix)
+    if (folder / PICTURES).is_file():
+        return read_json(folder, PICTURES, fix)
     return dict(read_json(folder, "processor_config.json", fix)["image_processor"])
 
 

@@ -13,7 +13,7 @@ from common.safe_text import first_sentence
 from model.errors import ModelError
 from model.hub import MissingExtra
 from model.openvino.errors import EngineBroken
-from model.openvino.vision_memo import with_memo
+from model.openvino.staging import staged
 
 if TYPE_CHECKING:
     import numpy as np
@@ -182,7 +182,7 @@ class Pipeline:
         language = {**exact, "KV_CACHE_PRECISION": "f32"} if exact and self._device == "CPU" else exact
         vision = {**exact, "PERFORMANCE_HINT": "LATENCY"}  # one tower, which the memo wants
         try:
-            with with_memo(self._ir.folder) as folder:
+            with staged(self._ir.folder, self._ir.picture) as folder:
                 return self._genai.ContinuousBatchingPipeline(
                     str(folder), scheduler, self._device, {**language, "PERFORMANCE_HINT": "LATENCY"}, {}, vision
                 )

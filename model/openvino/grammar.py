@@ -78,7 +78,8 @@ class _Rules:
         """Return the members that are left; only before the first one stands no comma."""
         if not parts:
             return '""'
-        taken = f"{'' if first else _literal(',')} {parts[0]} {self._members(parts[1:], needed[1:], first=False)}"
+        comma = "" if first else '"," '
+        taken = f"{comma}{parts[0]} {self._members(parts[1:], needed[1:], first=False)}"
         if needed[0]:
             return taken
         return self._named(f"{taken} | {self._members(parts[1:], needed[1:], first=first)}")

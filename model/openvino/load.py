@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from common.safe_text import first_sentence
 from model.checkpoint import ModelCorrupt, read_json
-from model.hub import OPENVINO_DEVICE, find_local
+from model.hub import OPENVINO_DEVICE, TINY, find_local, tiny_folder
 from model.ir import IR, read_ir
 from model.messages import Image, Text, Turn
 from model.openvino.engine import Engine, Pipeline
@@ -71,7 +71,7 @@ class LoadedIR:
     engine: Engine
     ir: IR
     name: str
-    """As the settings name it."""
+    """As the settings name it; `tiny` for the bundled checkpoint, whose limits stay what they are."""
     vocabulary: Vocabulary
     template: Template
     eos_token_ids: frozenset[int]
@@ -130,7 +130,14 @@ def load_ir(settings: ModelSettings, progress: Progress | None = None) -> Loaded
     device = found[1] if (found := OPENVINO_DEVICE.search(settings.model)) else "CPU"
     engine = Pipeline(ir, device, settings.prefix_cache_mib)
     report("ready", 1.0)
-    return LoadedIR(engine, ir, settings.model, vocabulary, template, _eos_token_ids(ir))
+    return LoadedIR(engine, ir, TINY if _is_bundled(ir) else settings.model, vocabulary, template, _eos_token_ids(ir))
+
+
+def _is_bundled(ir: IR) -> bool:
+    """Return whether it is the bundled checkpoint, converted."""
+    own = read_json(tiny_folder(), "config.json", "install lorgnette again")["text_config"]
+    keys = ("vocab_size", "hidden_size", "num_hidden_layers", "intermediate_size")
+    return all(own[key] == ir.config["text_config"].get(key) for key in keys)
 
 
 def _vocabulary(ir: IR) -> Vocabulary:

@@ -7,11 +7,6 @@ the same comes in again, it computes on no rows at all and gives out what it rem
 Letters for shapes: N patches, T = N / 4 tokens, D width of the tower, R of its positions, H of the language model.
 """
 
-import os
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,26 +16,6 @@ TOWER = "openvino_vision_embeddings_merger_model"
 INPUTS = ("hidden_states", "attention_mask", "rotary_pos_emb")
 """(N, D), (1, N, N) and (N, R)."""
 _KEY = "seen"
-
-
-@contextmanager
-def with_memo(folder: Path) -> Iterator[Path]:
-    """Yield a folder of the same model whose tower remembers; its files lie beside the others' links for a while.
-
-    A folder that has such a tower, or one of another form, is yielded as it is.
-    """
-    if has_memo(folder):
-        yield folder
-        return
-    with tempfile.TemporaryDirectory(prefix="lorgnette-", ignore_cleanup_errors=True) as temporary:
-        beside = Path(temporary)
-        if not write_memo(folder, beside):
-            yield folder
-            return
-        for path in folder.iterdir():
-            if path.is_file() and not path.name.startswith(TOWER):
-                link_file(path, beside / path.name)
-        yield beside
 
 
 def has_memo(folder: Path) -> bool:
@@ -113,15 +88,3 @@ def remembering(model: Any) -> Any:
 
 def _dimensions(output: Any) -> list[int]:
     return [-1 if size.is_dynamic else size.get_length() for size in output.get_partial_shape()]
-
-
-def link_file(path: Path, link: Path) -> None:
-    """Let a file be found in another folder, in whichever way the system allows."""
-    target = path.resolve()
-    try:
-        link.symlink_to(target)
-    except OSError:  # Windows allows it to administrators alone
-        try:
-            os.link(target, link)
-        except OSError:
-            shutil.copyfile(target, link)
