@@ -44,7 +44,7 @@ from pathlib import Path
 from optimum.commands.optimum_cli import main
 sys.argv[1:] = ["export", "openvino", "-m", source, "--task", "image-text-to-text", "--weight-format", weights, out]
 main()
-if runpy.run_path(memo)["write_memo"](Path(out), Path(beside)):
+if memo and runpy.run_path(memo)["write_memo"](Path(out), Path(beside)):
     for path in Path(beside).iterdir():
         shutil.move(str(path), os.path.join(out, path.name))
 """
@@ -68,7 +68,9 @@ class ConversionFailed(ModelError):
         super().__init__(f"The model {model!r} could not be converted: {reason}; {fix}.")
 
 
-def convert(model: str, out: Path, weights: Weights, home: Path, progress: Progress | None = None) -> IR:
+def convert(
+    model: str, out: Path, weights: Weights, home: Path, progress: Progress | None = None, *, remembers: bool = True
+) -> IR:
     """Convert a checkpoint that is on this machine, and return the folder as it is read again.
 
     Args:
@@ -77,6 +79,7 @@ def convert(model: str, out: Path, weights: Weights, home: Path, progress: Progr
         weights: Form of the weights. int4 is the fastest and loses most.
         home: Folder for the converter's environment.
         progress: Told the phase and its share.
+        remembers: Give the vision tower its memory now (`model.openvino.vision_memo`), not at each start.
 
     Raises:
         OutNotEmpty: `out`.
@@ -95,7 +98,7 @@ def convert(model: str, out: Path, weights: Weights, home: Path, progress: Progr
     report("environment", 1.0)
     try:
         with whole_folder(out) as unfinished, _prepared(checkpoint) as source:
-            _export(python, source, unfinished, weights, report, model)
+            _export(python, source, unfinished, weights, report, model, vision_memo.__file__ if remembers else "")
             for pattern in (*_COPIED, PICTURES):
                 for path in source.glob(pattern):
                     shutil.copyfile(path, unfinished / path.name)
@@ -139,12 +142,15 @@ def _picture_config(folder: Path) -> dict[str, object]:
     return dict(read_json(folder, "processor_config.json", fix)["image_processor"])
 
 
-def _export(python: Path, source: Path, out: Path, weights: Weights, report: Progress, model: str) -> None:
+def _export(python: Path, source: Path, out: Path, weights: Weights, report: Progress, model: str, memo: str) -> None:
     """Run the converter; it ends with this process, or when this is left by an exception."""
     environment = {**os.environ, **_QUIET}
     environment.pop("PYTHONPATH", None)
-    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as log, tempfile.TemporaryDirectory() as memo:
-        arguments = [str(source), str(out), weights, vision_memo.__file__, memo]
+    with (
+        tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as log,
+        tempfile.TemporaryDirectory() as beside,
+    ):
+        arguments = [str(source), str(out), weights, memo, beside]
         process = subprocess.Popen(
             [str(python), "-c", _SCRIPT, *arguments],
             stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, env=environment,
