@@ -64,7 +64,10 @@ def main() -> None:
         if not (folder / "checkpoint").is_dir():
             write_random(SHAPES[options.size], folder / "checkpoint", layers=options.layers)
         weights = sum(file.stat().st_size for file in (folder / "checkpoint").glob("*.safetensors"))
-        rows = [in_own_process(form, folder, options.runs, options.openvino) for form in options.forms]
+        rows = []
+        for form in options.forms:
+            rows.append(in_own_process(form, folder, options.runs, options.openvino))
+            sys.stderr.write(json.dumps(rows[-1]) + "\n")  # a run that is broken off has told what it knew
     layers = options.layers or SHAPES[options.size].layers
     publish(
         "real_shapes" if options.layers is None else f"real_shapes_{options.layers}_layers",
@@ -84,6 +87,8 @@ def in_own_process(form: str, folder: Path, runs: int, openvino: str) -> dict[st
     place, python = folder / "checkpoint", sys.executable
     if form.startswith("ov-"):
         python = openvino
+        if subprocess.run([python, "-c", "import openvino_genai"], capture_output=True).returncode != 0:
+            return empty | {"note": f"skipped: {python} has no openvino-genai"}
         place = folder / form.removeprefix("ov-")
         if problem := convert_once(folder / "checkpoint", place):
             return empty | {"note": f"skipped: {problem[:200]}"}

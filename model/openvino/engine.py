@@ -25,8 +25,8 @@ BLOCK_TOKENS = 32
 """GenAI keeps and shares what was read in blocks of so many tokens, on processors."""
 STEP_TOKENS = 256
 """So much of a prompt is read in one step."""
-LEAST_TOKENS = 8192
-"""Room for prompt and answer, however little memory the cache may have."""
+LEAST_TOKENS = 20480
+"""Room for prompt and answer, however little memory the cache may have: the largest picture, and some text."""
 ALL = 2**31 - 1
 
 
@@ -118,20 +118,20 @@ class Pipeline:
             self._pipeline = self._open()
         self._asked += 1
         images = [openvino.Tensor(pixels) for pixels in pictures]
-        broken, handle = True, None
+        broken = False
         try:
             handle = self._pipeline.add_request(self._asked, prompt, images, self._config(options))
-            yield from self._steps(handle)
-            broken = False
-        except GeneratorExit:
-            broken = False
-            raise
         except RuntimeError as error:
+            raise EngineBroken("read the question", first_sentence(error), "ask another way") from error
+        try:
+            yield from self._steps(handle)
+        except RuntimeError as error:
+            broken = True  # what failed half-way stays in the pipeline and spoils the next answers
             raise EngineBroken("answer", first_sentence(error), "ask again, or ask something shorter") from error
         finally:
             if broken:
-                self._pipeline = None  # a request that failed half-way stays in it and spoils the next ones
-            elif handle is not None:
+                self._pipeline = None
+            else:
                 self._settle(handle)
         if handle.get_status() == self._genai.GenerationStatus.IGNORED:
             raise MemoryFull
