@@ -49,6 +49,7 @@ def main() -> None:
     parser.add_argument("--forms", nargs="+", choices=FORMS, default=DEFAULT)
     parser.add_argument("--layers", type=int, help="language layers; the real number when left out")
     parser.add_argument("--runs", type=int, default=3, help="of which the median is quoted")
+    parser.add_argument("--name", default="real_shapes", help="of the results file; another for a few forms")
     parser.add_argument("--folder", type=Path, help="where checkpoint and conversions are kept for the next run")
     parser.add_argument("--openvino", default=sys.executable, help="Python that has openvino-genai beside our packages")
     parser.add_argument("--measure", nargs=2, metavar=("FORM", "FOLDER"), help=argparse.SUPPRESS)
@@ -70,7 +71,7 @@ def main() -> None:
             sys.stderr.write(json.dumps(rows[-1]) + "\n")  # a run that is broken off has told what it knew
     layers = options.layers or SHAPES[options.size].layers
     publish(
-        "real_shapes" if options.layers is None else f"real_shapes_{options.layers}_layers",
+        options.name if options.layers is None else f"{options.name}_{options.layers}_layers",
         f"Qwen3-VL-{options.size}, {layers} language layers, random weights, pictures of 640 x 480",
         [{key: value for key, value in row.items() if key not in ("threads", "prompt_tokens")} for row in rows],
         layers=layers, weights_gib=weights / 2**30, runs=options.runs, decoded_tokens=TOKENS,
