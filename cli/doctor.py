@@ -130,10 +130,12 @@ def _check_home() -> Check:
 
 
 def _check_model(settings: "Settings") -> Check:
-    from model.open import is_remote
+    from model.open import is_converted, is_remote
 
     if is_remote(settings.model):
         return _check_remote(settings)
+    if is_converted(settings.model):
+        return _check_converted(settings.model)
     from model.checkpoint import read_checkpoint
     from model.errors import ModelError
     from model.hub import find_local
@@ -147,6 +149,22 @@ def _check_model(settings: "Settings") -> Check:
         mend = "for photographs and documents: lorgnette model pull Qwen/Qwen3-VL-2B-Instruct"
         return Check("model", "ok", f"{found}; it knows drawn shapes and English only", mend)
     return Check("model", "ok", found)
+
+
+def _check_converted(model: str) -> Check:
+    from lorgnette.version import MISSING, version
+    from model.errors import ModelError
+    from model.hub import find_local
+    from model.ir import read_ir
+
+    try:
+        ir = read_ir(find_local(model))
+    except ModelError as error:
+        return Check("model", "fail", str(error), "lorgnette model convert MODEL FOLDER, then --model openvino:FOLDER")
+    found = version("openvino-genai")
+    if found == MISSING:
+        return Check("model", "fail", f"{model} needs openvino-genai", "pip install 'lorgnette[openvino]'")
+    return Check("model", "ok", f"{model}, {ir.weights}, {ir.bytes / 1e6:,.1f} MB of weights, openvino-genai {found}")
 
 
 def _mend_model(model: str) -> str:

@@ -121,7 +121,9 @@ def settings_options(command: F) -> F:
     """Add the flags that are settings; they arrive in `**flags` by the settings' names."""
     for option in reversed(
         [
-            click.option("--model", metavar="M", help="`tiny`, a hub id, a folder, or http(s)://host/v1#name."),
+            click.option(
+                "--model", metavar="M", help="`tiny`, a hub id, a folder, openvino:FOLDER, or http(s)://host/v1#name."
+            ),
             click.option("--adapter", type=click.Path(path_type=Path), help="Folder of a PEFT adapter."),
             click.option(
                 "--quantization", type=click.Choice(["auto", "none", "nf4", "int8"]), help="Form of the weights."

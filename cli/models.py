@@ -10,7 +10,7 @@ MIB = 1 << 20
 @click.group(short_help="List and download models.")
 @verbose_option
 def model() -> None:
-    """List the models on this machine, download one, or choose which one answers.
+    """List the models on this machine, download or convert one, or choose which one answers.
 
     \b
     Example:
@@ -35,6 +35,8 @@ def list_models() -> None:
 def use_model(model_id: str) -> None:
     """Let NAME answer from now on: `tiny`, a downloaded hub id, a folder, or http(s)://host/v1#name.
 
+    openvino: before a folder or an id takes a model that was converted for OpenVINO.
+
     It is written into your own lorgnette.yaml, for every folder; servers that run already keep theirs.
 
     \b
@@ -47,9 +49,11 @@ def use_model(model_id: str) -> None:
     from lorgnette.settings_file import overriding, remember
     from model.checkpoint import read_checkpoint
     from model.hub import HUB_ID, MODELSCOPE, TINY, find_local
-    from model.open import is_remote
+    from model.open import is_converted, is_remote
 
-    if not is_remote(model_id):
+    if is_converted(model_id):
+        model_id = _checked_ir(model_id)
+    elif not is_remote(model_id):
         read_checkpoint(find_local(model_id))  # one that cannot be loaded is refused here
         if model_id != TINY and not HUB_ID.fullmatch(model_id.removeprefix(MODELSCOPE)):
             model_id = str(Path(model_id).expanduser().absolute())
@@ -61,11 +65,80 @@ def use_model(model_id: str) -> None:
         click.echo(f"Here it does not: {stronger} names another model and wins.", err=True)
 
 
+def _checked_ir(model_id: str) -> str:
+    """Return a converted model's name as it is found from every folder; one that cannot be loaded is refused here."""
+    from pathlib import Path
+
+    from model.hub import OPENVINO, find_local
+    from model.ir import read_ir
+
+    read_ir(find_local(model_id))
+    place, mark, device = model_id.removeprefix(OPENVINO).partition("#")
+    folder = Path(place).expanduser()
+    return OPENVINO + (str(folder.absolute()) if folder.is_dir() else place) + mark + device
+
+
+@model.command("convert", short_help="Convert a model for OpenVINO, which is faster on laptops.")
+@click.argument("model_id", metavar="MODEL")
+@click.argument("out", metavar="FOLDER")
+@click.option(
+    "--weights",
+    type=click.Choice(("int4", "int8", "fp16", "fp32")),
+    default="int8",
+    show_default=True,
+    help="Form of the weights: int4 is the fastest and the smallest, and loses most.",
+)
+@click.option("--adapter", metavar="DIR", help="Merge this adapter into the model first; it cannot be changed later.")
+@verbose_option
+def convert_model(model_id: str, out: str, weights: str, adapter: str | None) -> None:
+    """Write MODEL into FOLDER as OpenVINO reads it; `--model openvino:FOLDER` then answers with it.
+
+    The converter wants other packages than Lorgnette and gets an environment of its own, once, in the data folder;
+    that needs the network. Answering needs `pip install 'lorgnette[openvino]'`.
+
+    \b
+    Examples:
+      lorgnette model convert Qwen/Qwen3-VL-2B-Instruct ~/models/qwen-2b
+      lorgnette ask --model openvino:~/models/qwen-2b "What is this?" photo.jpg
+    """  # noqa: D301
+    import contextlib
+    import tempfile
+    from pathlib import Path
+    from typing import cast
+
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from lorgnette.settings import data_home
+    from model.hub import OPENVINO
+    from model.openvino.convert import Weights, convert
+
+    phases = {"environment": "preparing the converter", "graphs": "reading the model", "weights": "writing weights"}
+    columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
+    console = Console(stderr=True)
+    with contextlib.ExitStack() as stack:
+        if adapter is not None:
+            from finetune.export.export import export
+
+            merged = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lorgnette-"))) / "merged"
+            model_id = str(export(Path(adapter), model_id, merged).folder)
+        bar = stack.enter_context(Progress(*columns, console=console, transient=True, disable=not console.is_terminal))
+        task = bar.add_task("", total=1.0)
+
+        def report(phase: str, share: float) -> None:
+            bar.update(task, description=phases.get(phase, phase), completed=share)
+
+        ir = convert(model_id, Path(out), cast("Weights", weights), data_home() / "converter", report)
+    click.echo(f"{OPENVINO}{ir.folder}")
+
+
 @model.command("pull", short_help="Download a model.")
 @click.argument("model_id", metavar="ID")
 @verbose_option
 def pull_model(model_id: str) -> None:
     """Download the model ID from Hugging Face, or from ModelScope as modelscope:ORG/NAME.
+
+    openvino:ORG/NAME is one that the hub has converted already.
 
     A download that was broken off goes on where it stopped.
 

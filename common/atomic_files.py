@@ -74,7 +74,8 @@ def whole_folder(out: Path) -> Iterator[Path]:
         for path in unfinished.glob("*.safetensors"):
             usual_rights(path)
         for path in unfinished.iterdir():
-            sync_to_disk(path)
+            if path.is_file():  # what is deeper is not waited for
+                sync_to_disk(path)
         if out.is_dir():
             out.rmdir()  # it is empty
         unfinished.rename(out)

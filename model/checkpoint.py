@@ -117,12 +117,7 @@ def read_checkpoint(folder: Path, *, fix: str = "copy or download the folder aga
     Raises:
         ModelIncomplete, ModelCorrupt, ModelUnsupported: With the file that is to blame.
     """
-    if not (folder / "config.json").is_file():
-        if (folder / "adapter_config.json").is_file():
-            raise ModelUnsupported(
-                folder, "holds an adapter, not a model", "give it as the adapter, and its base as the model"
-            )
-        raise ModelIncomplete(folder, "has no config.json", fix)
+    _check_kind(folder, fix)
     config = read_json(folder, "config.json", fix)
     if refusal := why_unsupported(config):
         raise ModelUnsupported(folder, *refusal)
@@ -141,6 +136,20 @@ def read_checkpoint(folder: Path, *, fix: str = "copy or download the folder aga
     if checkpoint.stored_form == "fp8":
         _check_scales(checkpoint, fix)
     return checkpoint
+
+
+def _check_kind(folder: Path, fix: str) -> None:
+    """Refuse a folder that is something else than a checkpoint by the names of its files."""
+    if any(folder.glob("openvino_*")) and not any(folder.glob("*.safetensors")):
+        raise ModelUnsupported(
+            folder, "holds a model that was converted for OpenVINO", "write openvino: before its name"
+        )
+    if not (folder / "config.json").is_file():
+        if (folder / "adapter_config.json").is_file():
+            raise ModelUnsupported(
+                folder, "holds an adapter, not a model", "give it as the adapter, and its base as the model"
+            )
+        raise ModelIncomplete(folder, "has no config.json", fix)
 
 
 def _check_scales(checkpoint: Checkpoint, fix: str) -> None:

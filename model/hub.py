@@ -19,8 +19,16 @@ from model.errors import ModelError
 
 TINY = "tiny"
 MODELSCOPE = "modelscope:"
+OPENVINO = "openvino:"
+"""Before a folder or a hub id: it holds a model that was converted for OpenVINO."""
+OPENVINO_DEVICE = re.compile(r"#(CPU|GPU(?:\.\d+)?)$")
+"""Behind it: where it computes; nothing is the processor."""
 # The files of a checkpoint and no others: no pickles, no second copy in another format.
 FILES = ["*.json", "*.safetensors", "*.jinja", "*.txt", "LICENSE*", "README.md"]
+IR_FILES = ["*.json", "openvino_*.xml", "openvino_*.bin", "*.jinja", "*.txt", "LICENSE*", "README.md"]
+"""Of a converted model, in the root of its repository."""
+IR = "openvino_language_model.xml"
+"""The file by which a folder of a converted model is known."""
 HUB_ID = re.compile(r"\w[\w.-]*/\w[\w.-]*", re.ASCII)
 
 Progress = Callable[[int, int], None]
@@ -80,12 +88,15 @@ def tiny_folder() -> Path:
 def find_local(model: str) -> Path:
     """Return the folder of `tiny`, of a local path, or of a hub id that was downloaded before.
 
+    `openvino:` before it, and a device behind that, say how the folder is used and are no part of its name.
+
     Raises:
         ModelNotFound: There is none; the message says how to get it.
         MissingExtra: A ModelScope id without the package that knows its cache.
     """
     if model == TINY:
         return tiny_folder()
+    named, (model, files) = OPENVINO_DEVICE.sub("", model), _files_of(model)
     folder = Path(model).expanduser()
     try:
         if folder.is_dir():
@@ -98,16 +109,16 @@ def find_local(model: str) -> Path:
     if not HUB_ID.fullmatch(model.removeprefix(MODELSCOPE)):
         raise ModelNotFound(model, "give a folder, `tiny`, or a hub id such as 'Qwen/Qwen3-VL-2B-Instruct'")
     try:
-        return Path(_snapshot(model)(model.removeprefix(MODELSCOPE), allow_patterns=FILES, local_files_only=True))
+        return Path(_snapshot(model)(model.removeprefix(MODELSCOPE), allow_patterns=files, local_files_only=True))
     except (OSError, ValueError) as error:  # LocalEntryNotFoundError is an OSError, ModelScope raises both
-        raise ModelNotFound(model, f"run: lorgnette model pull {model}") from error
+        raise ModelNotFound(named, f"run: lorgnette model pull {named}") from error
 
 
 def pull(model: str, progress: Progress | None = None, *, download: Callable[..., str | Path] | None = None) -> Path:
     """Download a model, or what is missing of it, and return its folder.
 
     Args:
-        model: A hub id, or `modelscope:ORG/NAME`.
+        model: A hub id, or `modelscope:ORG/NAME`; `openvino:` before it where the hub has it converted.
         progress: Called with bytes; a ModelScope download counts each file for itself.
         download: Takes the place of the hub's `snapshot_download`.
 
@@ -118,17 +129,25 @@ def pull(model: str, progress: Progress | None = None, *, download: Callable[...
         ModelUnsupported: It is no Qwen3-VL, or its weights want a package that is not installed.
         MissingExtra: A ModelScope id without the `modelscope` package.
     """
-    name = model.removeprefix(MODELSCOPE)
+    address, files = _files_of(model)
+    name = address.removeprefix(MODELSCOPE)
     if not HUB_ID.fullmatch(name):
         raise ModelUnavailable(model, "this is no hub id", "an id looks like 'Qwen/Qwen3-VL-2B-Instruct'")
-    download = download or _snapshot(model)
+    download = download or _snapshot(address)
     try:
-        _check_before(Path(download(name, allow_patterns=["config.json"], **_reporting(model, None))))
-        return Path(download(name, allow_patterns=FILES, **_reporting(model, progress)))
+        _check_before(Path(download(name, allow_patterns=["config.json"], **_reporting(address, None))))
+        return Path(download(name, allow_patterns=files, **_reporting(address, progress)))
     except OSError as error:  # hub errors, connection errors and a full disk all derive from it
         raise ModelUnavailable(model, first_line(error.__cause__ or error), _fix(error)) from error
     except (RuntimeError, ValueError) as error:
         raise ModelUnavailable(model, first_line(error.__cause__ or error), "look at the id and try again") from error
+
+
+def _files_of(model: str) -> tuple[str, list[str]]:
+    """Return where a model lies, without what says how it is used, and which of the files there are its own."""
+    if model.startswith(OPENVINO):
+        return OPENVINO_DEVICE.sub("", model.removeprefix(OPENVINO)), IR_FILES
+    return model, FILES
 
 
 def _reporting(model: str, progress: Progress | None) -> dict[str, Any]:
@@ -167,9 +186,9 @@ def list_local(cache: Path | None = None) -> list[LocalModel]:
         revisions = [revision for revision in repository.revisions if _is_ours(revision.snapshot_path)]
         if repository.repo_type == "model" and revisions:
             newest = max(revisions, key=lambda revision: revision.last_modified)
-            found.append(
-                LocalModel(repository.repo_id, newest.snapshot_path, newest.size_on_disk, _whole(newest.snapshot_path))
-            )
+            folder, converted = newest.snapshot_path, (newest.snapshot_path / IR).is_file()
+            name = OPENVINO + repository.repo_id if converted else repository.repo_id
+            found.append(LocalModel(name, folder, newest.size_on_disk, _whole(folder, converted)))
     return sorted(found, key=lambda model: model.bytes)
 
 
@@ -181,11 +200,12 @@ def _is_ours(folder: Path) -> bool:
     return isinstance(config, dict) and config.get("model_type") in MODEL_TYPES
 
 
-def _whole(folder: Path) -> bool:
+def _whole(folder: Path, converted: bool) -> bool:
     from model.checkpoint import ModelFolderError, read_checkpoint
+    from model.ir import read_ir
 
     try:
-        read_checkpoint(folder)
+        read_ir(folder) if converted else read_checkpoint(folder)
     except ModelFolderError:
         return False
     return True

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from model.hub import OPENVINO
 from model.settings import SAMPLING, ModelSettings
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ class ModelIdentity:
     adapter: str | None
     """Folder of the adapter."""
     quantization: str
-    """none, nf4 or int8; `remote` where the server decides."""
+    """none, nf4 or int8; a converted model's form of weights, such as int4; `remote` where the server decides."""
     node_adapters: tuple[str, ...] = ()
     """Nodes that have an adapter of their own."""
     spread: str = ""
@@ -32,6 +33,11 @@ class ModelIdentity:
 def is_remote(address: str) -> bool:
     """Return whether the model is an address of a server."""
     return address.lower().startswith(("http://", "https://"))
+
+
+def is_converted(model: str) -> bool:
+    """Return whether the model is one that was converted for OpenVINO."""
+    return model.startswith(OPENVINO)
 
 
 def open_chat(
@@ -51,19 +57,28 @@ def open_chat(
 
         remote = remote_chat(settings)
         return remote, ModelIdentity(remote.model_name, None, REMOTE)
+    if is_converted(settings.model):
+        from model.openvino.chat import ChatOpenVINO
+        from model.openvino.load import load_ir
+
+        ir = load_ir(settings, progress)
+        return ChatOpenVINO(loaded=ir, **_chat_options(settings)), ModelIdentity(ir.name, None, ir.quantization)
     from model.qwen3_vl.chat import ChatQwen3VL
     from model.qwen3_vl.load import load
 
     loaded = load(settings, progress)
-    chat = ChatQwen3VL(
-        loaded=loaded,
-        max_new_tokens=settings.max_new_tokens,
-        thinking_tokens=settings.thinking_tokens,
-        **{option: getattr(settings, option) for option in SAMPLING},
-        max_pixels=settings.max_pixels,
-        queue_size=settings.queue_size,
-        prefix_cache_mib=settings.prefix_cache_mib,
-    )
+    chat = ChatQwen3VL(loaded=loaded, **_chat_options(settings))
     return chat, ModelIdentity(
         loaded.name, loaded.adapter, loaded.quantization, tuple(loaded.node_adapters), loaded.spread
     )
+
+
+def _chat_options(settings: ModelSettings) -> dict[str, Any]:
+    return {
+        **{option: getattr(settings, option) for option in SAMPLING},
+        "max_new_tokens": settings.max_new_tokens,
+        "thinking_tokens": settings.thinking_tokens,
+        "max_pixels": settings.max_pixels,
+        "queue_size": settings.queue_size,
+        "prefix_cache_mib": settings.prefix_cache_mib,
+    }

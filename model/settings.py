@@ -71,7 +71,11 @@ class ModelSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    model: str = Field("tiny", description="`tiny`, a hub id, a local folder, or `http(s)://host/v1#model-name`")
+    model: str = Field(
+        "tiny",
+        description="`tiny`, a hub id, a local folder, `openvino:` and a folder or hub id of a converted model, or "
+        "`http(s)://host/v1#model-name`",
+    )
     adapter: Path | None = Field(None, description="Folder of a PEFT adapter")
     node_adapters: NodeAdapters = Field(
         (),

@@ -19,7 +19,7 @@ def test_help_names_every_command_and_an_example(lorgnette: Any) -> None:
     assert 'lorgnette ask "How many objects are there?" photo.png' in result.stdout
 
 
-@pytest.mark.parametrize("command", ["ask", "serve", "doctor", "model", "model pull"])
+@pytest.mark.parametrize("command", ["ask", "serve", "doctor", "model", "model pull", "model convert"])
 def test_the_help_of_a_command_has_an_example(command: str, lorgnette: Any) -> None:
     result = lorgnette(*command.split(), "--help")
     assert result.exit_code == 0
