@@ -15,6 +15,7 @@ from lorgnette.background import Background
 from lorgnette.documents import Documents
 from lorgnette.model_sharing.handover import hand_over
 from lorgnette.opening import LoadProgress, OpenAgent, open_served_agent, use_named_reranker
+from lorgnette.search_source import named_source
 from lorgnette.settings import Settings
 
 if TYPE_CHECKING:
@@ -124,6 +125,7 @@ class LocalAgent:
             source: Only this file or folder; `*` and `?` as in a shell.
 
         Raises:
+            SourceUnknown: No indexed file is meant by `source`.
             NoDocuments: There is no such folder.
             RetrievalError: The documents cannot be opened or searched.
         """
@@ -135,6 +137,8 @@ class LocalAgent:
             if not self._reranks and self._agent is None:
                 use_named_reranker(base, self.settings)
             self._reranks = True
+        if source is not None:
+            source = named_source(source, base.document_names, self.settings.kb)
         wanted = Filter(source=source)
         return base.search(query, top_k, wanted, wait_s=EMBEDDER_S)
 

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
     Around = Callable[[Hit], tuple[Sequence[Chunk], Sequence[Chunk]]]
 
+UNFINISHED = ("still loading", "still being read")
+"""Words of notes about what will be there soon: until then nothing is said to be missing from the documents."""
+MOST_CHARS = 60_000
+"""Of all texts of a result, about 20,000 tokens; clients refuse more."""
 KEPT_CHARS = 8000  # of a hit; chunks are far shorter, so that twenty always stay under what clients accept
 
 
@@ -70,6 +74,23 @@ def search_result(found: "SearchOutcome", around: "Around | None" = None) -> Sea
     return SearchResult(hits=hits, mode=found.mode, degraded=list(found.degraded), threshold=found.threshold)
 
 
+def shortened(result: SearchResult) -> SearchResult:
+    """Return the result within what clients take: without neighbours first, then without its last hits."""
+    hits, notes = list(result.hits), list(result.degraded)
+    if _chars(hits) > MOST_CHARS and any(hit.before or hit.after for hit in hits):
+        hits = [hit.model_copy(update={"before": [], "after": []}) for hit in hits]
+        notes.append("context: left out, the result would be too long")
+    if _chars(hits) > MOST_CHARS:
+        while len(hits) > 1 and _chars(hits) > MOST_CHARS:
+            hits.pop()
+        notes.append(f"hits: cut to {len(hits)}, the result would be too long")
+    return result.model_copy(update={"hits": hits, "degraded": notes})
+
+
+def _chars(hits: Sequence[HitResult]) -> int:
+    return sum(len(text) for hit in hits for text in (hit.text, *hit.before, *hit.after))
+
+
 def render_found(result: SearchResult, *, for_model: bool = False) -> str:
     """Render the whole result as text; to a model it says first whose words the quoted lines are."""
     lines = [QUOTED] if for_model and result.hits else []
@@ -85,7 +106,8 @@ def render_found(result: SearchResult, *, for_model: bool = False) -> str:
         lines.append(quoted(hit.text))
         lines += [*(f"After:\n{quoted(text)}" for text in hit.after), ""]
     if not result.hits:
-        lines.append("Nothing relevant was found.")
+        loading = any(word in note for note in result.degraded for word in UNFINISHED)
+        lines.append("Nothing was found yet: ask again in a moment." if loading else "Nothing relevant was found.")
     lines += [f"Mode: {result.mode}", *(f"Degraded: {one_line(note)}" for note in result.degraded)]
     return "\n".join(lines)
 

@@ -72,7 +72,7 @@ def build_server(
         keeper = KnowledgeBaseWatcher(documents, loader.wait_for_handshake, loader.opened, news.knowledge_changed)
         keeper.start()
         try:
-            yield App(settings, documents, loader, heartbeat_s, places, jobs, drawn, news)
+            yield App(settings, documents, keeper.first_sync, loader, heartbeat_s, places, jobs, drawn, news)
         finally:
             await jobs.close()
             keeper.stop()

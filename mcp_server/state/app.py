@@ -1,5 +1,6 @@
 """What the tools and resources share for the life of the server. It does nothing by itself."""
 
+import threading
 from dataclasses import dataclass
 
 from lorgnette.documents import Documents
@@ -17,6 +18,8 @@ class App:
 
     settings: Settings
     documents: Documents
+    first_sync: threading.Event
+    """Set when the documents have been read once, or cannot be."""
     loader: AgentLoader
     heartbeat_s: float
     """Longest time without a progress report."""

@@ -38,12 +38,16 @@ class KnowledgeBaseWatcher:
         """
         self._documents, self._wait, self._opened, self._changed = documents, wait_for_handshake, opened, changed
         self._stop = threading.Event()
+        self.first_sync = threading.Event()
+        """Set when the documents have been read once, or cannot be."""
         self._thread = threading.Thread(target=self._run, name="kb-watcher", daemon=True)
 
     def start(self) -> None:
         """Begin, if there is a folder to keep."""
         if self._documents.settings.kb.is_dir():
             self._thread.start()
+        else:
+            self.first_sync.set()
 
     def stop(self) -> None:
         """End it."""
@@ -63,6 +67,7 @@ class KnowledgeBaseWatcher:
 
                 def report_sync(report: "SyncReport") -> None:
                     logger.info("knowledge base: %s", report)
+                    self.first_sync.set()
                     self._changed(base.catalogue.generation)
 
                 watch(base, self._stop, report_sync, self._warn, captioner=captioner)
@@ -70,10 +75,13 @@ class KnowledgeBaseWatcher:
             self._warn(error)
         except Exception:  # a thread's edge: the server lives on without it
             logger.exception("the knowledge base is not kept current any more")
+        finally:
+            self.first_sync.set()
 
     def _captioner(self) -> "Captioner | None":
         agent = self._opened()
         return agent.captioner if agent is not None else None
 
     def _warn(self, error: RetrievalError) -> None:
+        self.first_sync.set()
         logger.warning("the knowledge base could not be synced: %s", error)

@@ -6,13 +6,17 @@ from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult, TextContent
 from pydantic import Field
 
-from lorgnette.documents import Documents
-from lorgnette.search_text import SearchResult, render_found, search_result
+from lorgnette.search_source import named_source
+from lorgnette.search_text import SearchResult, render_found, search_result, shortened
 from mcp_server.middleware import tool_errors
 from mcp_server.progress import heartbeat, in_thread
 from mcp_server.state.app import App
+from mcp_server.uris import document_name
 
 MOST_HITS, MOST_NEIGHBOURS = 20, 3
+EMBEDDER_S = 10.0  # to wait for, in a server's first seconds
+FIRST_SYNC_S = 15.0
+"""Longest wait for the first reading of the documents, where nothing is found before."""
 
 
 async def search_kb(
@@ -37,17 +41,30 @@ async def search_kb(
     app: App = ctx.request_context.lifespan_context
     with tool_errors():
         async with heartbeat(ctx, app.heartbeat_s, lambda: "searching"):
-            result = await in_thread(lambda _: _search(app.documents, query, top_k, source, context))
+            result = await in_thread(lambda _: _search(app, query, top_k, source, context))
     text = TextContent(type="text", text=render_found(result, for_model=True))
     return CallToolResult(content=[text], structured_content=result.model_dump(mode="json"))
 
 
-def _search(documents: Documents, query: str, top_k: int, source: str | None, context: int) -> SearchResult:
+def _search(app: App, query: str, top_k: int, source: str | None, context: int) -> SearchResult:
     from retrieval.records import Filter
 
-    base = documents.required()
+    base = app.documents.required()
     notes = [f"{name}: cut to {most}, which is the most" for name, asked, most in (
         ("top_k", top_k, MOST_HITS), ("context", context, MOST_NEIGHBOURS)) if asked > most]  # fmt: skip
-    found = base.search(query, min(top_k, MOST_HITS), Filter(source=source))
-    result = search_result(found, lambda hit: base.neighbours(hit, min(context, MOST_NEIGHBOURS)))
-    return result.model_copy(update={"degraded": [*result.degraded, *notes]})
+    meant = None
+    if source is not None:
+        app.first_sync.wait(FIRST_SYNC_S)  # what is not indexed yet would be called unknown
+        meant = named_source(document_name(source) or source, base.document_names, app.settings.kb)
+
+    def look() -> SearchResult:
+        found = base.search(query, min(top_k, MOST_HITS), Filter(source=meant), wait_s=EMBEDDER_S)
+        return search_result(found, lambda hit: base.neighbours(hit, min(context, MOST_NEIGHBOURS)))
+
+    result = look()
+    if not result.hits and not app.first_sync.is_set():
+        app.first_sync.wait(FIRST_SYNC_S)
+        result = look()
+    if not app.first_sync.is_set():
+        notes.append("documents: they are still being read for the first time; ask again for the others")
+    return shortened(result.model_copy(update={"degraded": [*result.degraded, *notes]}))

@@ -71,3 +71,50 @@ async def test_a_missing_folder_is_an_error_that_names_the_flag(settings: Settin
     async with Client(build_server(nowhere, never)) as client:
         result = await client.call_tool("search_kb", {"query": "ERR_42"})
     assert result.is_error and "--kb DIR" in text_of(result)
+
+
+async def test_the_first_search_of_a_server_finds_what_the_documents_hold(settings: Settings) -> None:
+    async with Client(build_server(settings, never)) as client:
+        await client.list_tools()
+        result = await client.call_tool("search_kb", {"query": "What is ERR_42?"})
+    assert [hit["source"] for hit in result.structured_content["hits"]] == ["lamp.md"]
+
+
+async def test_nothing_is_called_irrelevant_while_the_documents_are_still_being_read(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mcp_server.tools.search_kb.FIRST_SYNC_S", 0.0)
+    monkeypatch.setattr("mcp_server.state.kb_watcher.KnowledgeBaseWatcher._run", lambda self: None)
+    async with Client(build_server(settings, never)) as client:
+        result = await client.call_tool("search_kb", {"query": "What is ERR_42?"})
+    assert "Nothing was found yet: ask again in a moment." in text_of(result)
+    assert "still being read for the first time" in json.dumps(result.structured_content["degraded"])
+
+
+@pytest.mark.parametrize("source", ["LAMP.md", "{kb}/lamp.md", "kb://document/lamp.md", "*.md"])
+async def test_a_source_in_any_form_means_its_file(settings: Settings, source: str) -> None:
+    async with Client(build_server(settings, never)) as client:
+        await client.list_tools()
+        result = await client.call_tool("search_kb", {"query": "ERR_42", "source": source.format(kb=settings.kb)})
+    assert [hit["source"] for hit in result.structured_content["hits"]] == ["lamp.md"]
+
+
+async def test_a_source_that_is_no_document_is_an_error_that_names_what_is_near(settings: Settings) -> None:
+    async with Client(build_server(settings, never)) as client:
+        await client.list_tools()
+        result = await client.call_tool("search_kb", {"query": "ERR_42", "source": "lmap.md"})
+    assert result.is_error
+    assert "did you mean 'lamp.md'?" in text_of(result)
+
+
+async def test_a_result_beyond_what_clients_take_loses_its_neighbours_first(settings: Settings) -> None:
+    words = " ".join(f"lamp{number}" for number in range(400))
+    sections = [f"# Part {number}\nThe lamp ERR_42 again. {words}\n" for number in range(60)]
+    (settings.kb / "long.md").write_text("\n".join(sections), "utf-8")
+    async with Client(build_server(settings, never)) as client:
+        await client.list_tools()
+        result = await client.call_tool("search_kb", {"query": "lamp ERR_42", "top_k": 20, "context": 3})
+    hits = result.structured_content["hits"]
+    assert hits and all(not hit["before"] and not hit["after"] for hit in hits)
+    assert "context: left out, the result would be too long" in result.structured_content["degraded"]
+    assert len(text_of(result)) < 100_000

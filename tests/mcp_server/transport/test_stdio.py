@@ -35,9 +35,12 @@ class Server:
         self.notes: list[dict[str, Any]] = []
 
     def request(self, method: str, **params: Any) -> dict[str, Any]:
+        self.begin(method, **params)
+        return self.reply()
+
+    def begin(self, method: str, **params: Any) -> None:
         self._id += 1
         self._send({"id": self._id, "method": method, "params": params})
-        return self.reply()
 
     def notify(self, method: str, **params: Any) -> None:
         self._send({"method": method, "params": params})
@@ -164,7 +167,7 @@ def test_a_call_in_flight_does_not_keep_the_server_alive(circle: Path) -> None:
     with serve(circle.parent) as server:
         server.initialize()
         arguments = {"question": "What is it?", "images": ["circle.png"]}
-        server.notify("tools/call", name="ask_image", arguments=arguments)
+        server.begin("tools/call", name="ask_image", arguments=arguments)
 
 
 def test_listing_the_tools_loads_nothing_heavy() -> None:

@@ -21,7 +21,7 @@ from retrieval.knowledge_base import catalogue_path
 pytestmark = pytest.mark.heavy
 
 TIMEOUT_S = 300
-PARSE_ERROR, INVALID_REQUEST, INVALID_PARAMS = -32700, -32600, -32602
+PARSE_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND, INVALID_PARAMS = -32700, -32600, -32601, -32602
 PING = b'{"jsonrpc": "2.0", "id": "last", "method": "ping"}\n'
 
 # Put in front of everything by Python itself; it speaks up when a library is imported, in three ways.
@@ -215,10 +215,10 @@ def test_a_home_that_cannot_be_written_leaves_the_wire_clean(pictures: Path, tmp
 
 
 NO_MESSAGES: list[tuple[bytes, object, int]] = [
-    (b'{"jsonrpc": "2.0", "id": 1, "method": "tools/li', None, PARSE_ERROR),
+    (b'{"jsonrpc": "2.0", "id": 1, "method": "tools/li', 1, PARSE_ERROR),
     (b"GET / HTTP/1.1\r", None, PARSE_ERROR),
     (b"\xff\xfe\x00{", None, PARSE_ERROR),
-    (b'{"jsonrpc": "2.0", "id": 1, "method": "\\ud800"}', None, PARSE_ERROR),
+    (b'{"jsonrpc": "2.0", "id": 1, "method": "\\ud800"}', 1, METHOD_NOT_FOUND),
     (b"[" * 100_000, None, PARSE_ERROR),
     (b"x" * 5_000_000, None, PARSE_ERROR),
     (b"[]", None, INVALID_REQUEST),
