@@ -222,7 +222,7 @@ NO_MESSAGES: list[tuple[bytes, object, int]] = [
     (b"[" * 100_000, None, PARSE_ERROR),
     (b"x" * 5_000_000, None, PARSE_ERROR),
     (b"[]", None, INVALID_REQUEST),
-    (b'[{"jsonrpc": "2.0", "id": 1, "method": "ping"}]', None, INVALID_REQUEST),
+    (b'[{"jsonrpc": "2.0", "id": 1, "method": "ping"}]', 1, INVALID_REQUEST),
     (b'"ping"', None, INVALID_REQUEST),
     (b'{"jsonrpc": "1.0", "id": 7, "method": "ping"}', 7, INVALID_REQUEST),
     (b'{"jsonrpc": "2.0", "id": "seven", "method": 7}', "seven", INVALID_REQUEST),
