@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.real_shapes import QUESTION, picture
+from benchmarks.real_shapes import QUESTIONS, picture
 from benchmarks.report import publish
 
 ROOT = Path(__file__).parent.parent
@@ -84,7 +84,7 @@ def in_the_model(folder: Path, runs: int) -> list[Row]:
 
     loaded = load(ModelSettings(model=str(folder), quantization="none"), dtype=torch.bfloat16)
     model = loaded.model
-    content = [{"type": "image", "image": picture()}, {"type": "text", "text": QUESTION}]
+    content = [{"type": "image", "image": picture(0)}, {"type": "text", "text": QUESTIONS[0]}]
     inputs = encode(loaded.processor, [{"role": "user", "content": content}])
     short = {name: tensor[:, -40:] for name, tensor in inputs.items() if name in ("input_ids", "attention_mask")}
     batch = {name: tensor.repeat(4, 1) for name, tensor in short.items()}

@@ -107,7 +107,7 @@ def convert_once(checkpoint: Path, out: Path) -> str:
 
     What OpenVINO's own pipeline gets is as its own converter leaves it.
     """
-    from lorgnette.settings import data_home
+    from common.home import data_home
     from model.errors import ModelError
     from model.openvino.convert import Weights, convert
 

@@ -109,7 +109,7 @@ def convert_model(model_id: str, out: str, weights: str, adapter: str | None) ->
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from lorgnette.settings import data_home
+    from common.home import data_home
     from model.hub import OPENVINO
     from model.openvino.convert import Weights, convert
 

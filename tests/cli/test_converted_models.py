@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from lorgnette.settings import data_home, load_settings
+from common.home import data_home
+from lorgnette.settings import load_settings
 from model.hub import IR_FILES, find_local, list_local, pull, tiny_folder
 from model.ir import GRAPHS, IR, read_ir
 
