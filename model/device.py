@@ -22,6 +22,13 @@ def choose_dtype(device: torch.device, *, tiny: bool) -> torch.dtype:
     return torch.float16 if device.type == "mps" else torch.bfloat16
 
 
+def computes(device: torch.device, dtype: torch.dtype) -> bool:
+    """Return whether the device computes in the dtype itself; a processor without bfloat16 works it out in float32."""
+    if device.type != "cpu" or dtype != torch.bfloat16:
+        return True
+    return bool(torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
 def available_bytes(device: torch.device) -> int:
     """Return the free memory that weights may take on the device."""
     if device.type == "cuda":

@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from common.atomic_files import write_whole
+from common.atomic_files import is_part, write_whole
 from common.home import data_home
 from lorgnette.settings import Settings
 from lorgnette.version import own_version
@@ -140,6 +140,8 @@ def find_servers() -> Iterator[RunningServer]:
     """Yield every process that holds a model and lives; removes what others left."""
     folder = data_home() / FOLDER
     for path in sorted(folder.glob("*.json")) if folder.is_dir() else ():
+        if is_part(path):  # another process is writing it
+            continue
         server = _read(path)
         if server is None:
             continue

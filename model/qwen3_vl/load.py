@@ -3,6 +3,7 @@
 Downloads nothing and generates nothing. Everything that can be found wrong before the weights are read is.
 """
 
+import logging
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
     from model.qwen3_vl.loading.weights import Progress
 
+
+logger = logging.getLogger(__name__)
 
 NF4_BELOW_BYTES = 12 * 2**30  # of free CUDA memory, under which `auto` quantises what does not fit
 
@@ -112,13 +115,18 @@ def load(settings: ModelSettings, progress: "Progress | None" = None, *, dtype: 
 
     import torch
 
-    from model.device import available_bytes, choose_dtype, find_device
+    from model.device import available_bytes, choose_dtype, computes, find_device
     from model.qwen3_vl.loading.weight_form import Form
     from model.qwen3_vl.loading.weights import read_weights
     from model.qwen3_vl.placement import WORKING_SPACE, NotEnoughMemory, choose_attention, place, where_it_lies
 
     device = find_device()
     dtype = dtype or choose_dtype(device, tiny=settings.model == TINY)
+    if not computes(device, dtype):
+        logger.warning(
+            "this processor does not compute in bfloat16 and answers slowly; take the engine OpenVINO, which "
+            "`lorgnette model convert` prepares, or --quantization int8"
+        )
     available = available_bytes(device)
     quantization = choose_quantization(settings, checkpoint, dtype, device, available)
     needed = int(checkpoint.bytes_needed(dtype.itemsize, quantization) * WORKING_SPACE)

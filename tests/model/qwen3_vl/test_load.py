@@ -407,3 +407,23 @@ def test_a_broken_adapter_is_refused_by_what_is_wrong_with_it(
     with pytest.raises(error, match=words) as caught:
         load(ModelSettings(model="tiny", adapter=adapter))
     assert str(caught.value).startswith(f"The adapter {str(adapter)!r} ")
+
+
+def test_a_processor_without_bfloat16_is_told_what_is_faster(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
+    loaded = load(ModelSettings(model="tiny"), dtype=torch.bfloat16)
+    assert loaded.dtype == torch.bfloat16
+    assert [record.message for record in caplog.records if "does not compute in bfloat16" in record.message] == [
+        "this processor does not compute in bfloat16 and answers slowly; take the engine OpenVINO, which "
+        "`lorgnette model convert` prepares, or --quantization int8"
+    ]
+
+
+def test_the_bundled_checkpoint_in_float32_warns_of_nothing(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
+    load(ModelSettings(model="tiny"))
+    assert caplog.records == []
