@@ -1,8 +1,6 @@
 """A turn of a training conversation: what the user says, what the assistant answers. It draws nothing."""
 
-from dataclasses import dataclass, field
-
-from PIL import Image
+from dataclasses import dataclass
 
 KINDS = (
     "count", "color", "shape", "exist", "caption", "relation", "size", "word", "locate", "unknown",
@@ -22,11 +20,3 @@ class Turn:
     text: str
     answer: str
     learn: bool = True
-
-
-@dataclass(frozen=True)
-class Conversation:
-    """Pictures, which stand before the first turn's text, and the turns about them."""
-
-    images: tuple[Image.Image, ...]
-    turns: tuple[Turn, ...] = field(default_factory=tuple)
