@@ -3,7 +3,7 @@
 A linear head on every visual token, and on those of the deepstack outputs, tells what the token shows: whether a
 thing's middle lies in it, that thing's colour, shape, size, box and place in the order from left to right, and which
 letters stand there. The weights of tower, merger and deepstack go on into stage two; the heads are thrown away, but
-for the directions in which the embeddings of the words begin (`words`).
+for the directions in which the embeddings of the words begin (`first_embeddings`).
 Letters for shapes: N pictures, R rows and K columns of visual tokens, C channels of the tower's output.
 """
 

@@ -16,11 +16,12 @@ import torch
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from finetune.tiny import pictures, row_model, words
+from finetune.tiny import pictures, row_model
 from finetune.tiny.batches import LAYOUTS, Batches, Part, Store, make_batch
 from finetune.tiny.build import IGNORE_INDEX, build_tower, save_untrained
 from finetune.tiny.dense import train_tower
 from finetune.tiny.features import compute_all, features_of, in_slots
+from finetune.tiny.first_embeddings import embed_as_seen
 from finetune.tiny.optimizers import build_optimizers, load_state, save_state, set_learning_rates
 from finetune.tiny.rows import RowWriter
 
@@ -72,7 +73,7 @@ def train(options: argparse.Namespace) -> None:
     model = untrained(options.out / "untrained", options.seed)
     model.model.visual.load_state_dict(visual.state_dict())
     if head is not None:
-        words.embed_as_seen(model, Qwen2Tokenizer.from_pretrained(options.out / "untrained"), head)
+        embed_as_seen(model, Qwen2Tokenizer.from_pretrained(options.out / "untrained"), head)
     _train_language(model, options, files, bf16)
     save_model(model, options.out / "untrained", options.out / "model")
 
