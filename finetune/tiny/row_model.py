@@ -5,8 +5,13 @@ With a C++ compiler the layers are compiled, which halves a step; without one th
 result against the model's own forward pass over each talk. Shapes as in `rows`; C channels, G groups of K heads of D.
 """
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from shutil import which
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
 
 import torch
 from torch.nn.functional import cross_entropy, linear, silu
@@ -82,11 +87,18 @@ def layer(
     return hidden + own.mlp.down_proj(silu(own.mlp.gate_proj(x)) * own.mlp.up_proj(x))
 
 
-def compiled() -> Layer:
-    """Return `layer`, compiled where a C++ compiler is at hand."""
-    from shutil import which
+@contextmanager
+def compiled() -> Iterator[Layer]:
+    """Yield `layer`, compiled where a C++ compiler is at hand.
 
-    return torch.compile(layer, dynamic=False) if which("g++") else layer
+    What is compiled is kept in a folder of its own: a killed run leaves files half written, which the next one would
+    fail on.
+    """
+    if which("g++") is None:
+        yield layer
+        return
+    with TemporaryDirectory() as folder, patch.dict(os.environ, TORCHINDUCTOR_CACHE_DIR=folder):
+        yield torch.compile(layer, dynamic=False)
 
 
 def logits_of(

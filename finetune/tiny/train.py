@@ -9,6 +9,7 @@ import argparse
 import json
 import time
 from collections import defaultdict
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -74,7 +75,8 @@ def train(options: argparse.Namespace) -> None:
     model.model.visual.load_state_dict(visual.state_dict())
     if head is not None:
         embed_as_seen(model, Qwen2Tokenizer.from_pretrained(options.out / "untrained"), head)
-    _train_language(model, options, files, bf16)
+    with nullcontext(row_model.layer) if options.plain else row_model.compiled() as run:
+        _train_language(model, options, files, bf16, run)
     save_model(model, options.out / "untrained", options.out / "model")
 
 
@@ -89,7 +91,7 @@ def untrained(folder: Path, seed: int) -> "Qwen3VLForConditionalGeneration":
 
 
 def _train_language(
-    model: "Qwen3VLForConditionalGeneration", options: argparse.Namespace, files: int, bf16: bool
+    model: "Qwen3VLForConditionalGeneration", options: argparse.Namespace, files: int, bf16: bool, run: row_model.Layer
 ) -> None:
     from transformers import Qwen2Tokenizer
 
@@ -101,7 +103,6 @@ def _train_language(
     optimizers = [*build_optimizers(language), *build_optimizers(model.model.visual, TOWER_SHARE)]
     state_file, log_file = out / "state.pt", out / "log.jsonl"
     step = load_state(state_file, model, optimizers) if state_file.exists() else 0
-    run = row_model.layer if options.plain else row_model.compiled()
     batches = DataLoader(
         Batches(out / "pictures", out / "features", files, tokenizer, options.seed, step, steps, release_at),
         batch_size=None, num_workers=1, prefetch_factor=4,
