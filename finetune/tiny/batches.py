@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch.utils.data import IterableDataset
 
-from finetune.data.drawn.protocol import compare_branch, picture_branch, plan_branches, reading_branches
+from finetune.data.drawn.protocol import compare_branch, picture_branch, plan_branches, reading_branches, terse_branch
 from finetune.data.drawn.scenes import Scene
 from finetune.tiny import pictures
 from finetune.tiny.features import feature_file, grid_of, in_slots
@@ -27,7 +27,9 @@ LAYOUTS: dict[Kind, Layout] = {
 }
 # To find the thing that a question names is learned on pictures of one to three things, by plain questions alone;
 # over these steps the pictures grow to the whole world and the agent's protocol comes in.
-EASY_STEPS, EASY_THINGS = 800, 3
+EASY_STEPS, EASY_THINGS = 500, 3
+# Terse talks alone at first, then fewer and fewer.
+TERSE_STEPS, TERSE_SHARE = 300, 0.4
 MAX_PASSAGES = 4
 
 
@@ -86,11 +88,14 @@ def make_batch(store: Store, writer: RowWriter, seed: int, number: int, *, relea
     """
     rng = Random(f"{seed}/{number}")
     ease = max(0.0, 1 - number / EASY_STEPS)
-    second: Kind = "text" if number % 3 else "compare"
-    return [_part(store, writer, rng, kind, ease, released) for kind in ("pictures", second)]
+    terse = max(TERSE_SHARE, min(1.0, 2 - number / TERSE_STEPS))
+    kinds: list[Kind] = ["pictures"]
+    if number >= TERSE_STEPS or number % 4 == 0:
+        kinds.append("text" if number % 3 else "compare")
+    return [_part(store, writer, rng, kind, ease, terse, released) for kind in kinds]
 
 
-def _part(store: Store, writer: RowWriter, rng: Random, kind: Kind, ease: float, released: bool) -> Part:
+def _part(store: Store, writer: RowWriter, rng: Random, kind: Kind, ease: float, terse: float, released: bool) -> Part:
     layout = LAYOUTS[kind]
     if kind == "text":
         talks = [_text_talks(rng) for _ in range(layout.rows)]
@@ -106,16 +111,23 @@ def _part(store: Store, writer: RowWriter, rng: Random, kind: Kind, ease: float,
     groups = [taken[n : n + layout.pictures] for n in range(0, count, layout.pictures)]
     scenes = [[store.scenes[f][n] for f, n in group] for group in groups]
     grids = [[store.grids[f] for f, _ in group] for group in groups]
-    rows = writer(layout, grids, [_talks(rng, kind, of, ease) for of in scenes])
+    rows = writer(layout, grids, [_talks(rng, kind, of, ease, terse) for of in scenes])
     if released:
         return Part(kind, rows, None, pictures.load(store.drawn, file).pixels[[n for _, n in taken]])
     seen = [in_slots(torch.from_numpy(np.array(store.features[f][n : n + 1]))) for f, n in taken]
     return Part(kind, rows, torch.cat(seen).unflatten(0, (layout.rows, layout.pictures)))
 
 
-def _talks(rng: Random, kind: Kind, scenes: list[Scene | None], ease: float) -> Callable[[], Branch]:
+def _talks(rng: Random, kind: Kind, scenes: list[Scene | None], ease: float, terse: float) -> Callable[[], Branch]:
     if kind == "pictures":
-        return lambda: picture_branch(rng, scenes[0], plain=rng.random() < ease)
+        scene = scenes[0]
+
+        def talk() -> Branch:
+            if scene is not None and scene.things and rng.random() < terse:
+                return terse_branch(rng, scene)
+            return picture_branch(rng, scene, plain=rng.random() < ease)
+
+        return talk
     first, second = scenes
     assert first is not None and second is not None, "only scenes are compared"
     return lambda: compare_branch(rng, first, second)

@@ -64,6 +64,9 @@ def _corpus() -> list[str]:
     return [chinese.sub(r"\n\g<0>\n", line) for line in lines]
 
 
+# The norms of queries and keys bound an attention score by the root of the head's size times both gains: 5.7 at gains
+# of 1, too little to single out one of a hundred tokens. From 1, no named thing was found in 500 steps.
+SHARPNESS = 1.6
 DEEPSTACK = [1, 2]  # blocks of the tower whose outputs are handed over too
 VISION = {
     "depth": 4, "hidden_size": 128, "intermediate_size": 384, "num_heads": 4, "out_hidden_size": HIDDEN_SIZE,
@@ -89,7 +92,7 @@ def build_config(tokenizer: "Qwen2Tokenizer") -> "Qwen3VLConfig":
     ids = {t: tokenizer.convert_tokens_to_ids(t) for t in SPECIAL_TOKENS}
     text = {
         "vocab_size": len(tokenizer), "hidden_size": HIDDEN_SIZE, "intermediate_size": 512, "num_hidden_layers": 6,
-        "num_attention_heads": 6, "num_key_value_heads": 2, "head_dim": 32, "max_position_embeddings": 4096,
+        "num_attention_heads": 6, "num_key_value_heads": 6, "head_dim": 32, "max_position_embeddings": 4096,
         "rope_parameters": {
             "rope_type": "default", "rope_theta": 10000.0, "mrope_section": [6, 5, 5], "mrope_interleaved": True
         },
@@ -118,6 +121,10 @@ def save_untrained(folder: Path, seed: int = 0) -> None:
     config = build_config(tokenizer)
     torch.manual_seed(seed)
     model = Qwen3VLForConditionalGeneration(config)
+    with torch.no_grad():
+        for layer in model.model.language_model.layers:
+            layer.self_attn.q_norm.weight.fill_(SHARPNESS)
+            layer.self_attn.k_norm.weight.fill_(SHARPNESS)
     model.generation_config = GenerationConfig(
         eos_token_id=config.text_config.eos_token_id, pad_token_id=config.text_config.pad_token_id, do_sample=False
     )

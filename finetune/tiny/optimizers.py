@@ -5,12 +5,14 @@ Keller Jordan, "Muon: an optimizer for hidden layers in neural networks", 2024.
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from common.atomic_files import whole_file
 
 MUON_LR, ADAMW_LR = 0.02, 2e-3
+GAINS_LR = 1e-2  # of the norms of queries and keys, which decide how sharp attention can be
 WARM_UP_STEPS = 100
 DECAY_SHARE = 0.4  # of the steps, at the end; before it the rate does not depend on how many steps there will be
 FINAL_LR_SHARE = 0.01
@@ -23,14 +25,18 @@ def build_optimizers(module: torch.nn.Module, scale: float = 1.0) -> list[torch.
         module: Whose parameters that need gradients are taken.
         scale: On both learning rates.
     """
-    matrices, rest = list[torch.nn.Parameter](), list[torch.nn.Parameter]()
+    matrices, rest, gains = list[torch.nn.Parameter](), list[torch.nn.Parameter](), list[torch.nn.Parameter]()
     for name, parameter in module.named_parameters():
         if parameter.requires_grad:
             is_hidden = not any(part in name for part in ("embed_tokens", "pos_embed", "heads."))
-            (matrices if parameter.ndim == 2 and is_hidden else rest).append(parameter)
+            of_scores = "q_norm" in name or "k_norm" in name
+            (gains if of_scores else matrices if parameter.ndim == 2 and is_hidden else rest).append(parameter)
+    groups: list[dict[str, Any]] = (
+        [{"params": rest}, {"params": gains, "lr": GAINS_LR}] if gains else [{"params": rest}]
+    )
     optimizers: list[torch.optim.Optimizer] = [
         torch.optim.Muon(matrices, lr=MUON_LR, weight_decay=0.01, momentum=0.95),
-        torch.optim.AdamW(rest, lr=ADAMW_LR, weight_decay=0.0, betas=(0.9, 0.98)),
+        torch.optim.AdamW(groups, lr=ADAMW_LR, weight_decay=0.0, betas=(0.9, 0.98)),
     ]
     for optimizer in optimizers:
         for group in optimizer.param_groups:

@@ -84,10 +84,10 @@ class RowWriter:
         for n, turn in enumerate(branch):
             ids += self._encode("<|im_start|>user\n") if n else ()
             ids += self._encode(turn.text)
-            ids += self._encode("<|im_end|>\n<|im_start|>assistant\n")
+            ids += () if turn.bare else self._encode("<|im_end|>\n<|im_start|>assistant\n")
             start = len(ids)
             ids += self._encode(turn.answer)
-            ids += self._encode("<|im_end|>")
+            ids += () if turn.bare else self._encode("<|im_end|>")
             if turn.learn:
                 spans.append((start, len(ids), turn.kind + (" zh" if _HAN.search(turn.text) else "")))
             ids += self._encode("\n") if n + 1 < len(branch) else ()
@@ -166,7 +166,7 @@ class RowWriter:
         while used < layout.lanes * layout.lane:
             talk = self.talk(draw())
             length = len(talk[0]) - (layout.text if layout.text else 0)
-            used += max(12, length)
+            used += max(3, length)
             if len(talk[0]) <= most:
                 talks.append(talk)
         return talks

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from transformers import Qwen3VLForConditionalGeneration
 
 from finetune.data.drawn import wording
-from finetune.data.drawn.protocol import compare_branch, picture_branch, plan_branches, reading_branches
+from finetune.data.drawn.protocol import compare_branch, picture_branch, plan_branches, reading_branches, terse_branch
 from finetune.data.drawn.scenes import Lettering, Scene, Thing, sample_scene
 from finetune.data.drawn.turns import KINDS
 from finetune.tiny import pictures, row_model
@@ -146,6 +146,21 @@ def test_wrong_drafts_are_read_but_not_learned(processor: ImageTextProcessor) ->
     first = next(n for n, wanted in enumerate(following) if wanted != IGNORE_INDEX)
     assert f"assistant\n{branch[0].answer}<|im_end|>" in processor.tokenizer.decode(ids[:first])
     assert all(kind.split()[0] != "draft" for _, _, kind in spans)
+
+
+def test_a_terse_question_is_its_name_with_the_answer_at_once_behind_it(processor: ImageTextProcessor) -> None:
+    scene = Scene(192, 192, (Thing("star", "red", "large", 80, 48, 30), Thing("ring", "blue", "small", 150, 120, 14)))
+    said = {(t.kind, t.text, t.answer) for seed in range(400) for t in terse_branch(Random(seed), scene)}
+    assert {
+        ("terse color", " star", "red"),
+        ("terse shape", "蓝色", "圆环"),
+        ("terse exist", " a red ring", "no"),
+    } <= said
+    ids, following, _ = RowWriter(processor.tokenizer).talk(
+        next(b for seed in range(400) if (b := terse_branch(Random(seed), scene))[0].text == " star")
+    )
+    assert processor.tokenizer.convert_ids_to_tokens(ids) == ["\u0120star", "red"]
+    assert following == [ids[1], IGNORE_INDEX]
 
 
 def test_decisions_are_learned_in_the_form_that_the_graph_parses() -> None:

@@ -10,7 +10,7 @@ from random import Random
 
 from finetune.data.drawn import wording
 from finetune.data.drawn.passages import ABOUT, Fact, made_up_name, numbered, sample_facts
-from finetune.data.drawn.questions import Question, ask, compare
+from finetune.data.drawn.questions import Question, ask, compare, terse
 from finetune.data.drawn.scenes import Scene
 from finetune.data.drawn.turns import Turn
 from finetune.data.drawn.wording import Wording
@@ -115,6 +115,13 @@ def picture_branch(rng: Random, scene: Scene | None, *, plain: bool = False) -> 
     if plain:
         return [asked(rng, ask(rng, scene, words), words)]
     return _branch(rng, words, lambda: ask(rng, scene, words))
+
+
+def terse_branch(rng: Random, scene: Scene) -> list[Turn]:
+    """Return a question of a few words with the answer at once behind it, as in " star" and "red"."""
+    words = either_language(rng)
+    kind, given, answer = terse(rng, scene, words)
+    return [Turn(f"terse {kind}", given, answer, bare=True)]
 
 
 def compare_branch(rng: Random, first: Scene, second: Scene) -> list[Turn]:

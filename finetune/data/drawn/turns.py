@@ -13,10 +13,11 @@ class Turn:
     """One exchange.
 
     `kind` is one of `KINDS`, for the report by task. `learn` is False where the answer is a wrong draft
-    that must be read but not learned.
+    that must be read but not learned. A `bare` turn stands without the chat's marks: the answer follows at once.
     """
 
     kind: str
     text: str
     answer: str
     learn: bool = True
+    bare: bool = False
