@@ -65,8 +65,8 @@ def _corpus() -> list[str]:
 
 
 # The norms of queries and keys bound an attention score by the root of the head's size times both gains: 5.7 at gains
-# of 1, too little to single out one of a hundred tokens. Alone it does not suffice: without terse talks no named thing was
-# found in 250 steps either.
+# of 1, too little to single out one of a hundred tokens. Alone it does not suffice: without terse talks no named thing
+# was found in 250 steps either.
 SHARPNESS = 1.6
 DEEPSTACK = [1, 2]  # blocks of the tower whose outputs are handed over too
 VISION = {
