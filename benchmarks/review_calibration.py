@@ -56,7 +56,7 @@ def own(number: int) -> tuple[Image.Image, list[tuple[str, Callable[[str], bool]
 def other(number: int) -> tuple[Image.Image, list[tuple[str, Callable[[str], bool]]]]:
     """Return a picture that other code drew, and what is asked about it."""
     image, asked = drawing(number)
-    return image, [(each.question, partial(_holds, right=each.right)) for each in asked]
+    return image, [(each.question, partial(_holds, right=each.right) if each.right else each.judge) for each in asked]
 
 
 def _holds(said: str, right: frozenset[str]) -> bool:

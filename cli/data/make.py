@@ -35,7 +35,7 @@ def scenes(count: int, out: Path, force: bool, **drawing: Any) -> None:
     """Draw N pictures with questions and exact answers into the folder OUT.
 
     OUT then holds images/, scenes.jsonl (sharegpt) and dataset_info.json: data to try training with. The bundled
-    checkpoint knows the world of shapes; the others are new to it.
+    checkpoint knows most of the world of shapes; the others are new to it.
 
     \b
     Example:

@@ -1,55 +1,158 @@
-"""The endless, reproducible stream of training batches: batch number i depends on the seed and i alone."""
+"""The endless, reproducible stream of the language stage's batches: batch number i depends on the seed and i alone."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
+import numpy as np
 import torch
 from torch.utils.data import IterableDataset
 
-from finetune.data.drawn.protocol import compare_conversation, reading_conversation, scene_conversation
-from finetune.tiny.build import EASY_SIZES, SIZES
-from finetune.tiny.collate import Batch, Collator
+from finetune.data.drawn.protocol import compare_branch, picture_branch, plan_branches, reading_branches, terse_branch
+from finetune.data.drawn.scenes import Scene
+from finetune.tiny import pictures
+from finetune.tiny.features import feature_file, grid_of, in_slots
+from finetune.tiny.rows import Branch, Layout, Rows, RowWriter
 
 if TYPE_CHECKING:
     from transformers import Qwen2Tokenizer
 
-ROWS, MAX_TOKENS = 34, 270
-COMPARE_ROWS, READING_ROWS = 1, 8
-# To see comes first: many pictures in short rows, nothing else. With everything from the start, and four times fewer
-# pictures, colours and shapes were still confused after 4,000 batches.
-SEEING_BATCHES, SEEING_ROWS, SEEING_TOKENS, SEEING_CHARS = 1500, 60, 144, 130
-# Over these the pictures grow from few plain shapes to all: in the full world from the start, the tower stayed blind
-# for 600 steps. After the seeing, reading grows from one passage to `MAX_PASSAGES` over as many.
-WARM_UP_BATCHES = 1500
+Kind = Literal["pictures", "compare", "text"]
+LAYOUTS: dict[Kind, Layout] = {
+    "pictures": Layout(rows=16, pictures=1, text=0),
+    "compare": Layout(rows=4, pictures=2, text=0),
+    "text": Layout(rows=4, pictures=0, text=100),
+}
+# To find the thing that a question names is learned on pictures of one to three things, by plain questions alone;
+# over these steps the pictures grow to the whole world and the agent's protocol comes in.
+EASY_STEPS, EASY_THINGS = 500, 3
+# Terse talks alone at first, then fewer and fewer.
+TERSE_STEPS, TERSE_SHARE = 300, 0.4
 MAX_PASSAGES = 4
 
 
-def make_batch(collator: Collator, seed: int, number: int) -> Batch:
-    """Return batch `number`; every picture in it gets one of the sizes, early ones an easy size."""
-    rng = Random(f"{seed}/{number}")
-    ease = max(0.0, 1 - number / WARM_UP_BATCHES)
-    width, height = rng.choice(EASY_SIZES if rng.random() < ease else SIZES)
-    if number < SEEING_BATCHES:
-        talks = [
-            scene_conversation(rng, width, height, ease, seeing=True, chars=SEEING_CHARS) for _ in range(SEEING_ROWS)
+@dataclass(frozen=True)
+class Part:
+    """Rows of one kind with what the tower says of their pictures, or with the pictures themselves."""
+
+    kind: Kind
+    rows: Rows
+    features: torch.Tensor | None
+    """(B, pictures, V, 1 + deepstack, C); None where there are no pictures, or `pixels` holds them."""
+    pixels: np.ndarray | None = None
+    """(B * pictures, H, W, 3) of bytes."""
+
+
+class Store:
+    """The pictures of a run by what is in them, and their features."""
+
+    def __init__(self, drawn: Path, features: Path, files: int) -> None:
+        self.drawn = drawn
+        loaded = [pictures.load(drawn, number) for number in range(files)]
+        self.scenes = [one.scenes for one in loaded]
+        self.grids = [grid_of(one.pixels.shape) for one in loaded]
+        self.features = [np.load(feature_file(features, number), mmap_mode="r") for number in range(files)]
+        self.easy = [
+            (f, n)
+            for f, scenes in enumerate(self.scenes)
+            for n, scene in enumerate(scenes)
+            if scene is not None and 1 <= len(scene.things) <= EASY_THINGS
         ]
-        return collator(talks, width, height, SEEING_TOKENS)
-    most = 1 + min(MAX_PASSAGES - 1, (number - SEEING_BATCHES) * MAX_PASSAGES // WARM_UP_BATCHES)
-    talks = [scene_conversation(rng, width, height, ease) for _ in range(ROWS - COMPARE_ROWS - READING_ROWS)]
-    talks += [compare_conversation(rng, width, height) for _ in range(COMPARE_ROWS)]
-    talks += [reading_conversation(rng, most) for _ in range(READING_ROWS)]
-    return collator(talks, width, height, MAX_TOKENS)
+
+    def sample(self, rng: Random, ease: float) -> tuple[int, int]:
+        """Draw a picture, with the probability `ease` an easy one; returns file and number in it."""
+        if rng.random() < ease:
+            return rng.choice(self.easy)
+        file = rng.randrange(len(self.scenes))
+        return file, rng.randrange(len(self.scenes[file]))
+
+    def sample_of(self, rng: Random, file: int, *, scenes_only: bool) -> int:
+        """Draw a picture of one file."""
+        while True:
+            number = rng.randrange(len(self.scenes[file]))
+            if not scenes_only or self.scenes[file][number] is not None:
+                return number
 
 
-class Batches(IterableDataset[Batch]):
+def make_batch(store: Store, writer: RowWriter, seed: int, number: int, *, released: bool = False) -> list[Part]:
+    """Return batch `number`: rows about pictures, and some about two pictures or some of text.
+
+    Args:
+        store: Of pictures and features.
+        writer: Of the rows.
+        seed: Of the run.
+        number: Of the batch.
+        released: Whether the pictures are handed over, all of one size, instead of the features.
+    """
+    rng = Random(f"{seed}/{number}")
+    ease = max(0.0, 1 - number / EASY_STEPS)
+    terse = max(TERSE_SHARE, min(1.0, 2 - number / TERSE_STEPS))
+    kinds: list[Kind] = ["pictures"]
+    if number >= TERSE_STEPS or number % 4 == 0:
+        kinds.append("text" if number % 3 else "compare")
+    return [_part(store, writer, rng, kind, ease, terse, released) for kind in kinds]
+
+
+def _part(store: Store, writer: RowWriter, rng: Random, kind: Kind, ease: float, terse: float, released: bool) -> Part:
+    layout = LAYOUTS[kind]
+    if kind == "text":
+        talks = [_text_talks(rng) for _ in range(layout.rows)]
+        return Part(kind, writer(layout, [()] * layout.rows, talks), None)
+    count = layout.rows * layout.pictures
+    if released:
+        file = rng.randrange(len(store.scenes))
+        taken = [(file, store.sample_of(rng, file, scenes_only=kind == "compare")) for _ in range(count)]
+    else:
+        taken = [store.sample(rng, ease) for _ in range(count)]
+        if kind == "compare":
+            taken = [at if store.scenes[at[0]][at[1]] is not None else rng.choice(store.easy) for at in taken]
+    groups = [taken[n : n + layout.pictures] for n in range(0, count, layout.pictures)]
+    scenes = [[store.scenes[f][n] for f, n in group] for group in groups]
+    grids = [[store.grids[f] for f, _ in group] for group in groups]
+    rows = writer(layout, grids, [_talks(rng, kind, of, ease, terse) for of in scenes])
+    if released:
+        return Part(kind, rows, None, pictures.load(store.drawn, file).pixels[[n for _, n in taken]])
+    seen = [in_slots(torch.from_numpy(np.array(store.features[f][n : n + 1]))) for f, n in taken]
+    return Part(kind, rows, torch.cat(seen).unflatten(0, (layout.rows, layout.pictures)))
+
+
+def _talks(rng: Random, kind: Kind, scenes: list[Scene | None], ease: float, terse: float) -> Callable[[], Branch]:
+    if kind == "pictures":
+        scene = scenes[0]
+
+        def talk() -> Branch:
+            if scene is not None and scene.things and rng.random() < terse:
+                return terse_branch(rng, scene)
+            return picture_branch(rng, scene, plain=rng.random() < ease)
+
+        return talk
+    first, second = scenes
+    assert first is not None and second is not None, "only scenes are compared"
+    return lambda: compare_branch(rng, first, second)
+
+
+def _text_talks(rng: Random) -> Callable[[], Branch]:
+    """Return what draws talks about the same passages, or plans."""
+    if rng.random() < 0.25:
+        return lambda: plan_branches(rng, 1)[0]
+    talks = iter(reading_branches(rng, rng.randint(1, MAX_PASSAGES), 100))
+    return lambda: next(talks)
+
+
+class Batches(IterableDataset[list[Part]]):
     """Batches from `start` to `stop`, made in a DataLoader's worker beside the training."""
 
-    def __init__(self, tokenizer: "Qwen2Tokenizer", seed: int, start: int, stop: int) -> None:
-        self.tokenizer, self.seed, self.start, self.stop = tokenizer, seed, start, stop
+    def __init__(
+        self, drawn: Path, features: Path, files: int, tokenizer: "Qwen2Tokenizer", seed: int, start: int, stop: int,
+        release_at: int,
+    ) -> None:  # fmt: skip
+        self.drawn, self.features, self.files, self.tokenizer = drawn, features, files, tokenizer
+        self.seed, self.start, self.stop, self.release_at = seed, start, stop, release_at
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[list[Part]]:
         torch.set_num_threads(1)
-        collator = Collator(self.tokenizer)
+        store, writer = Store(self.drawn, self.features, self.files), RowWriter(self.tokenizer)
         for number in range(self.start, self.stop):
-            yield make_batch(collator, self.seed, number)
+            yield make_batch(store, writer, self.seed, number, released=number >= self.release_at)

@@ -1,45 +1,52 @@
-"""Train the bundled checkpoint from scratch: `python -m finetune.tiny.train --out runs/tiny`.
+"""Train the bundled checkpoint from scratch, in two stages: `python -m finetune.tiny.train --out runs/tiny`.
 
-Muon takes the matrices and AdamW the rest (Keller Jordan, "Muon: an optimizer for hidden layers in
-neural networks", 2024), both with a linear decay after a short warm-up. Interrupted at any moment, the
-same command goes on from the last checkpoint; batch i is the same in every run with the same seed.
+First pictures are drawn, and the vision tower learns densely what each of its tokens shows (`dense`). Then language
+is learned over what the tower says of the pictures: the tower frozen and run once over all of them, and at the end
+trained along at a small rate. Interrupted at any moment, the same command goes on from the last checkpoint.
 """
 
 import argparse
 import json
 import time
 from collections import defaultdict
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from torch.nn.functional import cross_entropy, pad
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from common.atomic_files import whole_file
-from finetune.tiny.batches import Batches, make_batch
-from finetune.tiny.build import save_untrained
-from finetune.tiny.collate import IGNORE_INDEX, Batch, Collator
-from finetune.tiny.vision_batch import equal_sized_pictures
+from finetune.tiny import pictures, row_model
+from finetune.tiny.batches import LAYOUTS, Batches, Part, Store, make_batch
+from finetune.tiny.build import IGNORE_INDEX, build_tower, save_untrained
+from finetune.tiny.dense import train_tower
+from finetune.tiny.features import compute_all, features_of, in_slots
+from finetune.tiny.first_embeddings import embed_as_seen
+from finetune.tiny.optimizers import build_optimizers, load_state, save_state, set_learning_rates
+from finetune.tiny.rows import RowWriter
 
 if TYPE_CHECKING:
     from transformers import Qwen3VLForConditionalGeneration
 
-MUON_LR, ADAMW_LR = 0.02, 2e-3
-WARM_UP_STEPS = 100
-FINAL_LR_SHARE = 0.01
-EVALUATION_SEED, EVALUATION_BATCHES = 1_000_003, 4
+TOWER_SHARE = 0.1  # of the language side's rates, once the tower is trained along
+EVALUATION_SEED, EVALUATION_FILES, EVALUATION_BATCHES = 1_000_003, 6, 9
 
 
 def main() -> None:
     """Parse the command line and train."""
     parser = argparse.ArgumentParser(description="Train the bundled checkpoint from scratch; resumes by itself.")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the run: checkpoint, log, final model")
-    parser.add_argument("--steps", type=int, default=5000)
+    parser.add_argument("--out", type=Path, required=True, help="folder of the run: pictures, checkpoints, logs, model")
+    parser.add_argument("--files", type=int, default=300, help=f"of {pictures.PICTURES_A_FILE} drawn pictures each")
+    parser.add_argument("--language-files", type=int, default=120, help="of them, for the language stage")
+    parser.add_argument("--tower-steps", type=int, default=2100, help="of the dense stage; 0 leaves it out")
+    parser.add_argument("--steps", type=int, default=3000, help="of the language stage")
+    parser.add_argument("--release-at", type=int, help="step from which the tower is trained along; by default 85 %%")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--processes", type=int, default=1, help="that draw")
     parser.add_argument("--threads", type=int, default=1, help="torch threads; 2 only help on an idle machine")
     parser.add_argument("--dtype", choices=("bf16", "fp32"), default="bf16", help="of the matrix products")
+    parser.add_argument("--plain", action="store_true", help="do not compile the layers")
     parser.add_argument("--save-every", type=int, default=100)
     parser.add_argument("--evaluate-every", type=int, default=250)
     options = parser.parse_args()
@@ -48,32 +55,71 @@ def main() -> None:
 
 
 def train(options: argparse.Namespace) -> None:
-    """Run to `options.steps`, saving as it goes, and write the trained model into `out`/model."""
-    from transformers import Qwen2Tokenizer, Qwen3VLForConditionalGeneration
+    """Run both stages to their ends, saving as they go, and write the trained model into `out`/model."""
+    from transformers import Qwen2Tokenizer
 
-    start, state_file, log_file = options.out / "untrained", options.out / "state.pt", options.out / "log.jsonl"
-    if not (start / "model.safetensors").exists():
-        start.mkdir(parents=True, exist_ok=True)
-        save_untrained(start, options.seed)
-    tokenizer = Qwen2Tokenizer.from_pretrained(start)
-    model = Qwen3VLForConditionalGeneration.from_pretrained(
-        start, dtype=torch.float32, fusion_config={"patch_embeddings": True}
-    )
+    drawn, features = options.out / "pictures", options.out / "features"
+    bf16, files = options.dtype == "bf16", min(options.files, options.language_files)
+    pictures.draw_all(drawn, options.files, options.seed, options.processes)
+    visual, head = build_tower(options.seed), None
+    if options.tower_steps:
+        visual, head = train_tower(
+            drawn, options.files, options.tower_steps, options.out,
+            seed=options.seed, bf16=bf16, save_every=options.save_every,
+        )  # fmt: skip
+    compute_all(visual, drawn, features, files, bf16=bf16)
+    held_out = options.out / "held-out"
+    pictures.draw_all(held_out / "pictures", EVALUATION_FILES, EVALUATION_SEED, options.processes)
+    compute_all(visual, held_out / "pictures", held_out / "features", EVALUATION_FILES, bf16=bf16)
+    model = untrained(options.out / "untrained", options.seed)
+    model.model.visual.load_state_dict(visual.state_dict())
+    if head is not None:
+        embed_as_seen(model, Qwen2Tokenizer.from_pretrained(options.out / "untrained"), head)
+    with nullcontext(row_model.layer) if options.plain else row_model.compiled() as run:
+        _train_language(model, options, files, bf16, run)
+    save_model(model, options.out / "untrained", options.out / "model")
+
+
+def untrained(folder: Path, seed: int) -> "Qwen3VLForConditionalGeneration":
+    """Return the whole model with random weights, tokenizer and processor beside it in the folder."""
+    from transformers import Qwen3VLForConditionalGeneration
+
+    if not (folder / "model.safetensors").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        save_untrained(folder, seed)
+    return Qwen3VLForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
+
+
+def _train_language(
+    model: "Qwen3VLForConditionalGeneration", options: argparse.Namespace, files: int, bf16: bool, run: row_model.Layer
+) -> None:
+    from transformers import Qwen2Tokenizer
+
+    out, steps = options.out, options.steps
+    release_at = options.release_at if options.release_at is not None else round(steps * 0.85)
+    tokenizer = Qwen2Tokenizer.from_pretrained(out / "untrained")
     model.train()
-    optimizers = build_optimizers(model)
-    step = _load_state(state_file, model, optimizers) if state_file.exists() else 0
-    held_out = [make_batch(Collator(tokenizer), EVALUATION_SEED, 10**6 + i) for i in range(EVALUATION_BATCHES)]
+    language = torch.nn.ModuleDict({"text": model.model.language_model})
+    optimizers = [*build_optimizers(language), *build_optimizers(model.model.visual, TOWER_SHARE)]
+    state_file, log_file = out / "state.pt", out / "log.jsonl"
+    step = load_state(state_file, model, optimizers) if state_file.exists() else 0
     batches = DataLoader(
-        Batches(tokenizer, options.seed, step, options.steps), batch_size=None, num_workers=1, prefetch_factor=4
-    )
-    began, losses = time.monotonic(), list[float]()
-    with tqdm(total=options.steps, initial=step, desc="tiny", unit="step") as bar:
-        for batch in batches:
-            share = learning_rate_share(step, options.steps)
-            for optimizer, lr in zip(optimizers, (MUON_LR, ADAMW_LR), strict=True):
-                for group in optimizer.param_groups:
-                    group["lr"] = lr * share
-            loss = loss_of(model, batch, options.dtype == "bf16")
+        Batches(out / "pictures", out / "features", files, tokenizer, options.seed, step, steps, release_at),
+        batch_size=None, num_workers=1, prefetch_factor=4,
+    )  # fmt: skip
+    held_out = Store(out / "held-out" / "pictures", out / "held-out" / "features", EVALUATION_FILES)
+    writer = RowWriter(tokenizer)
+    tests = [
+        [make_batch(held_out, writer, EVALUATION_SEED, 10**6 + i, released=released) for i in range(EVALUATION_BATCHES)]
+        for released in (False, True)
+    ]
+    began, losses = time.process_time(), list[float]()
+    with tqdm(total=steps, initial=step, desc="language", unit="step") as bar:
+        for parts in batches:
+            model.model.visual.requires_grad_(step >= release_at)
+            set_learning_rates(optimizers, step, steps)
+            scored = [row_model.loss_of(model, p.rows, features_for(model, p, bf16), bf16=bf16, run=run) for p in parts]
+            loss = sum((total for total, _ in scored), torch.zeros(())) / sum(count for _, count in scored)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             for optimizer in optimizers:
@@ -84,63 +130,41 @@ def train(options: argparse.Namespace) -> None:
             bar.update()
             bar.set_postfix(loss=f"{losses[-1]:.3f}")
             if step % 50 == 0:
-                _log(log_file, step=step, loss=sum(losses[-50:]) / len(losses[-50:]), seconds=time.monotonic() - began)
-            if step % options.save_every == 0 or step == options.steps:
-                _save_state(state_file, model, optimizers, step)
-            if step % options.evaluate_every == 0 or step == options.steps:
-                _log(log_file, step=step, exact=exact_by_kind(model, held_out))
-    save_model(model, start, options.out / "model")
+                recent = losses[-50:]
+                _log(log_file, step=step, loss=sum(recent) / len(recent), cpu_s=round(time.process_time() - began))
+            if step % options.save_every == 0 or step == steps:
+                save_state(state_file, model, optimizers, step)
+            if step % options.evaluate_every == 0 or step == steps:
+                _log(log_file, step=step, exact=exact_by_kind(model, tests[step > release_at], run, bf16))
 
 
-def build_optimizers(model: "Qwen3VLForConditionalGeneration") -> list[torch.optim.Optimizer]:
-    """Return Muon over the weight matrices and AdamW over embeddings, positions, norms and biases."""
-    matrices, rest = list[torch.nn.Parameter](), list[torch.nn.Parameter]()
-    for name, parameter in model.named_parameters():
-        is_table = "embed_tokens" in name or "pos_embed" in name
-        (matrices if parameter.ndim == 2 and not is_table else rest).append(parameter)
-    return [
-        torch.optim.Muon(matrices, lr=MUON_LR, weight_decay=0.01, momentum=0.95),
-        torch.optim.AdamW(rest, lr=ADAMW_LR, weight_decay=0.0, betas=(0.9, 0.98)),
-    ]
-
-
-def learning_rate_share(step: int, steps: int) -> float:
-    """Return the factor on both learning rates: linear up over the warm-up, linear down to the end."""
-    return min(1.0, (step + 1) / WARM_UP_STEPS) * max(FINAL_LR_SHARE, 1 - step / steps)
-
-
-def _logits_and_targets(model: "Qwen3VLForConditionalGeneration", batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return logits (L, V) at the L labelled positions only, and the L token ids that follow them."""
-    inputs = {k: v for k, v in batch.inputs.items() if k != "labels"}
-    following = pad(batch.inputs["labels"][:, 1:], (0, 1), value=IGNORE_INDEX)
-    keep = following != IGNORE_INDEX
-    with equal_sized_pictures():
-        logits = model(**inputs, use_cache=False, logits_to_keep=keep).logits
-    return logits.view(-1, logits.shape[-1]), following[keep]
-
-
-def loss_of(model: "Qwen3VLForConditionalGeneration", batch: Batch, bf16: bool) -> torch.Tensor:
-    """Return the mean cross entropy over the labelled tokens."""
+def features_for(model: "Qwen3VLForConditionalGeneration", part: Part, bf16: bool) -> torch.Tensor | None:
+    """Return what the tower says of the part's pictures: read from the store, or computed where it is trained along."""
+    if part.pixels is None:
+        return None if part.features is None else part.features.float()
+    layout = LAYOUTS[part.kind]
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
-        logits, targets = _logits_and_targets(model, batch)
-    return cross_entropy(logits.float(), targets)
+        seen = features_of(model.model.visual, part.pixels)
+    return in_slots(seen.float()).unflatten(0, (layout.rows, layout.pictures))
 
 
 @torch.no_grad()
-def exact_by_kind(model: "Qwen3VLForConditionalGeneration", batches: list[Batch]) -> dict[str, float]:
-    """Return the share of answers whose every token is the most likely one, by kind of turn.
+def exact_by_kind(
+    model: "Qwen3VLForConditionalGeneration", batches: list[list[Part]], run: row_model.Layer, bf16: bool
+) -> dict[str, float]:
+    """Return the share of answers whose every token is the most likely one, by kind of turn and language.
 
     Given the right tokens before it, an answer is right in this sense exactly when greedy decoding
     would write it, so this costs one forward pass and no decoding.
     """
     model.eval()
     right: dict[str, list[bool]] = defaultdict(list)
-    for batch in batches:
-        logits, targets = _logits_and_targets(model, batch)
-        following = pad(batch.inputs["labels"][:, 1:], (0, 1), value=IGNORE_INDEX)
-        hit = torch.ones_like(following, dtype=torch.bool)
-        hit[following != IGNORE_INDEX] = logits.argmax(-1) == targets
-        for row, begin, end, kind in batch.spans:
+    for part in (part for parts in batches for part in parts):
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
+            logits, targets = row_model.logits_of(model, part.rows, features_for(model, part, bf16), run)
+        hit = torch.ones_like(part.rows.labels, dtype=torch.bool)
+        hit[part.rows.labels != IGNORE_INDEX] = logits.argmax(-1) == targets
+        for row, begin, end, kind in part.rows.spans:
             right[kind].append(bool(hit[row, begin - 1 : end - 1].all()))
     model.train()
     return {kind: round(sum(v) / len(v), 3) for kind, v in sorted(right.items())}
@@ -150,24 +174,9 @@ def save_model(model: "Qwen3VLForConditionalGeneration", processor_from: Path, f
     """Write the trained weights as fp16 with tokenizer and processor beside them, ready to be loaded."""
     from model.qwen3_vl.processor import ImageTextProcessor
 
+    model.config.fusion_config = {"patch_embeddings": True}  # read when it is loaded: the slow convolution is spared
     model.to(torch.float16).save_pretrained(folder)
     ImageTextProcessor.from_pretrained(processor_from).save_pretrained(folder)
-
-
-def _load_state(file: Path, model: torch.nn.Module, optimizers: list[torch.optim.Optimizer]) -> int:
-    """Take up model and optimizers where the checkpoint left them; returns its step."""
-    state = torch.load(file, weights_only=True)
-    model.load_state_dict(state["model"])
-    for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
-        optimizer.load_state_dict(saved)
-    return int(state["step"])
-
-
-def _save_state(file: Path, model: torch.nn.Module, optimizers: list[torch.optim.Optimizer], step: int) -> None:
-    """Replace the checkpoint in one step, so that a kill leaves the old one or the new one."""
-    state = {"model": model.state_dict(), "optimizers": [o.state_dict() for o in optimizers], "step": step}
-    with whole_file(file, durable=False) as part:
-        torch.save(state, part)
 
 
 def _log(file: Path, **values: object) -> None:

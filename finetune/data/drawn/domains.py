@@ -12,16 +12,11 @@ from random import Random
 from PIL import Image, ImageDraw, ImageFont
 
 from finetune.data.drawn.scenes import COLORS, Rgb, Scene, draw_scene, sample_scene
+from finetune.data.drawn.wording import COLORS as CHINESE_COLORS
+from finetune.data.drawn.wording import SHAPES as CHINESE_SHAPES
 
 NEW_COLORS: dict[str, Rgb] = {"pink": (250, 150, 195), "brown": (125, 75, 35), "teal": (0, 140, 140)}
 NEW_SHAPES = ("hexagon", "diamond", "arrow", "moon")
-CHINESE_COLORS = {
-    "red": "红色", "green": "绿色", "blue": "蓝色", "yellow": "黄色", "purple": "紫色", "orange": "橙色",
-    "black": "黑色", "white": "白色",
-}  # fmt: skip
-CHINESE_SHAPES = {
-    "circle": "圆形", "square": "方形", "triangle": "三角形", "star": "星形", "cross": "十字形", "ring": "圆环",
-}  # fmt: skip
 LETTERS = "ACEHKMRT"
 PAPER: Rgb = (236, 236, 232)
 BAR_COLORS = ("red", "green", "blue", "yellow", "purple", "orange")

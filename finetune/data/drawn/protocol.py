@@ -1,182 +1,193 @@
 """The agent's own protocol as training turns: plan, answer, review, rewrite, grade, better query.
 
 The texts are those of `graph/prompts.py` and the answers serialise the models of `graph/answer.py`, so
-what the bundled checkpoint learns is what the graph says.
+what the bundled checkpoint learns is what the graph says, in English and in Chinese.
 """
 
 import json
+from collections.abc import Callable
 from random import Random
 
-from finetune.data.drawn.passages import NOT_SAID, Fact, made_up_name, numbered, sample_facts
-from finetune.data.drawn.questions import Question, ask, casual, compare
-from finetune.data.drawn.scenes import draw_scene, sample_scene
-from finetune.data.drawn.turns import Conversation, Turn
+from finetune.data.drawn import wording
+from finetune.data.drawn.passages import ABOUT, Fact, made_up_name, numbered, sample_facts
+from finetune.data.drawn.questions import Question, ask, compare, terse
+from finetune.data.drawn.scenes import Scene
+from finetune.data.drawn.turns import Turn
+from finetune.data.drawn.wording import Wording
+from graph import prompts
 from graph.answer import Choice, Grade, Plan, Query, Review, Task
-from graph.prompts import ENGLISH
+from graph.prompts import Prompts
 
 TASK_OF: dict[str, Task] = {"caption": "caption", "locate": "locate", "word": "read_text", "compare": "compare"}
-SAVES = (
-    "Archive this conversation.", "Save a summary of this session.", "Please save this conversation.",
-    "Write a summary of our talk and save it.", "Save this chat for later.", "Archive our session, please.",
-)  # fmt: skip
-ABOUT_DOCUMENTS = (
-    "What do my documents say about {name}?", "What do the documents say about {name}?",
-    "Search my files for {name}.", "Look up {name} in the knowledge base.",
-)  # fmt: skip
-CELL = 32  # pixels, the side of a visual token
-TURN_CHARS = 330  # of the conversation's text: keeps the sequences of a batch at about one length
-ASKED_ONCE = ("caption", "word", "unknown")
-ASKED_AS_TASK = 0.4  # share of the questions in the words that the responder uses after such a plan
-CHOSEN = 0.04  # share of the answers that are chosen among drafts
-REVIEWED = 0.1  # share of the answers that are drafted, right or wrong, and then reviewed; less at the beginning
+NOT_TO_BE_SAVED = {
+    "en": ("Do not save this conversation.", "Don't archive anything.", "Was anything saved?", "What is an archive?"),
+    "zh": ("不要保存这次对话。", "什么也别归档。", "保存了什么吗？", "归档是什么？"),
+}
+ASKED_AS_TASK = 0.3  # share of the questions in the words that the responder uses after such a plan
+CHOSEN, REVIEWED, PLANNED, PLANNED_READING, ASKED_TWICE = 0.03, 0.12, 0.05, 0.02, 0.05  # shares of the branches
 
 
-def plan_turn(question: str, kind: str, step: str) -> Turn:
+def prompts_of(words: Wording) -> Prompts:
+    """Return what the nodes say in that language."""
+    return prompts.ENGLISH if words.code == "en" else prompts.CHINESE
+
+
+def either_language(rng: Random) -> Wording:
+    """Draw a language, Chinese in two cases of five."""
+    return wording.CHINESE if rng.random() < 0.4 else wording.ENGLISH
+
+
+def plan_turn(question: Question, words: Wording) -> Turn:
     """Plan a question about the picture: no documents."""
-    plan = Plan(task=TASK_OF.get(kind, "answer"), steps=[step], needs_knowledge=False, queries=[])
-    return Turn("plan", ENGLISH.plan.format(question=question), plan.model_dump_json())
+    plan = Plan(
+        task=TASK_OF.get(question.kind, "answer"), steps=[question.step[:80]], needs_knowledge=False, queries=[]
+    )
+    return Turn("plan", prompts_of(words).plan.format(question=question.text), plan.model_dump_json())
 
 
-def plan_reading_turn(rng: Random, fact: Fact) -> Turn:
-    """Plan a question that only documents answer, or a wish to save the conversation."""
-    if rng.random() < 0.2:
-        plan = Plan(task="archive", steps=["save the conversation"], needs_knowledge=False, queries=[])
-        return Turn("plan", ENGLISH.plan.format(question=casual(rng, rng.choice(SAVES))), plan.model_dump_json())
-    question, query = fact.question(rng), f"the {fact.topic} of {fact.name}"
-    if rng.random() < 0.3:
-        question, query = rng.choice(ABOUT_DOCUMENTS).format(name=fact.name), f"about {fact.name}"
-    steps = ["search the documents", "answer with citations"]
-    plan = Plan(task="answer", steps=steps, needs_knowledge=True, queries=[query])
-    return Turn("plan", ENGLISH.plan.format(question=casual(rng, question)), plan.model_dump_json())
+def plan_reading_turn(rng: Random, fact: Fact, words: Wording, *, unseen: bool = False) -> Turn:
+    """Plan a question that only documents answer, a wish to save the conversation, or words that are no such wish."""
+    said, chance = words.steps, rng.random()
+    plan = Plan(task="answer", steps=[said["search"], said["cite"]], needs_knowledge=True, queries=[fact.search(words)])
+    question = fact.question(rng, words)
+    if chance < 0.2:
+        question = words.question(rng, "save", unseen=unseen)
+        plan = Plan(task="archive", steps=[said["save"]], needs_knowledge=False, queries=[])
+    elif chance < 0.27:
+        question = rng.choice(NOT_TO_BE_SAVED[words.code])
+        plan = Plan(task="answer", steps=[], needs_knowledge=False, queries=[])
+    elif chance < 0.5:
+        question = words.question(rng, "documents", unseen=unseen, name=fact.name)
+        plan = plan.model_copy(update={"queries": [ABOUT[words.code].format(name=fact.name)]})
+    text = prompts_of(words).plan.format(question=words.casual(rng, question))
+    return Turn("plan", text, plan.model_dump_json())
 
 
-def answer_turns(rng: Random, question: Question, ease: float = 0.0) -> list[Turn]:
-    """Answer; or, seldom at an `ease` near 1, draft, review and, where the draft was wrong, rewrite."""
+def asked(rng: Random, question: Question, words: Wording) -> Turn:
+    """Ask plainly, or as the responder does after a plan of the question's task."""
+    said = prompts_of(words)
     task = TASK_OF.get(question.kind)
-    form = ENGLISH.tasks[task] if task and rng.random() < ASKED_AS_TASK else ENGLISH.answer
-    turn = Turn(question.kind, form.format(question=question.text), question.answer)
-    if rng.random() < CHOSEN * (1 - ease):
-        return chosen(rng, turn, question.wrong)
-    return reviewed(rng, turn, question.wrong) if rng.random() < REVIEWED * (1 - ease) else [turn]
+    form = said.tasks[task] if task and rng.random() < ASKED_AS_TASK else said.answer
+    return Turn(question.kind, form.format(question=question.text), question.answer)
 
 
-def chosen(rng: Random, turn: Turn, wrong: str) -> list[Turn]:
+def chosen(rng: Random, turn: Turn, wrong: str, words: Wording) -> list[Turn]:
     """Return a first draft, right or wrong, and the choice between it and another one."""
     drafts = [turn.answer, wrong]
     rng.shuffle(drafts)
-    choice = Choice(feedback=feedback_of(turn), best=drafts.index(turn.answer) + 1)
-    text = ENGLISH.choose.format(drafts="\n".join(f"[{n}] {draft}" for n, draft in enumerate(drafts, 1)))
+    choice = Choice(feedback=feedback_of(turn, words), best=drafts.index(turn.answer) + 1)
+    text = prompts_of(words).choose.format(drafts="\n".join(f"[{n}] {draft}" for n, draft in enumerate(drafts, 1)))
     first = turn if drafts[0] == turn.answer else Turn("draft", turn.text, wrong, learn=False)
     return [first, Turn("choose", text, choice.model_dump_json())]
 
 
-def reviewed(rng: Random, turn: Turn, wrong: str) -> list[Turn]:
+def reviewed(rng: Random, turn: Turn, wrong: str, words: Wording, *, right: bool | None = None) -> list[Turn]:
     """Return the turn with a right or a wrong draft, the review of it and the rewrite that follows a RETRY."""
-    right = rng.random() < 0.5
-    review = Review(feedback=feedback_of(turn), verdict="PASS" if right else "RETRY")
+    right = rng.random() < 0.5 if right is None else right
+    said = prompts_of(words)
+    review = Review(feedback=feedback_of(turn, words), verdict="PASS" if right else "RETRY")
     turns = [
         turn if right else Turn("draft", turn.text, wrong, learn=False),
-        Turn("review", ENGLISH.review, review.model_dump_json()),
+        Turn("review", said.review, review.model_dump_json()),
     ]
     if not right:
-        turns.append(Turn("rewrite", ENGLISH.rewrite.format(feedback=review.feedback), turn.answer))
+        turns.append(Turn("rewrite", said.rewrite.format(feedback=review.feedback), turn.answer))
     return turns
 
 
-def feedback_of(turn: Turn) -> str:
+def feedback_of(turn: Turn, words: Wording) -> str:
     """Restate the right answer for the reviewer; a box without the JSON that would be escaped in JSON."""
     if turn.kind == "locate":
         found = json.loads(turn.answer)[0]
-        return f"{found['label']} at {' '.join(map(str, found['bbox_2d']))}"
+        return words.say["located"].format(name=found["label"], box=" ".join(map(str, found["bbox_2d"])))
     return turn.answer[:200]
 
 
-def scene_conversation(
-    rng: Random, width: int, height: int, ease: float = 0.0, *, seeing: bool = False, chars: int = TURN_CHARS
-) -> Conversation:
-    """Draw a picture and talk about it until the turns are long enough.
+def picture_branch(rng: Random, scene: Scene | None, *, plain: bool = False) -> list[Turn]:
+    """Return a short talk about a picture that nothing was said of yet: mostly one question and its answer.
 
     Args:
         rng: Decides everything.
-        width: Of what the model will see, in pixels; the picture is drawn at 1 to 3 times this.
-        height: Likewise.
-        ease: 1 for few plain shapes and many captions, 0 for the whole world.
-        seeing: Only questions that a glance answers, and nothing of the agent's protocol.
-        chars: About how long the talk is.
+        scene: None for a picture that is no scene.
+        plain: Whether it is surely one question and its answer.
     """
-    scale = rng.choice((1.0, 1.0, rng.uniform(1, 3)))
-    few = rng.randint(1, 3) if rng.random() < ease else None
-    word = not seeing and rng.random() < 0.16 * (1 - ease)
-    # A thing inside one visual token is learned first: anywhere from the start, the tower stays blind for long.
-    cell = CELL * scale if not word and rng.random() < ease else None
-    scene = sample_scene(rng, round(width * scale), round(height * scale), things=few, word=word, cell=cell)
-    turns: list[Turn] = []
-    asked: set[str] = set()
-    while sum(len(t.text) + len(t.answer) for t in turns) < chars:
-        question = ask(rng, scene, ease, seeing=seeing)
-        about = question.kind if question.kind in ASKED_ONCE else question.text.lower()
-        if about in asked and rng.random() < 0.9:  # an answer that stands in the conversation teaches to copy it
-            continue
-        asked.add(about)
-        if seeing:
-            turns.append(Turn(question.kind, ENGLISH.answer.format(question=question.text), question.answer))
-        elif rng.random() < 0.04 * (1 - ease):
-            turns.append(plan_turn(question.text, question.kind, question.step))
-        elif rng.random() < 0.02:  # a document may be asked for beside a picture too
-            turns.append(plan_reading_turn(rng, sample_facts(rng, 1)[0]))
-        else:
-            turns += answer_turns(rng, question, ease)
-    return Conversation((draw_scene(rng, scene, ease),), tuple(turns))
+    words = either_language(rng)
+    if plain:
+        return [asked(rng, ask(rng, scene, words), words)]
+    return _branch(rng, words, lambda: ask(rng, scene, words))
 
 
-def compare_conversation(rng: Random, width: int, height: int) -> Conversation:
-    """Draw two pictures and compare them."""
-    scenes = [sample_scene(rng, width, height) for _ in range(2)]
-    turns: list[Turn] = []
-    while sum(len(t.text) + len(t.answer) for t in turns) < TURN_CHARS * 0.8:
-        question = compare(rng, scenes[0], scenes[1])
-        if rng.random() < 0.1:
-            turns.append(plan_turn(question.text, question.kind, question.step))
-        else:
-            turns += answer_turns(rng, question)
-    return Conversation(tuple(draw_scene(rng, s) for s in scenes), tuple(turns))
+def terse_branch(rng: Random, scene: Scene) -> list[Turn]:
+    """Return a question of a few words with the answer at once behind it, as in " star" and "red"."""
+    words = either_language(rng)
+    kind, given, answer = terse(rng, scene, words)
+    return [Turn(f"terse {kind}", given, answer, bare=True)]
 
 
-def reading_conversation(rng: Random, most: int) -> Conversation:
-    """Show up to `most` numbered passages, then ask about them several times; or plan without any."""
-    if rng.random() < 0.15:
-        return Conversation((), tuple(plan_reading_turn(rng, sample_facts(rng, 1)[0]) for _ in range(4)))
+def compare_branch(rng: Random, first: Scene, second: Scene) -> list[Turn]:
+    """Return a short talk about two pictures."""
+    words = either_language(rng)
+    return _branch(rng, words, lambda: compare(rng, first, second, words))
+
+
+def _branch(rng: Random, words: Wording, draw: Callable[[], Question]) -> list[Turn]:
+    question, chance = draw(), rng.random()
+    for share, make in (
+        (CHOSEN, lambda: chosen(rng, asked(rng, question, words), question.wrong, words)),
+        (REVIEWED, lambda: reviewed(rng, asked(rng, question, words), question.wrong, words)),
+        (PLANNED, lambda: [plan_turn(question, words)]),
+        (PLANNED_READING, lambda: [plan_reading_turn(rng, sample_facts(rng, 1)[0], words)]),
+        (ASKED_TWICE, lambda: [asked(rng, question, words), asked(rng, draw(), words)]),
+    ):
+        if chance < share:
+            return make()
+        chance -= share
+    return [asked(rng, question, words)]
+
+
+def plan_branches(rng: Random, count: int) -> list[list[Turn]]:
+    """Return plans without a picture: of documents, of archives."""
+    return [[plan_reading_turn(rng, sample_facts(rng, 1)[0], either_language(rng))] for _ in range(count)]
+
+
+def reading_branches(rng: Random, most: int, count: int, words: Wording | None = None) -> list[list[Turn]]:
+    """Show up to `most` numbered passages, and ask about them in `count` talks that all begin with the passages."""
+    words = words or either_language(rng)
     facts = sample_facts(rng, most)
-    evidence = numbered(rng, facts)
-    turns: list[Turn] = []
-    for k in rng.sample(range(len(facts)), len(facts)):
-        turns += _read(rng, facts, k, "" if turns else evidence)
-        if sum(len(t.text) + len(t.answer) for t in turns) >= TURN_CHARS:
-            break
-    return Conversation((), tuple(turns))
+    evidence = numbered(rng, facts, words)
+    return [_read(rng, facts, evidence, words) for _ in range(count)]
 
 
-def _read(rng: Random, facts: list[Fact], k: int, evidence: str) -> list[Turn]:
-    """Ask about fact `k`, or about one that is not there; with the evidence where it has not been shown yet."""
-    asked, answer, relevant = facts[k], f"It is {facts[k].value} [{k + 1}].", [k + 1]
-    if rng.random() < 0.18:
-        absent = Fact(asked.topic, made_up_name(rng), "")
-        if absent.name not in [f.name for f in facts]:
-            asked, answer, relevant = absent, NOT_SAID, []
-    question = casual(rng, asked.question(rng))
-    if evidence and rng.random() < 0.4:
-        text = ENGLISH.grade.format(evidence=evidence, question=question)
-        turns = [Turn("grade", text, Grade(relevant=relevant).model_dump_json())]
-        if not relevant:
-            query = Query(query=f"the {asked.topic} of {asked.name}")
-            turns.append(Turn("query", ENGLISH.rewrite_query.format(question=question), query.model_dump_json()))
+def _read(rng: Random, facts: list[Fact], evidence: str, words: Wording) -> list[Turn]:
+    """Ask about one of the facts, or about one that is not there; seldom about a second one without the passages."""
+    said = prompts_of(words)
+    turn, wrong, grade, query, question = _about_fact(rng, facts, words)
+    if rng.random() < 0.3:
+        turns = [Turn("grade", said.grade.format(evidence=evidence, question=question), grade)]
+        if query:
+            turns.append(Turn("query", said.rewrite_query.format(question=question), query))
         return turns
-    form = ENGLISH.answer_from_evidence if evidence else ENGLISH.answer
-    turn = Turn("read", form.format(evidence=evidence, question=question), answer)
+    turn = Turn("read", said.answer_from_evidence.format(evidence=evidence, question=question), turn.answer)
     if rng.random() < REVIEWED:
-        other = rng.randrange(len(facts))
-        wrong = f"It is {facts[other].value} [{other + 1}]."
-        if wrong == answer:
-            wrong = f"It is {made_up_name(rng)} [{k + 1}]."
-        return reviewed(rng, turn, wrong)
+        return reviewed(rng, turn, wrong, words)
+    if rng.random() < 0.15:
+        return [turn, _about_fact(rng, facts, words)[0]]
     return [turn]
+
+
+def _about_fact(rng: Random, facts: list[Fact], words: Wording) -> tuple[Turn, str, str, str, str]:
+    """Return a plain turn, a wrong answer, the grade, the better query if nothing helps, and the question."""
+    k = rng.randrange(len(facts))
+    about, answer, relevant = facts[k], words.say["read"].format(value=facts[k].value, number=k + 1), [k + 1]
+    if rng.random() < 0.18:
+        absent = Fact(about.topic, made_up_name(rng), "")
+        if absent.name not in [f.name for f in facts]:
+            about, answer, relevant = absent, words.say["not said"], []
+    other = rng.randrange(len(facts))
+    wrong = words.say["read"].format(value=facts[other].value, number=other + 1)
+    if wrong == answer:
+        wrong = words.say["read"].format(value=made_up_name(rng), number=k + 1)
+    question = words.casual(rng, about.question(rng, words))
+    query = "" if relevant else Query(query=about.search(words)).model_dump_json()
+    turn = Turn("read", prompts_of(words).answer.format(question=question), answer)
+    return turn, wrong, Grade(relevant=relevant).model_dump_json(), query, question

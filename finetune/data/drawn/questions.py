@@ -1,4 +1,4 @@
-"""Questions about a drawn scene, with their exact answers. It knows nothing of prompts or models."""
+"""Questions about a drawn scene, with their exact answers, in English or Chinese. It knows no prompts and no models."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from random import Random
 
 from finetune.data.drawn.scenes import COLORS, SHAPES, WORDS, Scene, Thing
+from finetune.data.drawn.wording import ENGLISH, Wording
 
 
 @dataclass(frozen=True)
@@ -19,111 +20,61 @@ class Question:
     step: str
 
 
-PLURAL = {"cross": "crosses"}
-COUNTS = (
-    "How many {what} are there?",
-    "How many {what} are there?",
-    "How many {what} are in the picture?",
-    "How many {what} do you see?",
-    "How many {what} can you see in the image?",
-    "Count the {what}.",
-)
-EXISTS = (
-    "Is there {what}?",
-    "Is there {what} in the picture?",
-    "Do you see {what}?",
-    "Does the picture show {what}?",
-)
-COLOR_OF = ("What color is the {what}?", "What colour is the {what}?", "What is the color of the {what}?")
-SHAPE_OF = ("What shape is the {what} object?", "What is the shape of the {what} object?", "Which shape is {what}?")
-CAPTIONS = (
-    "Describe the picture.",
-    "Describe the image.",
-    "What do you see?",
-    "What is in the picture?",
-    "Write a caption for this picture.",
-    "Describe this image in one sentence.",
-)
-LOCATES = (
-    "Locate the {what}.",
-    "Where is the {what}?",
-    "Find the {what} and give its box.",
-    "Give the bounding box of the {what}.",
-)
-WORD_QUESTIONS = ("What does the sign say?", "Read the word.", "What word is written?", "Read the text in the picture.")
-UNKNOWN = (
-    "Who is this?", "What is the person doing?", "What animal is this?", "Where was this taken?",
-    "What time is it?", "What brand is it?", "How old is it?", "What is the weather like?",
-    "What is the name of the street?", "What is the car's number plate?",
-)  # fmt: skip
-CANNOT_TELL = "I cannot tell from this picture."
-EDGES = {
-    "leftmost": lambda s: min(s.things, key=lambda t: t.x),
-    "rightmost": lambda s: max(s.things, key=lambda t: t.x),
-    "topmost": lambda s: min(s.things, key=lambda t: t.y),
-    "lowest": lambda s: max(s.things, key=lambda t: t.y),
-}  # fmt: skip
+@dataclass(frozen=True)
+class Asker:
+    """How questions are worded."""
+
+    rng: Random
+    words: Wording = ENGLISH
+    unseen: bool = False
+    """In the wordings that no training sees."""
+
+    def __call__(self, what: str, kind: str, answer: str, wrong: str, step: str = "", **filled: str) -> Question:
+        """Return the question in one of its wordings."""
+        text = self.words.question(self.rng, what, unseen=self.unseen, **filled)
+        return Question(kind, text, answer, wrong, self.words.steps[what].format(what=step))
+
+
 MARGIN = 0.06  # of the picture's side: closer than this, neither is "above" or "left of" the other
+CANNOT_TELL = ENGLISH.say["unknown"]
+EDGES: dict[str, Callable[[Scene], Thing]] = {
+    "left": lambda s: min(s.things, key=lambda t: t.x),
+    "right": lambda s: max(s.things, key=lambda t: t.x),
+    "top": lambda s: min(s.things, key=lambda t: t.y),
+    "bottom": lambda s: max(s.things, key=lambda t: t.y),
+}
+AXES = {"left": "x", "right": "x", "above": "y", "below": "y"}
 
 
-def plural(noun: str) -> str:
-    """Return the plural of a shape's name."""
-    return PLURAL.get(noun, noun + "s")
+def named(words: Wording, thing: Thing) -> str:
+    """Name a thing by colour and shape."""
+    return words.name(thing.color, thing.shape)
 
 
-def with_article(words: str) -> str:
-    """Put "a" or "an" before the words."""
-    return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
-
-
-def caption(things: tuple[Thing, ...]) -> str:
-    """Say how many things there are and name them from left to right."""
-    if not things:
-        return "The picture is empty."
-    names = [t.phrase for t in things]
-    if len(names) == 1:
-        return f"There is 1 object: {names[0]}."
-    return f"There are {len(names)} objects: {', '.join(names[:-1])} and {names[-1]}."
-
-
-def box_json(scene: Scene, thing: Thing) -> str:
+def box_json(words: Wording, scene: Scene, thing: Thing) -> str:
     """Return the thing's box as Qwen3-VL writes it, compact."""
-    return json.dumps([{"bbox_2d": scene.box(thing), "label": thing.name}])
+    return json.dumps([{"bbox_2d": scene.box(thing), "label": named(words, thing)}], ensure_ascii=False)
 
 
-def _other(rng: Random, options: tuple[str, ...] | list[str], *but: str) -> str:
+def _other(rng: Random, options: Sequence[str], *but: str) -> str:
     return rng.choice([o for o in options if o not in but])
 
 
-def _described(rng: Random, thing: Thing) -> str:
-    return rng.choice((thing.shape, thing.name, thing.name, f"{thing.size} {thing.name}"))
+def _matches(thing: Thing, words: Sequence[str]) -> bool:
+    return all(w in (thing.size, thing.color, thing.shape) for w in words)
 
 
-def _matches(thing: Thing, words: str) -> bool:
-    return all(w in (thing.size, thing.color, thing.shape) for w in words.split())
-
-
-def _count(rng: Random, scene: Scene) -> Question:
+def _count(ask: Asker, scene: Scene) -> Question:
+    rng = ask.rng
     thing = rng.choice(scene.things) if scene.things else None
     color = thing.color if thing and rng.random() < 0.75 else rng.choice(list(COLORS))
     shape = thing.shape if thing and rng.random() < 0.75 else rng.choice(SHAPES)
     size = thing.size if thing else "small"
-    words, noun = rng.choice((
-        ("", rng.choice(("objects", "objects", "things", "shapes"))),
-        ("", "objects"),
-        (color, f"{color} {rng.choice(('objects', 'objects', 'things', 'shapes'))}"),
-        (shape, plural(shape)),
-        (f"{color} {shape}", f"{color} {plural(shape)}"),
-        (size, f"{size} objects"),
-    ))  # fmt: skip
+    words = rng.choice(((), (), (color,), (shape,), (color, shape), (size,)))
     n = sum(_matches(t, words) for t in scene.things)
     wrong = rng.choice([k for k in range(max(0, n - 2), n + 3) if k != n])
-    return Question("count", rng.choice(COUNTS).format(what=noun), str(n), str(wrong), f"count the {noun}")
-
-
-def _names(options: list[str]) -> str:
-    unique = list(dict.fromkeys(options))
-    return unique[0] if len(unique) == 1 else f"{', '.join(unique[:-1])} and {unique[-1]}"
+    many = ask.words.many(rng, *words)
+    return ask("count", "count", str(n), str(wrong), many, many=many)
 
 
 def _asked_about(rng: Random, present: Sequence[str], every: Sequence[str]) -> str:
@@ -135,109 +86,118 @@ def _asked_about(rng: Random, present: Sequence[str], every: Sequence[str]) -> s
     return rng.choice(present if present and chance < 0.96 else every)
 
 
-def _color(rng: Random, scene: Scene) -> Question:
+def _color(ask: Asker, scene: Scene) -> Question:
+    words, rng = ask.words, ask.rng
     shape = _asked_about(rng, [t.shape for t in scene.things], SHAPES)
     found = [t.color for t in scene.things if t.shape == shape]
-    answer = _names(found) if found else f"There is no {shape}."
-    wrong = _other(rng, list(COLORS), *found)
-    return Question("color", rng.choice(COLOR_OF).format(what=shape), answer, wrong, f"look at the {shape}")
+    answer = (
+        words.listed([words.word(c) for c in found]) if found else words.say["no shape"].format(what=words.name(shape))
+    )
+    wrong = words.word(_other(rng, list(COLORS), *found))
+    name = words.asked(rng, shape)
+    return ask("color", "color", answer, wrong, name, name=name)
 
 
-def _shape(rng: Random, scene: Scene) -> Question:
+def _shape(ask: Asker, scene: Scene) -> Question:
+    words, rng = ask.words, ask.rng
     color = _asked_about(rng, [t.color for t in scene.things], list(COLORS))
     found = [t.shape for t in scene.things if t.color == color]
-    answer = _names(found) if found else f"There is no {color} object."
-    wrong = _other(rng, SHAPES, *found) if len(set(found)) < len(SHAPES) else "none"
-    return Question("shape", rng.choice(SHAPE_OF).format(what=color), answer, wrong, f"look at the {color} object")
+    name = words.word(color)
+    answer = words.listed([words.word(s) for s in found]) if found else words.say["no color"].format(what=name)
+    wrong = words.word(_other(rng, SHAPES, *found)) if len(set(found)) < len(SHAPES) else words.say["none"]
+    return ask("shape", "shape", answer, wrong, name, name=name)
 
 
-def _exist(rng: Random, scene: Scene) -> Question:
-    what = f"{rng.choice(list(COLORS))} {rng.choice(SHAPES)}"
+def _exist(ask: Asker, scene: Scene) -> Question:
+    words, rng = ask.words, ask.rng
+    what: tuple[str, ...] = (rng.choice(list(COLORS)), rng.choice(SHAPES))
     if scene.things and rng.random() < 0.5:
-        what = _described(rng, rng.choice(scene.things))
+        thing = rng.choice(scene.things)
+        named_by = ((thing.shape,), (thing.color, thing.shape), (thing.color, thing.shape))
+        what = rng.choice((*named_by, (thing.size, thing.color, thing.shape)))
     elif scene.things and rng.random() < 0.7:  # a near miss: a colour of one thing on the shape of another
-        what = f"{rng.choice(scene.things).color} {rng.choice(scene.things).shape}"
+        what = (rng.choice(scene.things).color, rng.choice(scene.things).shape)
     yes = any(_matches(t, what) for t in scene.things)
     answer, wrong = ("yes", "no") if yes else ("no", "yes")
-    return Question(
-        "exist", rng.choice(EXISTS).format(what=with_article(what)), answer, wrong, f"look for {with_article(what)}"
-    )
+    one = words.one(words.asked(rng, *what))
+    return ask("exist", "exist", words.say[answer], words.say[wrong], one, one=one)
 
 
-def _caption(rng: Random, scene: Scene) -> Question:
-    things = list(scene.things)
-    if things:
-        i = rng.randrange(len(things))
-        t = things[i]
+def _caption(ask: Asker, scene: Scene) -> Question:
+    words, rng = ask.words, ask.rng
+    names = [words.name(t.size, t.color, t.shape) for t in scene.things]
+    changed = list(names)
+    if names:
+        i, t = rng.randrange(len(names)), rng.choice(scene.things)
+        t = scene.things[i]
         swap = rng.choice(("color", "shape", "drop"))
         if swap == "drop":
-            del things[i]
+            del changed[i]
+        elif swap == "color":
+            changed[i] = words.name(t.size, _other(rng, list(COLORS), t.color), t.shape)
         else:
-            changed = _other(rng, list(COLORS), t.color) if swap == "color" else _other(rng, SHAPES, t.shape)
-            color, shape = (changed, t.shape) if swap == "color" else (t.color, changed)
-            things[i] = Thing(shape, color, t.size, t.x, t.y, t.r)
-        wrong = caption(tuple(things))
+            changed[i] = words.name(t.size, t.color, _other(rng, SHAPES, t.shape))
     else:
-        wrong = f"There is 1 object: a small {rng.choice(list(COLORS))} {rng.choice(SHAPES)}."
-    return Question(
-        "caption", rng.choice(CAPTIONS), caption(scene.things), wrong, "name the objects from left to right"
-    )
+        changed = [words.name("small", rng.choice(list(COLORS)), rng.choice(SHAPES))]
+    return ask("caption", "caption", words.caption(names), words.caption(changed))
 
 
 def _unique(scene: Scene) -> list[Thing]:
     return [t for t in scene.things if sum(o.name == t.name for o in scene.things) == 1]
 
 
-def _relation(rng: Random, scene: Scene) -> Question | None:
+def _relation(ask: Asker, scene: Scene) -> Question | None:
+    words, rng = ask.words, ask.rng
     unique = _unique(scene)
     if len(unique) >= 2 and rng.random() < 0.6:
         a, b = rng.sample(unique, 2)
-        axis = rng.choice(("x", "y"))
-        delta = (a.x - b.x) / scene.width if axis == "x" else (a.y - b.y) / scene.height
+        side = rng.choice(list(AXES))
+        delta = (a.x - b.x) / scene.width if AXES[side] == "x" else (a.y - b.y) / scene.height
         if abs(delta) < MARGIN:
             return None
-        words = ("left of", "right of") if axis == "x" else ("above", "below")
-        k = rng.randrange(2)
-        true = (delta < 0) == (k == 0)
-        answer, wrong = ("yes", "no") if true else ("no", "yes")
-        lead = "to the " if axis == "x" and rng.random() < 0.4 else ""
-        text = f"Is the {a.name} {lead}{words[k]} the {b.name}?"
-        return Question("relation", text, answer, wrong, f"compare the places of the {a.name} and the {b.name}")
+        true = (delta < 0) == (side in ("left", "above"))
+        answer, wrong = ("is", "is not") if true else ("is not", "is")
+        first, second = named(words, a), named(words, b)
+        filled = {"a": first, "b": second, "side": rng.choice(words.sides[side])}
+        return ask("relation", "relation", words.say[answer], words.say[wrong], words.listed([first, second]), **filled)
     if not scene.things:
         return None
     edge = rng.choice(list(EDGES))
     thing = EDGES[edge](scene)
-    axis_y = edge in ("topmost", "lowest")
+    vertical = edge in ("top", "bottom")
     gaps = [
-        abs(t.y - thing.y) / scene.height if axis_y else abs(t.x - thing.x) / scene.width
+        abs(t.y - thing.y) / scene.height if vertical else abs(t.x - thing.x) / scene.width
         for t in scene.things if t is not thing
     ]  # fmt: skip
     if gaps and min(gaps) < MARGIN / 2:
         return None
-    others = [t.name for t in scene.things if t.name != thing.name]
-    wrong = rng.choice(others) if others else f"{_other(rng, list(COLORS), thing.color)} {thing.shape}"
-    return Question("relation", f"What is the {edge} object?", thing.name, wrong, f"find the {edge} object")
+    others = [named(words, t) for t in scene.things if t.name != thing.name]
+    wrong = rng.choice(others) if others else words.name(_other(rng, list(COLORS), thing.color), thing.shape)
+    said = rng.choice(words.edges[edge])
+    return ask("edge", "relation", named(words, thing), wrong, said, edge=said)
 
 
-def _size(rng: Random, scene: Scene) -> Question | None:
+def _size(ask: Asker, scene: Scene) -> Question | None:
+    words, rng = ask.words, ask.rng
     unique = _unique(scene)
     if not unique:
         return None
     t = rng.choice(unique)
-    wrong = "small" if t.size == "large" else "large"
-    text = rng.choice((f"Is the {t.name} small or large?", f"How large is the {t.name}?"))
-    return Question("size", text, t.size, wrong, f"look at the {t.name}")
+    name = words.asked(rng, t.color, t.shape)
+    return ask(
+        "size", "size", words.word(t.size), words.word("small" if t.size == "large" else "large"), name, name=name
+    )
 
 
-def _word(rng: Random, scene: Scene) -> Question | None:
+def _word(ask: Asker, scene: Scene) -> Question | None:
+    rng = ask.rng
     if scene.word is None:
-        if rng.random() < 0.9:
-            return None
-        return Question("word", rng.choice(WORD_QUESTIONS), "There is no text.", "STOP", "read the text")
-    return Question("word", rng.choice(WORD_QUESTIONS), scene.word, _other(rng, WORDS, scene.word), "read the text")
+        return ask("word", "word", ask.words.say["no text"], "STOP") if rng.random() < 0.04 else None
+    return ask("word", "word", scene.word, _other(rng, WORDS, scene.word))
 
 
-def _locate(rng: Random, scene: Scene) -> Question | None:
+def _locate(ask: Asker, scene: Scene) -> Question | None:
+    words, rng = ask.words, ask.rng
     unique = _unique(scene)
     if not unique:
         return None
@@ -246,70 +206,150 @@ def _locate(rng: Random, scene: Scene) -> Question | None:
     others = [o for o in scene.things if o is not t]
     if others and rng.random() < 0.6:
         wrong_box = scene.box(rng.choice(others))
-    wrong = json.dumps([{"bbox_2d": wrong_box, "label": t.name}])
-    return Question("locate", rng.choice(LOCATES).format(what=t.name), box_json(scene, t), wrong, f"find the {t.name}")
+    label = named(words, t)
+    wrong = json.dumps([{"bbox_2d": wrong_box, "label": label}], ensure_ascii=False)
+    return ask("locate", "locate", box_json(words, scene, t), wrong, label, name=label)
 
 
-def _unknown(rng: Random, scene: Scene) -> Question:
-    return Question("unknown", rng.choice(UNKNOWN), CANNOT_TELL, rng.choice(("yes", "3", "red")), "look at the picture")
+def _unknown(ask: Asker, scene: Scene | None) -> Question:
+    wrong = ask.rng.choice((ask.words.say["yes"], "3", ask.words.word("red")))
+    return ask("unknown", "unknown", ask.words.say["unknown"], wrong)
 
 
-ASKERS: dict[Callable[[Random, Scene], Question | None], float] = {
-    _count: 22, _color: 18, _shape: 14, _exist: 12, _caption: 10, _relation: 18, _size: 2,
-    _locate: 9, _unknown: 1,
+ASKERS: dict[Callable[[Asker, Scene], Question | None], float] = {
+    _count: 20, _color: 18, _shape: 14, _exist: 12, _caption: 9, _relation: 20, _size: 4,
+    _locate: 12, _unknown: 2,
 }  # fmt: skip
 
 
-def ask(rng: Random, scene: Scene, ease: float = 0.0, *, seeing: bool = False) -> Question:
-    """Draw a question about the scene; sometimes without its capital or its question mark, as people type.
+def ask(rng: Random, scene: Scene | None, words: Wording = ENGLISH, *, unseen: bool = False) -> Question:
+    """Draw a question about the scene, written as people type.
 
-    With `ease` above 0 captions are asked for more often, because they name everything and so teach to see, and
-    boxes more seldom, because their digits are noise as long as nothing is seen. With `seeing` only what can be seen at
-    a glance is asked for: no boxes, no words, nothing that cannot be told.
+    Args:
+        rng: Decides everything.
+        scene: None for a picture that is no scene, of which nothing can be told whatever is asked.
+        words: In which language.
+        unseen: In wordings that no training sees.
     """
-    weights = {**ASKERS, _locate: ASKERS[_locate] * (1 - ease)}
-    if seeing:
-        weights |= {_locate: 0, _unknown: 0}
+    asker = Asker(rng, words, unseen)
     question = None
     while question is None:
-        if rng.random() < 0.35 * ease:
-            question = _caption(rng, scene)
+        if scene is None:
+            question = _about_nothing(asker)
             break
-        asker = rng.choices(list(weights), list(weights.values()))[0]
-        if not seeing and scene.word is not None and rng.random() < 0.4:
-            asker = _word
-        question = asker(rng, scene)
-    return Question(question.kind, casual(rng, question.text), question.answer, question.wrong, question.step)
+        kind = rng.choices(list(ASKERS), list(ASKERS.values()))[0]
+        if (scene.word is not None and rng.random() < 0.4) or rng.random() < 0.04:
+            kind = _word
+        question = kind(asker, scene)
+    text = words.casual(rng, question.text)
+    return Question(question.kind, text, question.answer, question.wrong, question.step)
 
 
-def casual(rng: Random, text: str) -> str:
-    """Drop the capital of the first word or the closing mark now and then."""
-    if rng.random() < 0.12:
-        text = text[0].lower() + text[1:]
-    return text[:-1] if rng.random() < 0.12 else text
+def _about_nothing(ask: Asker) -> Question:
+    """Ask about a photograph or a page as if it were a scene: nothing of it can be told."""
+    words, rng = ask.words, ask.rng
+    name = words.name(rng.choice(list(COLORS)), rng.choice(SHAPES))
+    filled = {"name": name, "many": words.many(rng), "one": words.one(name)}
+    what = rng.choice(("caption", "caption", "color", "shape", "unknown", "locate", "size", "count"))
+    text = words.question(rng, what, unseen=ask.unseen, **filled)
+    step = words.steps["unknown"]
+    return Question("unknown", text, words.say["unknown"], rng.choice((words.say["yes"], "3", words.word("red"))), step)
 
 
-def compare(rng: Random, first: Scene, second: Scene) -> Question:
-    """Ask which of two pictures has more of something, or whether both have it."""
+def compare(rng: Random, first: Scene, second: Scene, words: Wording = ENGLISH, *, unseen: bool = False) -> Question:
+    """Ask which of two pictures has more of something, or how much one of them has."""
     color, shape = rng.choice(list(COLORS)), rng.choice(SHAPES)
     pool = [*first.things, *second.things]
     if pool and rng.random() < 0.8:
         color, shape = rng.choice(pool).color, rng.choice(pool).shape
-    words, noun = rng.choice((("", "objects"), ("", "objects"), (color, f"{color} objects"), (shape, plural(shape))))
-    a, b = (sum(_matches(t, words) for t in s.things) for s in (first, second))
+    about = rng.choice(((), (), (color,), (shape,)))
+    many = words.many(rng, *about)
+    a, b = (sum(_matches(t, about) for t in s.things) for s in (first, second))
     if rng.random() < 0.6:
-        answer = "the first" if a > b else "the second" if b > a else "both have the same number"
-        wrong = _other(rng, ("the first", "the second", "both have the same number"), answer)
-        return Question(
-            "compare",
-            casual(rng, f"Which picture has more {noun}?"),
-            answer,
-            wrong,
-            f"count the {noun} in each picture",
-        )
-    which = rng.randrange(2)
-    n = (a, b)[which]
-    text = f"How many {noun} are in the {('first', 'second')[which]} picture?"
-    return Question(
-        "compare", casual(rng, text), str(n), str(n + rng.choice((1, 2))), f"count the {noun} in each picture"
-    )
+        what, answer = "more", words.say["first" if a > b else "second" if b > a else "same"]
+        wrong = _other(rng, [words.say[k] for k in ("first", "second", "same")], answer)
+    else:
+        which = rng.randrange(2)
+        what, answer = ("count first", "count second")[which], str((a, b)[which])
+        wrong = str((a, b)[which] + rng.choice((1, 2)))
+    text = words.casual(rng, words.question(rng, what, unseen=unseen, many=many))
+    return Question("compare", text, answer, wrong, words.steps["compare"].format(what=many))
+
+
+def terse(rng: Random, scene: Scene, words: Wording) -> tuple[str, str, str]:
+    """Return a kind, a few words and what is to follow them at once.
+
+    To answer a question takes two steps, from the last token to the named thing and from its name to the picture. Here
+    the name comes last, so that one step is enough: that is learned first, and in a tenth of the tokens.
+    """
+    space = " " if words.code == "en" else ""
+    while True:
+        found = rng.choices(list(TERSE), list(TERSE.values()))[0](Asker(rng, words), scene)
+        if found is not None:
+            kind, given, answer = found
+            return kind, space + given, answer
+
+
+Terse = tuple[str, str, str]
+
+
+def _terse_color(ask: Asker, scene: Scene) -> Terse | None:
+    shapes = [t.shape for t in scene.things]
+    once = [t for t in scene.things if shapes.count(t.shape) == 1]
+    if not once:
+        return None
+    t = ask.rng.choice(once)
+    return "color", ask.words.asked(ask.rng, t.shape), ask.words.word(t.color)
+
+
+def _terse_shape(ask: Asker, scene: Scene) -> Terse | None:
+    colors = [t.color for t in scene.things]
+    once = [t for t in scene.things if colors.count(t.color) == 1]
+    if not once:
+        return None
+    t = ask.rng.choice(once)
+    return "shape", ask.words.word(t.color), ask.words.word(t.shape)
+
+
+def _terse_locate(ask: Asker, scene: Scene) -> Terse | None:
+    unique = _unique(scene)
+    if not unique:
+        return None
+    t = ask.rng.choice(unique)
+    return "locate", named(ask.words, t), " [" + ", ".join(map(str, scene.box(t))) + "]"
+
+
+def _terse_size(ask: Asker, scene: Scene) -> Terse | None:
+    unique = _unique(scene)
+    if not unique:
+        return None
+    t = ask.rng.choice(unique)
+    return "size", ask.words.asked(ask.rng, t.color, t.shape), ask.words.word(t.size)
+
+
+def _terse_count(ask: Asker, scene: Scene) -> Terse:
+    question = _count(ask, scene)
+    return "count", question.step.removeprefix("count the ").removeprefix("数一数"), question.answer
+
+
+def _terse_exist(ask: Asker, scene: Scene) -> Terse:
+    question = _exist(ask, scene)
+    return "exist", question.step.removeprefix("look for ").removeprefix("找一找"), question.answer
+
+
+def _terse_relation(ask: Asker, scene: Scene) -> Terse | None:
+    question = _relation(ask, scene)
+    if question is None:
+        return None
+    given = question.text.removeprefix("Is the ").removeprefix("What is the ").removeprefix("Which ")
+    return "relation", given.rstrip("?？"), question.answer
+
+
+def _terse_word(ask: Asker, scene: Scene) -> Terse | None:
+    return None if scene.word is None else ("word", "word" if ask.words.code == "en" else "文字", scene.word)
+
+
+TERSE: dict[Callable[[Asker, Scene], Terse | None], float] = {
+    _terse_color: 25, _terse_shape: 25, _terse_locate: 12, _terse_size: 6, _terse_count: 12, _terse_exist: 12,
+    _terse_relation: 16, _terse_word: 12,
+}  # fmt: skip

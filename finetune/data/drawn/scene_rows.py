@@ -22,7 +22,7 @@ from finetune.output_files import OutputExists, whole_file
 ROWS = "scenes.jsonl"
 NAME = "scenes"
 SHAPES = "shapes"
-"""The world that the bundled checkpoint knows."""
+"""The world of plain shapes, of which the bundled checkpoint knows most."""
 
 
 def write_scenes(

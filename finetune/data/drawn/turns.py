@@ -1,8 +1,6 @@
 """A turn of a training conversation: what the user says, what the assistant answers. It draws nothing."""
 
-from dataclasses import dataclass, field
-
-from PIL import Image
+from dataclasses import dataclass
 
 KINDS = (
     "count", "color", "shape", "exist", "caption", "relation", "size", "word", "locate", "unknown",
@@ -15,18 +13,11 @@ class Turn:
     """One exchange.
 
     `kind` is one of `KINDS`, for the report by task. `learn` is False where the answer is a wrong draft
-    that must be read but not learned.
+    that must be read but not learned. A `bare` turn stands without the chat's marks: the answer follows at once.
     """
 
     kind: str
     text: str
     answer: str
     learn: bool = True
-
-
-@dataclass(frozen=True)
-class Conversation:
-    """Pictures, which stand before the first turn's text, and the turns about them."""
-
-    images: tuple[Image.Image, ...]
-    turns: tuple[Turn, ...] = field(default_factory=tuple)
+    bare: bool = False

@@ -5,8 +5,9 @@ from random import Random
 import numpy as np
 import pytest
 
-from finetune.data.drawn.domains import BAR_COLORS, CHINESE_SHAPES, DOMAINS, LETTERS, draw, draw_mixture
+from finetune.data.drawn.domains import BAR_COLORS, DOMAINS, LETTERS, draw, draw_mixture
 from finetune.data.drawn.scenes import COLORS
+from finetune.data.drawn.wording import SHAPES as CHINESE_SHAPES
 
 
 def test_the_seed_decides_pictures_and_questions() -> None:

@@ -6,8 +6,10 @@ from random import Random
 import numpy as np
 import pytest
 
+from finetune.data.drawn.other_pictures import something_else
 from finetune.data.drawn.questions import ask, compare
-from finetune.data.drawn.scenes import COLORS, MAX_THINGS, SHAPES, Scene, Thing, draw_scene, sample_scene
+from finetune.data.drawn.scenes import COLORS, MAX_THINGS, SHAPES, TOUCHING, Scene, Thing, draw_scene, sample_scene
+from finetune.data.drawn.wording import CHINESE, ENGLISH
 
 
 def test_a_seed_names_a_picture() -> None:
@@ -28,7 +30,7 @@ def test_a_box_bounds_the_pixels_that_are_drawn(shape: str) -> None:
 
 
 @pytest.mark.parametrize("seed", range(30))
-def test_things_lie_inside_apart_and_from_left_to_right(seed: int) -> None:
+def test_things_lie_inside_hardly_overlap_and_stand_from_left_to_right(seed: int) -> None:
     scene = sample_scene(Random(seed), 160, 96, word=seed % 3 == 0)
     assert len(scene.things) <= MAX_THINGS
     for thing in scene.things:
@@ -36,7 +38,7 @@ def test_things_lie_inside_apart_and_from_left_to_right(seed: int) -> None:
     xs = [t.x for t in scene.things]
     assert xs == sorted(xs)
     for i, a in enumerate(scene.things):
-        assert all(np.hypot(a.x - b.x, a.y - b.y) > a.r + b.r for b in scene.things[:i])
+        assert all(np.hypot(a.x - b.x, a.y - b.y) > (a.r + b.r) * TOUCHING for b in scene.things[:i])
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -63,7 +65,7 @@ SCENE = Scene(
 
 def _answer(question: str, scene: Scene = SCENE) -> str:
     for seed in range(20_000):
-        asked = ask(Random(seed), scene)
+        asked = ask(Random(seed), scene, ENGLISH if question.isascii() else CHINESE)
         if asked.text == question:
             assert asked.wrong != asked.answer
             return asked.answer
@@ -91,6 +93,13 @@ def _answer(question: str, scene: Scene = SCENE) -> str:
             "There are 3 objects: a large red circle, a small blue star and a small green circle.",
         ),
         ("Locate the blue star.", '[{"bbox_2d": [450, 750, 550, 840], "label": "blue star"}]'),
+        ("图中有几个圆形？", "2"),
+        ("星形是什么颜色？", "蓝色"),
+        ("圆形的颜色是什么？", "红色和绿色"),
+        ("红色圆形在蓝色星形的上面吗？", "是"),
+        ("最左边的物体是什么？", "红色圆形"),
+        ("用一句话描述这张图片。", "图中有3个物体:一个大的红色圆形、一个小的蓝色星形和一个小的绿色圆形。"),
+        ("找出蓝色星形。", '[{"bbox_2d": [450, 750, 550, 840], "label": "蓝色星形"}]'),
     ],
 )
 def test_answers_can_be_checked_by_eye(question: str, answer: str) -> None:
@@ -110,3 +119,18 @@ def test_locate_answers_parse_as_qwen_boxes() -> None:
     assert boxes
     for found in boxes:
         assert all(0 <= v <= 1000 and v % 10 == 0 for v in found[0]["bbox_2d"])
+
+
+def test_nothing_can_be_told_of_a_picture_that_is_no_scene() -> None:
+    assert something_else(Random(1), 64, 96).size == (64, 96)
+    for words in (ENGLISH, CHINESE):
+        asked = [ask(Random(seed), None, words) for seed in range(50)]
+        assert {q.answer for q in asked} == {words.say["unknown"]}
+        assert len({q.text for q in asked}) > 20
+
+
+def test_unseen_questions_are_worded_as_no_trained_one() -> None:
+    trained, unseen = (
+        {ask(Random(seed), SCENE, unseen=held_back).text for seed in range(800)} for held_back in (False, True)
+    )
+    assert "How many objects does the picture contain?" in unseen and not trained & unseen
