@@ -47,7 +47,7 @@ def quiet_peft() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_scenes(PICTURES, tmp_path_factory.mktemp("scenes"), seed=3, questions=QUESTIONS)
+    return write_scenes(PICTURES, tmp_path_factory.mktemp("scenes"), seed=5, questions=QUESTIONS)
 
 
 @pytest.fixture(scope="module")
