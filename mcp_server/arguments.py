@@ -24,7 +24,7 @@ def as_meant(arguments: object, schema: Mapping[str, Any]) -> object:
     meant = {}
     for name, value in arguments.items():
         forms = list(_forms(properties.get(name, {}), schema.get("$defs", {})))
-        if name not in required and forms and _says_nothing(value, forms):
+        if name not in required and forms and _says_nothing(value):
             continue
         meant[name] = _value(value, forms)
     return meant
@@ -37,8 +37,8 @@ def _read(text: str) -> object:
         return text
 
 
-def _says_nothing(value: object, forms: list[Mapping[str, Any]]) -> bool:
-    return value is None or (isinstance(value, str) and not value.strip() and not _takes(forms, "boolean"))
+def _says_nothing(value: object) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
 
 
 def _value(value: object, forms: list[Mapping[str, Any]]) -> object:

@@ -37,7 +37,7 @@ def is_picture(word: str) -> bool:
     """Return whether a word names a picture: a file of that kind, whether or not it is there, or a data: URL."""
     path = Path(os.path.expanduser(word))
     named = path.suffix.lower() in SUFFIXES and (" " not in word.strip() or path.is_file())
-    return named or word.lower().startswith("data:image/")
+    return named or _is_data(word)
 
 
 def allowing(settings: Settings, pictures: Sequence[str]) -> Settings:
@@ -45,5 +45,9 @@ def allowing(settings: Settings, pictures: Sequence[str]) -> Settings:
 
     The folders that the settings allow are for clients of the server, whose words come from a model.
     """
-    folders = [Path(os.path.realpath(os.path.expanduser(name))).parent for name in pictures if ":" not in name]
+    folders = [Path(os.path.realpath(os.path.expanduser(name))).parent for name in pictures if not _is_data(name)]
     return settings.model_copy(update={"roots": tuple(dict.fromkeys((*settings.roots, *folders)))})
+
+
+def _is_data(word: str) -> bool:
+    return word.lstrip()[:5].lower() == "data:"

@@ -27,6 +27,8 @@ from lorgnette.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from model.pictures.open import Picture
+
 ASK_PATH = "/lorgnette/ask"
 OTHER_SETTINGS = 409
 """The status with which a server refuses a question that it would answer otherwise than the one who asks."""
@@ -85,13 +87,12 @@ def hand_over(
     from model.pictures.limits import DEFAULT_LIMITS
     from model.pictures.open import open_picture
 
-    pictures = [open_picture(source, settings.roots) for source in question.images]
-    sources = [
-        source if picture.path is None else _data_url(picture.path.read_bytes())
-        for source, picture in zip(question.images, pictures, strict=True)
-    ]
-    if any(len(source) > DEFAULT_LIMITS.url_chars for source in sources):
-        return None  # too large a file to travel; it can be read here
+    sources: list[str] = []
+    for named in question.images:
+        source = _as_bytes(open_picture(named, settings.roots), named)
+        if source is None or len(source) > DEFAULT_LIMITS.url_chars:
+            return None  # one that is being written, or too large to travel; it can be read here
+        sources.append(source)
     if wait_until_loaded(server, progress or (lambda phase, share: None)) is None:
         return None
     body = {"settings": settings_digest(settings), "question": asdict(replace(question, images=tuple(sources)))}
@@ -110,8 +111,19 @@ def hand_over(
             return _read(reply, server, on_event)
 
 
-def _data_url(data: bytes) -> str:
-    """Return the file's bytes as an address; whoever opens them finds their true format by themselves."""
+def _as_bytes(picture: "Picture", source: str) -> str | None:
+    """Return the picture's bytes as an address, whose true format is found by whoever opens them.
+
+    None if the file is no longer the one that was opened and allowed.
+    """
+    if picture.path is None:
+        return source
+    try:
+        data = picture.path.read_bytes()
+    except OSError:
+        return None
+    if hashlib.sha256(data).hexdigest() != picture.sha256:
+        return None
     return f"data:image/png;base64,{base64.b64encode(data).decode('ascii')}"
 
 

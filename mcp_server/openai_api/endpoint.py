@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 from mcp.server import MCPServer
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
@@ -21,7 +21,8 @@ from common.errors import LorgnetteError
 from lorgnette.model_sharing.handover import ASK_PATH
 from lorgnette.model_sharing.registry import MODEL_PATH, PROOF_PATH, proof
 from lorgnette.settings import Settings
-from mcp_server.openai_api.errors import MIB, BodyTooLarge, LoadingFailed, ModelUnknown, NoModelHere
+from mcp_server.openai_api.body import ATTACHED_BODY_BYTES, read_body
+from mcp_server.openai_api.errors import MIB, LoadingFailed, ModelUnknown, NoModelHere
 from mcp_server.openai_api.handed_over import HandedOverEndpoint
 from mcp_server.openai_api.protocol import Asked, ChatRequest, ChoiceRequest, Reply, RequestInvalid, parse
 from mcp_server.openai_api.until_left import TYPE, UntilLeft, error_of, refusal
@@ -44,7 +45,6 @@ logger = logging.getLogger(__name__)
 LIMITS = ImageLimits(url_chars=64 * MIB)
 BODY_BYTES = 64 * MIB
 ATTACHED_LIMITS = ImageLimits(bytes=512 * MIB, url_chars=700 * MIB)  # lossless pictures of up to 50 megapixels
-ATTACHED_BODY_BYTES = 1024 * MIB
 SETTLE_S = 1.0  # for a change of the adapter; who asks waits for twice as long at most
 
 
@@ -126,16 +126,9 @@ class _Endpoint:
     async def _read(self, form: type[Any], request: Request) -> "tuple[Any, list[BaseMessage]]":
         attached = bool(request.scope.get(ATTACHED))
         limit, limits = (ATTACHED_BODY_BYTES, ATTACHED_LIMITS) if attached else (BODY_BYTES, LIMITS)
-        body = bytearray()
-        try:
-            async for part in request.stream():
-                body += part
-                if len(body) > limit:
-                    raise BodyTooLarge(limit)
-        except ClientDisconnect as error:
-            raise RequestInvalid("its end never came") from error  # nobody reads it; the log need not, either
+        body = await read_body(request, limit)
         asked: Asked
-        asked, messages = await anyio.to_thread.run_sync(parse, form, bytes(body), limits)
+        asked, messages = await anyio.to_thread.run_sync(parse, form, body, limits)
         host = request.client.host if request.client else ""
         asking.set(f"{host} {asked.user or request.headers.get('user-agent')}"[:200])
         return asked, messages

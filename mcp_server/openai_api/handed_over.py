@@ -21,7 +21,8 @@ from graph.question import Question
 from graph.served_agent import ServedAgent
 from lorgnette.model_sharing.handover import LINE, OTHER_SETTINGS, settings_digest
 from lorgnette.settings import Settings
-from mcp_server.openai_api.until_left import UntilLeft, error_of
+from mcp_server.openai_api.body import ATTACHED_BODY_BYTES, read_body
+from mcp_server.openai_api.until_left import UntilLeft, error_of, refusal
 from mcp_server.progress import in_thread
 from mcp_server.state.agent_loader import AgentLoader
 from mcp_server.transport.guard import ATTACHED
@@ -50,7 +51,9 @@ class HandedOverEndpoint:
         if not request.scope.get(ATTACHED):
             return JSONResponse({"error": error_of("There is nothing here.", "not_found")}, 404)
         try:
-            asked = HandedOver.model_validate_json(await request.body())
+            asked = HandedOver.model_validate_json(await read_body(request, ATTACHED_BODY_BYTES))
+        except LorgnetteError as error:
+            return refusal(error)
         except ValidationError:
             return JSONResponse({"error": error_of("The question cannot be read.", "invalid")}, 400)
         if asked.settings != self._digest:

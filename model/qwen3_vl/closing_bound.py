@@ -1,7 +1,7 @@
 """How long the end of a document can be at most, from any place in it. It knows no grammar and no tokens."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 NUMBER_BYTES = 24
@@ -60,6 +60,10 @@ def _array(schema: Mapping[str, Any]) -> int | None:
     return None if item is None else 2 + max(schema["minItems"], 1) * (item + 1)
 
 
-def _most(bounds: Any) -> int | None:
-    found = list(bounds)
-    return None if None in found else max(found)
+def _most(bounds: Iterable[int | None]) -> int | None:
+    known = 0
+    for bound in bounds:
+        if bound is None:
+            return None
+        known = max(known, bound)
+    return known

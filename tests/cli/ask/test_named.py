@@ -41,6 +41,15 @@ def test_a_picture_that_the_user_names_may_lie_anywhere(
     assert elsewhere.parent in agent.settings.roots
 
 
+def test_so_may_one_with_a_colon_in_its_name(
+    lorgnette: Any, scripted_agent: Any, answer: Answer, elsewhere: Path
+) -> None:
+    agent, path = scripted_agent(answer), elsewhere.with_name("at 12:30.png")
+    elsewhere.rename(path)
+    assert lorgnette("ask", "Which?", str(path), agent=agent).exit_code == 0
+    assert path.parent in agent.settings.roots
+
+
 def test_a_picture_that_begins_with_a_dash_follows_two(
     lorgnette: Any, scripted_agent: Any, answer: Answer, tmp_path: Path
 ) -> None:

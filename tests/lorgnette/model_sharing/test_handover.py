@@ -127,6 +127,14 @@ def test_a_picture_outside_the_askers_own_roots_is_refused_before_anything_is_se
     assert agent.asked == []
 
 
+def test_a_file_that_changes_while_it_is_opened_is_not_sent(
+    agent: Seeing, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Path, "read_bytes", lambda self: b"somebody else's secret")
+    assert hand_over(settings, Question("Which?", ("red.jpg",))) is None
+    assert agent.asked == []
+
+
 def test_who_stops_asking_frees_the_model_there(agent: Seeing, settings: Settings) -> None:
     cancel = threading.Event()
     threading.Timer(0.3, cancel.set).start()

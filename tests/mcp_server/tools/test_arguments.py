@@ -36,6 +36,7 @@ MEANT: list[tuple[Any, dict[str, Any]]] = [
     ({"max_new_tokens": "64"}, {"max_new_tokens": 64}),
     ({"use_knowledge": "false"}, {"use_knowledge": False}),
     ({"use_knowledge": None}, {"use_knowledge": True}),
+    ({"use_knowledge": ""}, {"use_knowledge": True}),
 ]
 
 
