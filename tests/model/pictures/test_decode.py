@@ -14,7 +14,7 @@ from model.pictures.decode import decode
 from model.pictures.limits import DEFAULT_LIMITS
 from model.pictures.open import open_picture
 
-DATA = Path(__file__).parents[2] / "data" / "pictures"
+DATA = Path(__file__).parents[2] / "data" / "phone_pictures"
 SIZE = (192, 128)
 
 

@@ -68,19 +68,29 @@ def test_tiny_is_ready_to_answer_in_float32(tiny: Loaded) -> None:
     assert {parameter.dtype for parameter in tiny.model.parameters()} == {torch.float32}
 
 
-def test_the_patch_embedding_is_a_matrix_and_computes_what_the_convolution_does(tiny: Loaded) -> None:
-    from transformers import Qwen3VLForConditionalGeneration
+def test_the_patch_embedding_is_a_matrix_and_computes_what_the_convolution_does() -> None:
+    """In a process of its own: a fusion that transformers has been asked for once holds for all later models."""
+    script = """
+import torch
+from transformers import Qwen3VLForConditionalGeneration
+from model.hub import tiny_folder
+from model.qwen3_vl.load import load
+from model.settings import ModelSettings
 
-    plain = Qwen3VLForConditionalGeneration.from_pretrained(tiny_folder(), dtype=torch.float32, fusion_config={})
-    patches = torch.randn(8, 1536)
-    mine = tiny.model.model.visual.patch_embed
-    calls: list[object] = []
-    hook = mine.proj.register_forward_pre_hook(lambda module, args: calls.append(args))
-    with torch.inference_mode():
-        torch.testing.assert_close(mine(patches.to(tiny.device)).cpu(), plain.model.visual.patch_embed(patches))
-    hook.remove()
-    assert calls == []
-    assert tiny.model.state_dict().keys() == plain.state_dict().keys()
+tiny = load(ModelSettings(model="tiny"))
+plain = Qwen3VLForConditionalGeneration.from_pretrained(tiny_folder(), dtype=torch.float32, fusion_config={})
+patches = torch.randn(8, 1536)
+mine = tiny.model.model.visual.patch_embed
+calls = []
+hook = mine.proj.register_forward_pre_hook(lambda module, args: calls.append(args))
+with torch.inference_mode():
+    torch.testing.assert_close(mine(patches.to(tiny.device)).cpu(), plain.model.visual.patch_embed(patches))
+hook.remove()
+assert calls == []
+assert tiny.model.state_dict().keys() == plain.state_dict().keys()
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_progress_rises_through_the_phases_and_ends_ready() -> None:
