@@ -1,6 +1,5 @@
 """The agent: one question with its pictures in, one answer out. It opens the pictures and runs the graph."""
 
-import base64
 import threading
 import time
 import uuid
@@ -21,7 +20,8 @@ from graph.settings import AgentSettings
 from graph.wording.language import is_latin, prompts_for
 from model.errors import ImageError
 from model.open import REMOTE
-from model.pictures.open import Picture, open_picture
+from model.pictures.limits import ONE
+from model.pictures.open import Opened, Picture, open_again, open_source
 from model.served import served
 
 if TYPE_CHECKING:
@@ -97,16 +97,18 @@ class Agent(ServedAgent):
         began = time.monotonic()
         if not question.text.strip():
             raise QuestionEmpty
-        pictures = open_pictures(question.images, self._settings)
+        bundled = self._identity.name == "tiny"
+        opened = open_pictures(question.images, self._settings, bundled=bundled)
+        pictures = tuple(picture for one in opened for picture in one.pictures)
         knowledge = self._knowledge if question.use_knowledge else None
         search = knowledge is not None and not knowledge.is_empty
         budget_s = self._settings.time_budget_s if question.time_budget_s is None else question.time_budget_s
         deadline = began + budget_s
         cancel = cancel or threading.Event()
         notes = list(self._problems) if question.use_knowledge else []
+        notes += [f"pictures: {note}" for one in opened for note in one.notes]
         with self._session(question.session_id, deadline, cancel, notes) as (name, turns, remembered):
             history = self._history(turns, notes)
-            bundled = self._identity.name == "tiny"
             if bundled and pictures:
                 history = History()  # it knows no second picture in a conversation and would look at the first
             if on_pictures is not None:
@@ -130,7 +132,7 @@ class Agent(ServedAgent):
                 archive=lambda: self._summarize(turns, name),
                 session_id=name,
                 history=history,
-                seen=self._seen(question.images, pictures, name),
+                seen=self._seen(pictures, name),
                 fields=question.fields,
                 pass_floor=TINY_FLOOR if self._identity.name == "tiny" else None,
                 adapter_nodes=frozenset(self._settings.adapter_nodes) if self._identity.adapter else None,
@@ -275,7 +277,7 @@ class Agent(ServedAgent):
         path = Path(seen.path)
         kept = self._archive is not None and path.is_relative_to(self._archive.sessions.pictures)
         try:
-            picture = open_picture(seen.path, (path.parent,) if kept else self._settings.roots)
+            picture = open_again(path, seen.part, (path.parent,) if kept else self._settings.roots)
         except ImageError as error:
             notes.append(f"session: {seen.source} cannot be seen again ({error})")
             return None
@@ -284,17 +286,17 @@ class Agent(ServedAgent):
             return None
         return picture
 
-    def _seen(self, images: Sequence[str], pictures: Sequence[Picture], session_id: str) -> tuple[Seen, ...]:
+    def _seen(self, pictures: Sequence[Picture], session_id: str) -> tuple[Seen, ...]:
         """Note where the pictures can be read again; those that came as data are kept."""
         if self._archive is None:
             return ()
         noted = []
-        for source, picture in zip(images, pictures, strict=True):
+        for picture in pictures:
             path = picture.path
             if path is None:
-                data = base64.b64decode(source.partition(",")[2], validate=False)
-                path = self._archive.sessions.keep_picture(session_id, picture.sha256, data)
-            noted.append(Seen(source=picture.source, path=str(path), sha256=picture.sha256))
+                path = self._archive.sessions.keep_picture(session_id, picture.sha256, picture.data or b"")
+            part = str(picture.part)
+            noted.append(Seen(source=picture.source, path=str(path), sha256=picture.sha256, part=part))
         return tuple(noted)
 
     def _summarize(self, turns: Sequence[Turn], session_id: str) -> Path | None:
@@ -329,13 +331,20 @@ class Archive:
         return write(self._reports, title, render(turns, title, session_id))
 
 
-def open_pictures(images: Sequence[str], settings: AgentSettings) -> tuple[Picture, ...]:
-    """Open the pictures of a question; cheap beside a model, so that a mistyped path need not wait for one.
+def open_pictures(images: Sequence[str], settings: AgentSettings, *, bundled: bool = False) -> tuple[Opened, ...]:
+    """Open what a question names; cheap beside a model, so that a mistyped path need not wait for one.
+
+    Args:
+        images: As the user named them.
+        settings: Say which folders may be read.
+        bundled: Whether the bundled checkpoint looks, which knows no films and no documents of several pages: it gets
+            one frame and one page.
 
     Raises:
         ImageError: A picture was refused.
     """
-    return tuple(open_picture(source, settings.roots) for source in images)
+    sampling = ONE if bundled else None
+    return tuple(open_source(source, settings.roots, sampling=sampling) for source in images)
 
 
 def open_agent(

@@ -201,6 +201,7 @@ class Seen(Result):
     source: str = Field(description="As the user named it")
     path: str = Field(description="Where it can be read again")
     sha256: str
+    part: str = Field("", description="Which part of it was seen, such as page=3 or t=1.5; empty where all was")
 
 
 class Turn(Result):

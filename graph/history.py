@@ -6,6 +6,8 @@ It reads no store and opens no file; the session hands it turns and pictures.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
@@ -68,5 +70,16 @@ def first_kept(turns: Sequence[Turn], budget: int) -> int:
 
 
 def user_message(pictures: Sequence[Picture], text: str) -> HumanMessage:
-    """Return a message of pictures, then text."""
-    return HumanMessage([*({"type": "image", "image": p} for p in pictures), {"type": "text", "text": text}])
+    """Return a message of pictures, then text; frames of one film, one behind the other, are one video."""
+    blocks: list[str | dict[str, Any]] = []
+    for _, group in groupby(pictures, _film):
+        of_one = list(group)
+        if len(of_one) > 1 and of_one[0].time_s is not None:
+            blocks.append({"type": "video", "frames": of_one, "times_s": [frame.time_s for frame in of_one]})
+        else:
+            blocks += [{"type": "image", "image": picture} for picture in of_one]
+    return HumanMessage([*blocks, {"type": "text", "text": text}])
+
+
+def _film(picture: Picture) -> object:
+    return (picture.sha256, picture.part.region) if picture.time_s is not None else None

@@ -11,6 +11,8 @@ from graph.answer import Box
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw, ImageFont
 
+    from model.pictures.open import Picture
+
     Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 # Apart from each other for colour-blind eyes too (Okabe and Ito, 2008), the strongest first.
@@ -21,6 +23,17 @@ LARGEST_SIDE = 1568
 """Of a drawing whose bytes are limited."""
 SMALLEST_FONT = 14
 _MISSING = "\U0010fffe"  # a code point that no font has
+
+
+def on_picture(picture: "Picture", boxes: Sequence[Box]) -> tuple["Image.Image", list[Box]]:
+    """Return what the boxes of a picture are drawn on, the whole of it, and the boxes in its pixels."""
+    image, scale = picture.to_draw_on()
+    if scale == 1:
+        return image, list(boxes)
+    return image, [
+        box.model_copy(update={side: round(getattr(box, side) * scale) for side in ("x1", "y1", "x2", "y2")})
+        for box in boxes
+    ]
 
 
 def boxes_png(picture: "Image.Image", boxes: Sequence[Box], max_bytes: int | None = None) -> bytes:

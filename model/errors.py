@@ -30,7 +30,19 @@ class ImageError(CodedError):
     SENTENCES: ClassVar[dict[str, str]] = {
         "image_source_empty": "The name of the picture is empty; give a path or a data: URL.",
         "image_name_has_nul": "The picture name {source} holds a NUL character; remove it.",
-        "image_file_url": "{source} is a file: address; give the plain path instead.",
+        "image_file_url": "{source} is a file: address of another machine; copy the picture here and give its path.",
+        "image_drawn_gone": "There is no picture {source} any more; ask again about the picture itself.",
+        "image_part_unreadable": "The part {part!r} of {source} cannot be read; write #xywh=X,Y,WIDTH,HEIGHT (pixels, "
+        "or percent:X,Y,WIDTH,HEIGHT), #page=3 or #page=2-5, #t=10 or #t=10,20 (seconds).",
+        "image_part_missing": "{source} is {kind}, which has no part {part}; name another part, or none.",
+        "image_region_outside": "The region {region} lies outside of {source}, which is {width} x {height} pixels; "
+        "give one inside it.",
+        "image_page_missing": "There is no page {page} in {source}, which has {count}; name another.",
+        "image_page_damaged": "Page {page} of {source} cannot be drawn; name another, or save the document again.",
+        "image_pdf_locked": "{source} is protected by a password; save a copy without one.",
+        "image_film_without_pictures": "{source} holds sound and no pictures; give a film or a picture.",
+        "image_film_damaged": "{source} is a film that cannot be decoded; convert it to MP4 (H.264), or save a "
+        "frame as a picture.",
         "image_web_address": "{source} is an address ({scheme!r}) and pictures are never fetched; download it and give "
         "the path of the file.",
         "image_network_path": "{source} is a network or device path; copy the picture to a local folder and give that "
@@ -51,7 +63,8 @@ class ImageError(CodedError):
         "its own.",
         "image_too_many_scans": "{source} is a JPEG of more than {limit:,} scans; save it again as PNG.",
         "image_format_refused": "{source} holds no picture of a known format (PNG, JPEG, WebP, GIF, BMP, TIFF, "
-        "HEIC, AVIF, ICO, JPEG 2000, PPM), whatever its name says; convert it to PNG.",
+        "HEIC, AVIF, ICO, JPEG 2000, PPM), no PDF and no film, whatever its name says; convert it to PNG.",
+        "image_is_svg": "{source} is a drawing in SVG, which only browsers draw; export it as PNG and give that.",
         "image_damaged": "{source} is a damaged or truncated picture; export or copy it again.",
         "image_data_url_too_long": "The data: URL has {chars:,} characters, where {limit:,} are allowed; save the "
         "picture as a file and give its path.",
@@ -71,9 +84,19 @@ class ImageError(CodedError):
         return cls("image_outside_roots", source=source, roots=tuple(roots), allowed=allowed)
 
     @classmethod
-    def not_found(cls, source: str, suggestions: Sequence[str]) -> "ImageError":
-        """Return that there is no such file; `suggestions` are names of pictures in the same folder."""
-        names = " or ".join(_quoted(name) for name in suggestions)
+    def not_found(cls, source: str, suggestions: Sequence[str], differences: Sequence[str] = ()) -> "ImageError":
+        """Return that there is no such file.
+
+        Args:
+            source: As the caller named it.
+            suggestions: Names of pictures in the same folder.
+            differences: What tells each of them from the name, in words; empty where one sees it.
+        """
+        told = [*differences, *[""] * (len(suggestions) - len(differences))]
+        names = " or ".join(
+            f"{_quoted(name)} ({difference})" if difference else _quoted(name)
+            for name, difference in zip(suggestions, told, strict=True)
+        )
         advice = f"did you mean {names}?" if names else "check the name, or give the full path."
         return cls("image_not_found", source=source, suggestions=tuple(suggestions), advice=advice)
 

@@ -42,6 +42,15 @@ class Video:
     """Frames in their order."""
 
     frames: tuple[Picture, ...]
+    times_s: tuple[float, ...] | None = None
+    """When each is shown, from the beginning of the film; None if nobody knows."""
+
+    def as_pictures(self) -> "Iterator[Text | Image]":
+        """Yield the frames as pictures, each behind its time, in the words in which Qwen3-VL reads times."""
+        for number, frame in enumerate(self.frames):
+            if self.times_s is not None:
+                yield Text(f"<{self.times_s[number]:.1f} seconds>")
+            yield Image(frame)
 
 
 @dataclass(frozen=True)
@@ -71,7 +80,8 @@ def for_processor(turn: Turn) -> dict[str, Any]:
         elif isinstance(block, Image):
             content.append({"type": "image", "image": block.picture.image})
         else:
-            content.append({"type": "video", "frames": [frame.image for frame in block.frames]})
+            frames = [frame.image for frame in block.frames]
+            content.append({"type": "video", "frames": frames, "times_s": block.times_s})
     return {"role": turn.role, "content": content}
 
 
@@ -110,8 +120,14 @@ def _block(block: dict[str, Any]) -> Text | Image | Video:
         address = block.get("image_url")
         return Image(_picture(address.get("url") if isinstance(address, dict) else address))
     if kind == "video" and isinstance(block.get("frames"), list | tuple):
-        return Video(tuple(_picture(frame) for frame in block["frames"]))
+        return _video(tuple(_picture(frame) for frame in block["frames"]), block.get("times_s"))
     raise UnsupportedContent(str(kind), "give blocks of type text, image, image_url or video with frames")
+
+
+def _video(frames: tuple[Picture, ...], times_s: object) -> Video:
+    if isinstance(times_s, list | tuple) and len(times_s) == len(frames):
+        return Video(frames, tuple(float(time) for time in times_s))
+    return Video(frames)
 
 
 def _picture(value: object) -> Picture:

@@ -63,7 +63,7 @@ class Boxes:
         Raises:
             BoxesNotWritten: The folder cannot be written, or the disk is full.
         """
-        from lorgnette.box_drawing import boxes_png
+        from lorgnette.box_drawing import boxes_png, on_picture
 
         by_picture = [
             (number, picture, [box for box in answer.boxes if box.image == number])
@@ -73,7 +73,7 @@ class Boxes:
         written = []
         for number, picture, boxes in having:
             path = self._file if len(having) == 1 else self._file.with_stem(f"{self._file.stem}-{number}")
-            _write(path, boxes_png(picture.image, boxes))
+            _write(path, boxes_png(*on_picture(picture, boxes)))
             written.append(path)
         return written
 

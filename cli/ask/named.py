@@ -5,10 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lorgnette.settings import Settings
-from model.pictures.open import SUFFIXES
+from model.errors import ImageError
+from model.pictures.data_url import is_data_url
+from model.pictures.files import LOOKED_AT, path_of
+from model.pictures.source import split_source, tidied
 
 DESCRIBE = "Describe the picture."
 """What is asked about pictures where the user asks nothing."""
+_DRAWN = "lorgnette://picture/"
 
 
 def question_and_pictures(
@@ -34,10 +38,14 @@ def question_and_pictures(
 
 
 def is_picture(word: str) -> bool:
-    """Return whether a word names a picture: a file of that kind, whether or not it is there, or a data: URL."""
-    path = Path(os.path.expanduser(word))
-    named = path.suffix.lower() in SUFFIXES and (" " not in word.strip() or path.is_file())
-    return named or _is_data(word)
+    """Return whether a word names something to look at: a file of that kind, whether or not it is there, or an address.
+
+    A picture, a film or a document, and a part of one.
+    """
+    if is_data_url(word) or word.lower().startswith((_DRAWN, "file:")):
+        return True
+    path = _path(word)
+    return path.suffix.lower() in LOOKED_AT and (not any(map(str.isspace, path.name)) or path.is_file())
 
 
 def allowing(settings: Settings, pictures: Sequence[str]) -> Settings:
@@ -45,9 +53,14 @@ def allowing(settings: Settings, pictures: Sequence[str]) -> Settings:
 
     The folders that the settings allow are for clients of the server, whose words come from a model.
     """
-    folders = [Path(os.path.realpath(os.path.expanduser(name))).parent for name in pictures if not _is_data(name)]
+    folders = [Path(os.path.realpath(_path(name))).parent for name in pictures if not is_data_url(name)]
     return settings.model_copy(update={"roots": tuple(dict.fromkeys((*settings.roots, *folders)))})
 
 
-def _is_data(word: str) -> bool:
-    return word.lstrip()[:5].lower() == "data:"
+def _path(word: str) -> Path:
+    """Return the path that a word names, without the part behind it."""
+    try:
+        word = split_source(word)[0]
+    except ImageError:  # it is told when it is opened
+        word = word.rpartition("#")[0]
+    return Path(os.path.expanduser(path_of(tidied(word), word)))

@@ -13,7 +13,7 @@ from graph.run_context import RunContext
 from graph.state import AgentState, noted
 from graph.value_citations import cite_values
 from model.call_options import Cancelled
-from model.pictures.boxes import read_boxes
+from model.pictures.boxes import GroundedBox, read_boxes
 from model.pictures.open import Picture
 
 SHOWN_CHARS = 120
@@ -81,11 +81,13 @@ def _boxes(task: Task, draft: str, pictures: Sequence[Picture]) -> tuple[list[Bo
     if task in ("extract", "moderate"):
         return [], []
     read = read_boxes(draft, [(p.image.width, p.image.height) for p in pictures], wanted=task == "locate")
-    boxes = [
-        Box(label=b.label, image=b.image, picture=_name(pictures[b.image]), x1=b.x1, y1=b.y1, x2=b.x2, y2=b.y2)
-        for b in read.boxes
-    ]
-    return boxes, read.notes
+    return [_in_file(box, pictures[box.image]) for box in read.boxes], read.notes
+
+
+def _in_file(box: GroundedBox, picture: Picture) -> Box:
+    """Return the box in pixels of the file: people have the file, and what was looked at may be a part of it."""
+    x1, y1, x2, y2 = picture.in_file(box.x1, box.y1, box.x2, box.y2)
+    return Box(label=box.label, image=box.image, picture=_name(picture), x1=x1, y1=y1, x2=x2, y2=y2)
 
 
 def _name(picture: Picture) -> str:

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, Validat
 from graph.question import Question
 from graph.settings import Effort
 from lorgnette.batch.errors import BatchError, RowError
-from model.pictures.open import SUFFIXES
+from model.pictures.files import SUFFIXES
 
 RowId = str | int
 

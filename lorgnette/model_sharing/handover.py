@@ -23,6 +23,8 @@ from lorgnette.model_sharing.attach import wait_until_loaded
 from lorgnette.model_sharing.registry import RunningServer, find_server
 from lorgnette.server_settings import ServerSettings
 from lorgnette.settings import Settings
+from model.pictures.limits import DEFAULT_LIMITS
+from model.pictures.source import split_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,7 +86,6 @@ def hand_over(
     server = find_server(settings) if settings.attach == "auto" else None
     if server is None:
         return None
-    from model.pictures.limits import DEFAULT_LIMITS
     from model.pictures.open import open_picture
 
     sources: list[str] = []
@@ -119,12 +120,16 @@ def _as_bytes(picture: "Picture", source: str) -> str | None:
     if picture.path is None:
         return source
     try:
+        if picture.path.stat().st_size > DEFAULT_LIMITS.url_chars:
+            return None
         data = picture.path.read_bytes()
     except OSError:
         return None
     if hashlib.sha256(data).hexdigest() != picture.sha256:
         return None
-    return f"data:image/png;base64,{base64.b64encode(data).decode('ascii')}"
+    part = str(split_source(source)[1])
+    named = f"#{part}" if part and not picture.path.name.endswith(part) else ""
+    return f"data:application/octet-stream;base64,{base64.b64encode(data).decode('ascii')}{named}"
 
 
 def _read(reply: HTTPResponse, server: RunningServer, on_event: "Callable[[Event], None] | None") -> Answer:

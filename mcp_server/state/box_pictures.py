@@ -18,7 +18,7 @@ from mcp.types import ResourceLink
 from common.atomic_files import write_whole
 from graph.answer import Answer
 from lorgnette.answer_text import Drawn
-from lorgnette.box_drawing import boxes_png
+from lorgnette.box_drawing import boxes_png, on_picture
 from model.pictures.open import Picture
 
 logger = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ class DrawnPictures:
             if not boxes:
                 continue
             try:
-                name = self.keep(boxes_png(picture.image, boxes, MAX_PNG_BYTES))
+                name = self.keep(boxes_png(*on_picture(picture, boxes), MAX_PNG_BYTES))
             except OSError as error:
                 logger.warning("a drawn picture could not be kept in %s: %s", self._folder, error)
                 notes.append(f"boxes: no picture with them could be kept ({error.strerror or type(error).__name__})")

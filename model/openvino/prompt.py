@@ -53,10 +53,11 @@ class Template:
     def _content(self, turn: Turn) -> list[dict[str, Any]]:
         content: list[dict[str, Any]] = []
         for block in turn.blocks:
-            if isinstance(block, Text):
-                content.append({"type": "text", "text": self._typed.sub(_broken, block.text)})
-            else:
-                content += [{"type": "image"}] * (len(block.frames) if isinstance(block, Video) else 1)
+            for one in block.as_pictures() if isinstance(block, Video) else [block]:
+                if isinstance(one, Text):
+                    content.append({"type": "text", "text": self._typed.sub(_broken, one.text)})
+                else:
+                    content.append({"type": "image"})
         return content
 
 

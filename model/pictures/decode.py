@@ -1,9 +1,13 @@
 """Decodes a picture's bytes to RGB, upright, once at a time and within limits. It reads no file."""
 
 import io
+import math
 import struct
 import threading
 import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from model.errors import ImageError
@@ -19,23 +23,124 @@ _FORMATS = ("PNG", "JPEG", "GIF", "BMP", "DIB", "WEBP", "TIFF", "ICO", "JPEG2000
 _ANIMATED = ("GIF", "WEBP", "PNG")
 MOST_BLANK_FRAMES = 30
 """So many frames of an animation are looked through for the first one that shows something."""
+_SVG_WITHIN = 4096  # bytes: a comment may stand before it
+_SUBFILE_TYPE = 254  # a TIFF tag
 _PROBE = 64  # bytes: more than any pixel's code
+
+LARGE = 16_777_216
+"""Pixels that no model here looks at more of; a larger picture is made smaller as it is decoded."""
 
 # One decode at a time: it bounds memory, and `warnings.catch_warnings` is not safe between threads.
 _decoding = threading.Lock()
 
 
-def decode(source: str, data: bytes, limits: ImageLimits) -> "Image.Image":
-    """Return the first frame of `data` that shows something, upright and in RGB.
+@dataclass(frozen=True)
+class Decoded:
+    """A picture, upright and in RGB."""
+
+    image: "Image.Image"
+    """With at most `LARGE` pixels, unless more were asked for."""
+    size: tuple[int, int]
+    """Its width and height in the file, upright."""
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a file holds."""
+
+    pages: tuple[int, ...] = (0,)
+    """Numbers of the file's own pictures that are pages, smaller copies of them left out."""
+    animated: bool = False
+
+
+def decode(source: str, data: bytes, limits: ImageLimits, *, page: int | None = None, full: bool = False) -> Decoded:
+    """Return one picture of `data`.
 
     Args:
         source: As the caller named it.
         data: The file's bytes.
         limits: What it may cost.
+        page: Number of the picture in the file; None takes the first frame that shows something.
+        full: Whether it is wanted at its full size whatever that is, to cut something out of it.
 
     Raises:
         ImageError: By what its header says, or because it is damaged.
     """
+    with _opened(source, data, limits) as opened:
+        if page is not None:
+            opened.seek(page)
+            _check_header(opened, source, data, limits)
+        width, height = opened.size
+        scale = 1 if full else _shrink(opened.size)
+        if scale > 1 and opened.format in ("JPEG", "MPO"):
+            opened.draft(opened.mode, (math.ceil(width / scale), math.ceil(height / scale)))
+        orientation = _orientation(opened)
+        image = _loaded(opened, data, orientation) if page is None else _upright(to_rgb(opened), orientation)
+        if not full and (left := _shrink(image.size)) > 1:
+            image = image.reduce(left)
+        # No comment, place or colour profile of another mode may reach a file or an address that it is saved to.
+        image.info.clear()
+        return Decoded(image, (height, width) if orientation >= 5 else (width, height))
+
+
+def contents(source: str, data: bytes, limits: ImageLimits) -> Contents:
+    """Return what the bytes hold, by their headers.
+
+    Raises:
+        ImageError: As `decode`.
+    """
+    with _opened(source, data, limits) as opened:
+        count = int(getattr(opened, "n_frames", 1))
+        if opened.format != "TIFF":
+            return Contents(animated=opened.format in _ANIMATED and count > 1)
+        pages = []
+        for number in range(min(count, limits.frames)):
+            opened.seek(number)
+            if not int(opened.tag_v2.get(_SUBFILE_TYPE, 0)) & 1:  # type: ignore[attr-defined]  # a smaller copy
+                pages.append(number)
+        return Contents(tuple(pages) or (0,))
+
+
+def decode_frames(
+    source: str, data: bytes, limits: ImageLimits, wanted: Callable[[float], Sequence[float]], *, full: bool = False
+) -> list[tuple[float, Decoded]]:
+    """Return frames of an animation with their times in seconds, each frame once.
+
+    Args:
+        source: As the caller named it.
+        data: The file's bytes.
+        limits: What it may cost.
+        wanted: Called with the seconds that it takes to play; returns the moments that are wanted, ascending.
+        full: As for `decode`.
+
+    Raises:
+        ImageError: As `decode`.
+    """
+    with _opened(source, data, limits) as opened:
+        starts, time = [], 0.0
+        for number in range(int(getattr(opened, "n_frames", 1))):
+            opened.seek(number)
+            opened.load()
+            starts.append(time)
+            # Browsers show a frame that states less than 20 ms for a tenth of a second.
+            stated = float(opened.info.get("duration") or 0) / 1000
+            time += stated if stated >= 0.02 else 0.1
+        numbers = [max((n for n, at in enumerate(starts) if at <= moment), default=0) for moment in wanted(time)]
+        frames = []
+        for number in dict.fromkeys(numbers):
+            opened.seek(number)
+            image = to_rgb(opened)
+            size = image.size
+            if not full and (left := _shrink(size)) > 1:
+                image = image.reduce(left)
+            image.info.clear()
+            frames.append((starts[number], Decoded(image, size)))
+        return frames
+
+
+@contextmanager
+def _opened(source: str, data: bytes, limits: ImageLimits) -> Iterator["Image.Image"]:
+    """Open the bytes by their header, and turn whatever goes wrong inside into an ImageError."""
     from PIL import Image, UnidentifiedImageError
 
     if not data:
@@ -46,19 +151,23 @@ def decode(source: str, data: bytes, limits: ImageLimits) -> "Image.Image":
         try:
             with Image.open(io.BytesIO(data), formats=_formats(source, data)) as opened:
                 _check_header(opened, source, data, limits)
-                image = _loaded(opened, data)
+                yield opened
         except ImageError:
             raise
         except UnidentifiedImageError:
+            if b"<svg" in data[:_SVG_WITHIN]:
+                raise ImageError("image_is_svg", source=source) from None
             raise ImageError("image_format_refused", source=source) from None
         except (Image.DecompressionBombError, MemoryError):
             raise ImageError.too_many_pixels(source, limits.pixels) from None
         # Pillow promises no closed set of exceptions for hostile bytes; its own fuzzers catch them all, too.
         except Exception:
             raise ImageError("image_damaged", source=source) from None
-    # No comment, place or colour profile of another mode may reach a file or an address that it is saved to.
-    image.info.clear()
-    return image
+
+
+def _shrink(size: tuple[int, int]) -> int:
+    """Return the whole number by which both sides are divided so that at most `LARGE` pixels are left."""
+    return max(1, math.ceil(math.sqrt(size[0] * size[1] / LARGE)))
 
 
 def _formats(source: str, data: bytes) -> tuple[str, ...]:
@@ -72,7 +181,7 @@ def _formats(source: str, data: bytes) -> tuple[str, ...]:
     return (*_FORMATS, "TGA") if source.lower().endswith(".tga") else _FORMATS
 
 
-def _loaded(opened: "Image.Image", data: bytes) -> "Image.Image":
+def _loaded(opened: "Image.Image", data: bytes, orientation: int) -> "Image.Image":
     """Return the picture decoded; a JPEG that lacks its end marker and nothing else is whole."""
     try:
         opened.load()
@@ -80,8 +189,7 @@ def _loaded(opened: "Image.Image", data: bytes) -> "Image.Image":
         whole = _without_end(data) if opened.format in ("JPEG", "MPO") else None
         if whole is None:
             raise
-        return _upright(to_rgb(whole), _orientation(opened))
-    orientation = _orientation(opened)
+        return _upright(to_rgb(whole), orientation)
     return _upright(_first_that_shows_something(opened), orientation)
 
 
@@ -121,8 +229,9 @@ def _is_blank(image: "Image.Image") -> bool:
 
 def _check_header(opened: "Image.Image", source: str, data: bytes, limits: ImageLimits) -> None:
     """Refuse what would cost too much to decode."""
-    if opened.width * opened.height > limits.pixels:
-        raise ImageError.too_many_pixels(source, limits.pixels, opened.size)
+    pixels = limits.jpeg_pixels if opened.format in ("JPEG", "MPO") else limits.pixels
+    if opened.width * opened.height > pixels:
+        raise ImageError.too_many_pixels(source, pixels, opened.size)
     # A GIF does not state how many frames it has, and Pillow's own count has no end where ours has.
     gif = opened.format == "GIF"
     frames = count_gif_frames(data, limits.frames) if gif else int(getattr(opened, "n_frames", 1))
@@ -140,7 +249,7 @@ def _orientation(opened: "Image.Image") -> int:
         value = opened.getexif().get(ExifTags.Base.Orientation)
     except (SyntaxError, ValueError, TypeError, LookupError, OSError, struct.error):
         return 1
-    return value if isinstance(value, int) else 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
 def _upright(image: "Image.Image", orientation: int) -> "Image.Image":

@@ -1,4 +1,4 @@
-"""Opens a picture that a stranger named: one safe read inside the roots, one bounded decode to RGB.
+"""Opens what a stranger named to be looked at: pictures, pages and frames, from one safe read and a bounded decode.
 
 It fetches nothing, runs nothing, and does not know models: scaling down to a pixel budget is the processor's.
 """
@@ -7,88 +7,145 @@ import base64
 import hashlib
 import io
 import os
-import re
-import stat
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from difflib import get_close_matches
-from itertools import islice
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
-from urllib.parse import unquote_to_bytes
+from typing import TYPE_CHECKING, BinaryIO
 
 from model.errors import ImageError
-from model.pictures.decode import decode
-from model.pictures.limits import DEFAULT_LIMITS, ImageLimits
+from model.pictures.data_url import is_data_url, read_data_url
+from model.pictures.decode import Contents, Decoded, contents, decode, decode_frames
+from model.pictures.files import opened
+from model.pictures.kinds import HEAD_BYTES, Kind, kind_of
+from model.pictures.limits import DEFAULT_LIMITS, ONE, ImageLimits, Sampling
+from model.pictures.source import WHOLE, Fragment, Region, split_source
 
 if TYPE_CHECKING:
     from PIL import Image
 
-SUFFIXES = (
-    ".png", ".apng", ".jpg", ".jpeg", ".jfif", ".mpo", ".gif", ".bmp", ".dib", ".webp", ".avif", ".heic", ".heif",
-    ".hif", ".tif", ".tiff", ".ico", ".jp2", ".j2k", ".pbm", ".pgm", ".ppm", ".pnm", ".tga",
-)  # fmt: skip
-"""By which a file is looked for as a picture; what it is, its first bytes say."""
-
-# `C:\a.png` is no address, and neither is a file called "at 12:30.png": hence the list after the first form.
-_ADDRESS = re.compile(r"\s*(?:([^/\\]+)://|(file|https?|ftp|blob|javascript):)", re.IGNORECASE)
-_DATA_HEADER = re.compile(r"data:(image/[a-z0-9.+-]{1,60})(?:;[^;,]{1,60}){0,8};base64", re.IGNORECASE)
-_DEVICE = re.compile(r"(CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|CLOCK\$|(COM|LPT)[0-9¹²³])\s*:?", re.IGNORECASE)
-
-# O_NONBLOCK: opening a pipe nobody writes to must not wait. O_BINARY exists on Windows only, the others not there.
-_FILE_FLAGS = os.O_RDONLY
-for _name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY"):
-    _FILE_FLAGS |= getattr(os, _name, 0)
-_FOLDER_FLAGS = getattr(os, "O_PATH", os.O_RDONLY) | getattr(os, "O_DIRECTORY", 0)
-for _name in ("O_NOFOLLOW", "O_CLOEXEC"):
-    _FOLDER_FLAGS |= getattr(os, _name, 0)
-
 _LOSSLESS_PIXELS = 1 << 20
+_HASHED_AT_ONCE = 1 << 20
+_NO_SUCH_NAME = ("image_not_found", "image_web_address", "image_device_name", "image_drawn_gone")
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture that was opened once, safely; two are equal when source, path and bytes are."""
+    """A picture that was opened once, safely; two are equal when source, path, bytes and part are."""
 
     source: str
     """As the caller gave it; a data: URL is shortened to `data:image/png;sha256=...`."""
     path: Path | None
     """Where the file really is, links followed; None for a data: URL."""
     image: "Image.Image" = field(compare=False, repr=False)
-    """RGB, upright by its EXIF, full size, fully decoded."""
+    """RGB, upright by its EXIF, fully decoded: what is looked at."""
     sha256: str
     """Of the file's bytes, in hexadecimal."""
+    part: Fragment = WHOLE
+    """Which part of the file this picture is, so that it can be opened again alone."""
+    data: bytes | None = field(default=None, compare=False, repr=False)
+    """The file's bytes, where it came as a data: URL."""
+    time_s: float | None = None
+    """Of a frame, from the beginning of its film."""
+    size: tuple[int, int] = (0, 0)
+    """Width and height of the whole picture in the file, upright; boxes are told in these pixels."""
+    place: tuple[int, int, int, int] = (0, 0, 0, 0)
+    """Left, upper, right and lower edge of what is looked at, in the pixels of `size`."""
+    whole: "Image.Image | None" = field(default=None, compare=False, repr=False)
+    """The whole picture, where `image` is a region of it."""
+
+    def __post_init__(self) -> None:
+        if not self.size[0]:
+            object.__setattr__(self, "size", self.image.size)
+        if not self.place[2]:
+            object.__setattr__(self, "place", (0, 0, *self.size))
 
     @property
     def width(self) -> int:
-        """Width in pixels after the EXIF rotation; boxes are in these pixels."""
+        """Width in pixels of what is looked at."""
         return self.image.width
 
     @property
     def height(self) -> int:
-        """Height in pixels after the EXIF rotation; boxes are in these pixels."""
+        """Height in pixels of what is looked at."""
         return self.image.height
+
+    def in_file(self, x1: int, y1: int, x2: int, y2: int) -> tuple[int, int, int, int]:
+        """Return a box in pixels of `image` as one in pixels of the whole picture in the file."""
+        left, top, right, bottom = self.place
+        wide, high = (right - left) / self.image.width, (bottom - top) / self.image.height
+        found = round(left + x1 * wide), round(top + y1 * high), round(left + x2 * wide), round(top + y2 * high)
+        return found[0], found[1], max(found[0] + 1, found[2]), max(found[1] + 1, found[3])
+
+    def to_draw_on(self) -> tuple["Image.Image", float]:
+        """Return the whole picture, and how many of its pixels stand for one of the file."""
+        image = self.whole or self.image
+        return image, image.width / self.size[0]
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What a source showed."""
+
+    pictures: tuple[Picture, ...]
+    """At least one."""
+    notes: tuple[str, ...] = ()
+    """What of it is not seen, in words."""
+
+
+def open_source(
+    source: str, roots: Sequence[Path], *, limits: ImageLimits = DEFAULT_LIMITS, sampling: Sampling | None = None
+) -> Opened:
+    """Open what `source` names: a picture, pages of a document, frames of a film, or a region of any of them.
+
+    Args:
+        source: A path, absolute, with `~`, or relative to one of the roots; a `file:` address inside them; a base64
+            data: URL; or `lorgnette://picture/ID`. Behind it a part may stand, as `model.pictures.source` reads it.
+        roots: Folders that may be read, with all below them; a relative path is tried against each in order.
+        limits: What it may cost.
+        sampling: How many pages or frames are taken where the source does not say which.
+
+    Raises:
+        ImageError: By its `code` for each reason; nothing else is raised for any text or any bytes.
+    """
+    sampling = sampling or Sampling()
+    try:
+        name, part = split_source(source)
+    except ImageError as unreadable:
+        with suppress(ImageError):  # a file may be called so
+            return _from_disk(source, source, WHOLE, roots, limits, sampling)
+        raise unreadable from None
+    if is_data_url(source):
+        mime, data = read_data_url(name, limits)
+        sha256 = hashlib.sha256(data).hexdigest()
+        file = _File(f"data:{mime};sha256={sha256}", None, sha256, data)
+        return _looked_at(file, io.BytesIO(data), kind_of(data[:HEAD_BYTES]), part, limits, sampling)
+    if part != WHOLE:  # here, too
+        try:
+            return _from_disk(source, source, WHOLE, roots, limits, sampling)
+        except ImageError as error:
+            if error.code not in _NO_SUCH_NAME:
+                raise
+    return _from_disk(source, name, part, roots, limits, sampling)
 
 
 def open_picture(source: str, roots: Sequence[Path], *, limits: ImageLimits = DEFAULT_LIMITS) -> Picture:
-    """Open the picture that `source` names.
-
-    Args:
-        source: A path, absolute, with `~`, or relative to one of the roots; or a base64 data: URL.
-        roots: Folders that may be read, with all below them; a relative path is tried against each in order.
-        limits: What the picture may cost.
+    """Open the one picture that `source` names: the first page of a document, one frame of a film.
 
     Raises:
-        ImageError: One child of it for each reason; nothing else is raised for any text or any bytes.
+        ImageError: As `open_source`.
     """
-    if source.lstrip()[:5].lower() == "data:":
-        mime, data = _read_data_url(source, limits)
-        sha256 = hashlib.sha256(data).hexdigest()
-        label = f"data:{mime};sha256={sha256}"
-        return Picture(label, None, decode(label, data, limits), sha256)
-    _check_name(source)
-    path, data = _read_file(source, roots, limits.bytes)
-    return Picture(source, path, decode(source, data, limits), hashlib.sha256(data).hexdigest())
+    return open_source(source, roots, limits=limits, sampling=ONE).pictures[0]
+
+
+def open_again(path: Path, part: str, roots: Sequence[Path]) -> Picture:
+    """Open a part of a file once more, as `Picture.part` named it.
+
+    Raises:
+        ImageError: As `open_source`.
+    """
+    fragment = split_source(f"x#{part}")[1] if part else WHOLE
+    return _from_disk(str(path), str(path), fragment, roots, DEFAULT_LIMITS, ONE).pictures[0]
 
 
 def to_data_url(picture: Picture, *, lossless: bool = False) -> str:
@@ -105,132 +162,188 @@ def to_data_url(picture: Picture, *, lossless: bool = False) -> str:
     return f"data:{mime};base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
 
 
-def _check_name(source: str) -> None:
-    """Refuse what cannot be the path of a local file, before the file system hears of it."""
-    if not source.strip():
-        raise ImageError("image_source_empty")
-    if "\0" in source:
-        raise ImageError("image_name_has_nul", source=source)
-    if address := _ADDRESS.match(source):
-        scheme = (address[1] or address[2]).lower()
-        if scheme == "file":
-            raise ImageError("image_file_url", source=source)
-        raise ImageError("image_web_address", source=source, scheme=scheme)
-    if source.lstrip().replace("\\", "/").startswith("//"):
-        raise ImageError("image_network_path", source=source)
-    name = re.split(r"[/\\]", source)[-1]
-    if _DEVICE.fullmatch(name.partition(".")[0].strip()):
-        raise ImageError("image_device_name", source=source)
-    try:
-        os.fsencode(source)
-    except UnicodeEncodeError:
-        reason = "the name has characters that no file name can hold"
-        raise ImageError("image_not_readable", source=source, reason=reason) from None
+@dataclass(frozen=True)
+class _File:
+    source: str
+    path: Path | None
+    sha256: str
+    data: bytes
+    """Empty for a film, which is read where it is needed."""
+
+    def picture(self, decoded: Decoded, part: Fragment, time_s: float | None = None) -> Picture:
+        """Return the picture, cut to the part's region."""
+        kept = self.data if self.path is None else None
+        whole = Picture(self.source, self.path, decoded.image, self.sha256, part, kept, time_s, decoded.size)
+        return whole if part.region is None else _cut(whole, part.region)
 
 
-def _read_file(source: str, roots: Sequence[Path], max_bytes: int) -> tuple[Path, bytes]:
-    """Return where the file really is, and its bytes."""
-    # realpath rather than Path.resolve, which raises RuntimeError for a loop of links on some versions.
-    real_roots = [Path(os.path.realpath(root.expanduser())) for root in roots]
-    name = os.path.expanduser(source)
-    # root / name is name itself where that is absolute; dict.fromkeys keeps the order and drops its repeats.
-    candidates = dict.fromkeys(Path(os.path.realpath(root / name)) for root in real_roots)
-    inside = {path: root for path in candidates for root in real_roots if path.is_relative_to(root)}
-    if real_roots and not any(root.is_dir() for root in real_roots):
-        raise ImageError("image_root_missing", source=source, root=str(real_roots[0]))
-    if not inside:
-        # Said before anything outside was touched: the answer is the same whether or not the file exists.
-        raise ImageError.outside_roots(source, real_roots)
-    for path, root in inside.items():
-        try:
-            descriptor = _open_beneath(root, path)
-        except OSError as error:
-            if os.path.realpath(path) != os.fspath(path):
-                raise ImageError("image_moved", source=source) from None
-            if not isinstance(error, (FileNotFoundError, NotADirectoryError)):
-                raise ImageError(
-                    "image_not_readable", source=source, reason=error.strerror or "unknown reason"
-                ) from None
+def _from_disk(
+    source: str, name: str, part: Fragment, roots: Sequence[Path], limits: ImageLimits, sampling: Sampling
+) -> Opened:
+    with opened(name, roots, source) as (path, file):
+        head = file.read(HEAD_BYTES)
+        kind = kind_of(head)
+        most = {"film": limits.film_bytes, "pdf": limits.document_bytes}.get(kind, limits.bytes)
+        if file.seek(0, os.SEEK_END) > most:
+            raise ImageError("image_file_too_large", source=source, limit=most)
+        file.seek(0)
+        digest, data = hashlib.sha256(), b""
+        if kind == "film":
+            size = 0
+            while piece := file.read(_HASHED_AT_ONCE):
+                digest.update(piece)
+                size += len(piece)
+                if size > most:
+                    break
         else:
-            return path, _read_descriptor(source, descriptor, max_bytes)
-    raise ImageError.not_found(source, _similar_names(path for path, root in inside.items() if path != root))
+            data = file.read(most + 1)
+            digest.update(data)
+            size = len(data)
+        if size > most:  # it grew meanwhile
+            raise ImageError("image_file_too_large", source=source, limit=most)
+        file.seek(0)
+        return _looked_at(_File(source, path, digest.hexdigest(), data), file, kind, part, limits, sampling)
 
 
-def _open_beneath(root: Path, path: Path) -> int:
-    """Open an already resolved `path` folder by folder from `root`, following no link on the way.
-
-    A folder that is swapped for a link after the check therefore fails to open, whenever it happens.
-    Windows cannot open relative to a folder: there only the check itself protects, and making a link
-    needs a privilege.
-    """
-    if os.open not in os.supports_dir_fd:
-        return os.open(path, _FILE_FLAGS)
-    *folders, name = path.relative_to(root).parts or (".",)
-    folder = os.open(root, _FOLDER_FLAGS)
-    try:
-        for part in folders:
-            deeper = os.open(part, _FOLDER_FLAGS, dir_fd=folder)
-            os.close(folder)
-            folder = deeper
-        return os.open(name, _FILE_FLAGS, dir_fd=folder)
-    finally:
-        os.close(folder)
-
-
-def _read_descriptor(source: str, descriptor: int, max_bytes: int) -> bytes:
-    """Read a regular file of at most `max_bytes`, and close the descriptor in any case."""
-    try:
-        # fstat first: fdopen would raise its own error for a folder, and reading a pipe would wait.
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise ImageError("image_not_a_file", source=source, kind=_kind(status.st_mode))
-        if status.st_size > max_bytes:
-            raise ImageError("image_file_too_large", source=source, limit=max_bytes)
-        with os.fdopen(descriptor, "rb", closefd=False) as file:
-            data = file.read(max_bytes + 1)
-    except OSError as error:
-        raise ImageError("image_not_readable", source=source, reason=error.strerror or "unknown reason") from None
-    finally:
-        os.close(descriptor)
-    if len(data) > max_bytes:  # it grew since fstat
-        raise ImageError("image_file_too_large", source=source, limit=max_bytes)
-    return data
+def _looked_at(
+    file: _File, stream: BinaryIO, kind: Kind, part: Fragment, limits: ImageLimits, sampling: Sampling
+) -> Opened:
+    if kind == "sound":
+        raise ImageError("image_film_without_pictures", source=file.source)
+    if kind == "film":
+        return _film(file, stream, part, sampling)
+    if kind == "pdf":
+        return _pdf(file, part, sampling)
+    found = contents(file.source, file.data, limits)
+    if len(found.pages) > 1 or part.pages is not None:
+        return _tiff_pages(file, found, part, limits, sampling)
+    if found.animated and (sampling.frames > 1 or part.seconds is not None):
+        return _animation(file, part, limits, sampling)
+    if part.seconds is not None:
+        raise ImageError("image_part_missing", source=file.source, part=part, kind="a picture that does not move")
+    picture = decode(file.source, file.data, limits, full=part.region is not None)
+    note = "the first frame that shows something was looked at; others with #t=SECONDS"
+    return Opened((file.picture(picture, part),), (f"{_name(file)}: {note}",) if found.animated else ())
 
 
-def _kind(mode: int) -> str:
-    if stat.S_ISDIR(mode):
-        return "folder"
-    return "pipe" if stat.S_ISFIFO(mode) else "device"
+def _film(file: _File, stream: BinaryIO, part: Fragment, sampling: Sampling) -> Opened:
+    from model.pictures.film import read_frames
+
+    if part.pages is not None:
+        raise ImageError("image_part_missing", source=file.source, part=part, kind="a film")
+    moments = _Moments(file.source, part, sampling.frames)
+    frames, length = read_frames(file.source, stream, moments, full=part.region is not None)
+    return _of_film(file, [(f.time_s, Decoded(f.image, f.size)) for f in frames], length, part, moments)
 
 
-def _similar_names(paths: Iterable[Path]) -> list[str]:
-    """Return up to three names of pictures that stand beside the missing `paths` and are spelled much like them."""
-    names: list[str] = []
-    for path in paths:
-        try:
-            with os.scandir(path.parent) as entries:
-                beside = {entry.name.casefold(): entry.name for entry in islice(entries, 5_000)}
-        except OSError:
-            continue
-        pictures = [name for name in beside if name.endswith(SUFFIXES)]
-        names += [beside[name] for name in get_close_matches(path.name.casefold(), pictures)]
-    return names[:3]
+def _animation(file: _File, part: Fragment, limits: ImageLimits, sampling: Sampling) -> Opened:
+    moments = _Moments(file.source, part, sampling.frames)
+    frames = decode_frames(file.source, file.data, limits, moments, full=part.region is not None)
+    return _of_film(file, frames, moments.length, part, moments)
 
 
-def _read_data_url(url: str, limits: ImageLimits) -> tuple[str, bytes]:
-    """Return the MIME type and the bytes of a base64 data: URL; blanks and percent escapes do no harm."""
-    if len(url) > limits.url_chars:
-        raise ImageError("image_data_url_too_long", chars=len(url), limit=limits.url_chars)
-    head, comma, payload = url.partition(",")
-    header = _DATA_HEADER.fullmatch("".join(head.split()))
-    if not comma or not header:
-        raise ImageError("image_data_url_invalid", problem="is not an image/* type in base64")
-    try:
-        encoded = b"".join(unquote_to_bytes(payload.encode("ascii")).split()).rstrip(b"=")
-        data = base64.b64decode(encoded + b"=" * (-len(encoded) % 4), validate=True)
-    except ValueError:  # also binascii.Error and UnicodeEncodeError
-        raise ImageError("image_data_url_invalid", problem="does not hold valid base64 after its comma") from None
-    mime = header[1].lower()
-    if len(data) > limits.bytes:
-        raise ImageError("image_file_too_large", source=f"data:{mime}", limit=limits.bytes)
-    return mime, data
+def _of_film(
+    file: _File, frames: Sequence[tuple[float, Decoded]], length: float, part: Fragment, moments: "_Moments"
+) -> Opened:
+    pictures = tuple(file.picture(one, replace(part, seconds=(at, None)), time_s=at) for at, one in frames)
+    times = ", ".join(f"{round(at, 2):g}" for at, _ in frames)
+    notes = [f"{_name(file)}: a film of {length:.1f} s, of which the frames at {times} s were seen; others with "
+             f"#t=START,END"]  # fmt: skip
+    if part.seconds is not None and part.seconds[0] > length:
+        notes.append(f"{_name(file)}: it is over before {part.seconds[0]:g} s; its end was looked at")
+    return Opened(pictures, tuple(notes) if not moments.single else tuple(notes[1:]))
+
+
+class _Moments:
+    """Chooses at which moments a film is looked at: evenly from its first to its last, or within what was named."""
+
+    def __init__(self, source: str, part: Fragment, count: int) -> None:
+        self._part, self._count = part, count
+        self.single = part.seconds is not None and part.seconds[1] is None
+        self.length = 0.0
+
+    def __call__(self, length: float) -> Sequence[float]:
+        self.length = length
+        start, end = self._part.seconds or (0.0, None)
+        if self._part.seconds is not None and self.single:
+            return [min(start, length)]
+        start, end = min(start, length), min(length if end is None else end, length)
+        if self._count == 1:
+            return [(start + end) / 2]
+        # The last moment lies a little before the end, where the last frame is still shown.
+        step = max(0.0, end - start - min(0.05, (end - start) / 2)) / (self._count - 1)
+        return [start + step * n for n in range(self._count)]
+
+
+def _pdf(file: _File, part: Fragment, sampling: Sampling) -> Opened:
+    from model.pictures.pages import count_pdf_pages, draw_page
+
+    count = count_pdf_pages(file.source, file.data)
+    return _pages(
+        file, count, lambda number: draw_page(file.source, file.data, number, closer=part.region is not None), part,
+        sampling,
+    )  # fmt: skip
+
+
+def _tiff_pages(file: _File, found: Contents, part: Fragment, limits: ImageLimits, sampling: Sampling) -> Opened:
+    def page(number: int) -> Decoded:
+        at = found.pages[number]
+        return decode(file.source, file.data, limits, page=at, full=part.region is not None)
+
+    return _pages(file, len(found.pages), page, part, sampling)
+
+
+def _pages(file: _File, count: int, page: Callable[[int], Decoded], part: Fragment, sampling: Sampling) -> Opened:
+    if part.seconds is not None:
+        raise ImageError("image_part_missing", source=file.source, part=part, kind="a document")
+    if not count:
+        raise ImageError("image_damaged", source=file.source)
+    first, last = part.pages or (1, count)
+    if first > count:
+        raise ImageError("image_page_missing", source=file.source, page=first, count=count)
+    numbers = list(_first(range(first, min(last, count) + 1), MOST_PAGES if part.pages else sampling.pages))
+    pictures = tuple(
+        file.picture(page(number - 1), replace(part, pages=(number, number) if count > 1 else part.pages))
+        for number in numbers
+    )
+    notes = []
+    if len(numbers) < min(last, count) - first + 1:
+        seen = f"page {first} was" if len(numbers) == 1 else f"pages {first} to {numbers[-1]} were"
+        notes.append(f"{_name(file)}: {seen} looked at, of {count}; others with #page=N or #page=M-N")
+    return Opened(pictures, tuple(notes))
+
+
+MOST_PAGES = 8
+"""So many pages may be named at once."""
+
+
+def _first(numbers: range, most: int) -> Iterator[int]:
+    return iter(numbers[:most])
+
+
+def _cut(whole: Picture, region: Region) -> Picture:
+    """Return the region of the picture at full resolution."""
+    width, height = whole.size
+    across, down = (width / 100, height / 100) if region.percent else (1.0, 1.0)
+    left, top = round(region.x * across), round(region.y * down)
+    right, bottom = round((region.x + region.width) * across), round((region.y + region.height) * down)
+    right, bottom = min(max(right, left + 1), width), min(max(bottom, top + 1), height)
+    if left >= width or top >= height:
+        raise ImageError("image_region_outside", source=whole.source, region=region, width=width, height=height)
+    wide, high = whole.image.width / width, whole.image.height / height
+    box = (
+        int(left * wide), int(top * high), max(int(left * wide) + 1, round(right * wide)),
+        max(int(top * high) + 1, round(bottom * high)),
+    )  # fmt: skip
+    return replace(whole, image=whole.image.crop(box), place=(left, top, right, bottom), whole=_smaller(whole.image))
+
+
+def _smaller(image: "Image.Image") -> "Image.Image":
+    """Return the picture at a size at which boxes are drawn into it."""
+    copy = image.copy()
+    copy.thumbnail((2_048, 2_048))
+    return copy
+
+
+def _name(file: _File) -> str:
+    return file.path.name if file.path is not None else "the data: URL"

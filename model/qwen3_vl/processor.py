@@ -14,7 +14,7 @@ from transformers import BatchFeature, Qwen3VLProcessor
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from model.errors import ImageError
-from model.qwen3_vl.video_frames import FRAMES_PER_SECOND, FrameProcessor, frame_times
+from model.qwen3_vl.video_frames import FRAMES_PER_SECOND, FrameProcessor, frame_times, shown_at
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -107,8 +107,9 @@ def encode(
 
     Each message is `{"role": ..., "content": ...}`; its content is a string or a list of blocks, in the order in which
     the model reads them: `{"type": "text", "text": str}`, `{"type": "image", "image": PIL.Image}` and
-    `{"type": "video", "frames": [PIL.Image, ...], "fps": float}`. `fps` may be left out (2 a second); frames of other
-    sizes than the first's are stretched to it; a single frame stands still.
+    `{"type": "video", "frames": [PIL.Image, ...], "fps": float}`. `fps` may be left out (2 a second), and `times_s`
+    says instead of it when each frame is shown, in seconds. Frames of other sizes than the first's are stretched to
+    it; a single frame stands still.
 
     The conversation goes through the checkpoint's own chat template. Control tokens typed in a text (`<|im_end|>`,
     `<|image_pad|>`, ...) are encoded as the plain characters that they are, in every role: only the template writes
@@ -144,7 +145,8 @@ def encode(
     if max_pixels is not None:
         options["images_kwargs"] = {"size": _at_most(processor.image_processor.size, max_pixels)}
     if videos:
-        times = [frame_times(len(video["video"]), video["fps"]) for video in videos]
+        times = [shown_at(video["times_s"]) if video["times_s"] else frame_times(len(video["video"]), video["fps"])
+                 for video in videos]  # fmt: skip
         options["videos_kwargs"] = {"video_metadata": times, "do_sample_frames": False, "return_metadata": True}
         if max_pixels is not None:
             # one budget holds for all videos of a call: the shortest one's keeps every frame under max_pixels
@@ -174,9 +176,10 @@ def _video(block: dict[str, Any]) -> dict[str, Any]:
     if not frames:
         raise ValueError("a video block needs at least one frame")
     frames = [frame if frame.size == frames[0].size else frame.resize(frames[0].size) for frame in frames]
+    times = block.get("times_s")
     if len(frames) == 1:
-        frames *= 2
-    return {"type": "video", "video": frames, "fps": block.get("fps") or FRAMES_PER_SECOND}
+        frames, times = frames * 2, times and [*times, *times]
+    return {"type": "video", "video": frames, "fps": block.get("fps") or FRAMES_PER_SECOND, "times_s": times}
 
 
 def _at_most(size: Any, pixels: int) -> dict[str, int]:

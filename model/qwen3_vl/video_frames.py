@@ -122,6 +122,15 @@ def frame_times(frames: int, fps: float) -> VideoMetadata:
     return VideoMetadata(total_num_frames=frames, fps=fps, frames_indices=list(range(frames)), duration=frames / fps)
 
 
+def shown_at(times_s: Sequence[float]) -> VideoMetadata:
+    """Return the metadata of frames that are shown at these seconds: thousandths of a second count as frames."""
+    last = round(times_s[-1] * 1000)
+    return VideoMetadata(
+        total_num_frames=last + 1, fps=1000.0, frames_indices=[round(time * 1000) for time in times_s],
+        duration=times_s[-1],
+    )  # fmt: skip
+
+
 def _one_list(videos: Any) -> list[Any]:
     """Undo one nesting: [[video, ...] of each conversation] becomes [video, ...]."""
     first = videos[0][0]

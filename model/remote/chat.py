@@ -30,7 +30,7 @@ from model.call_options import (
     schema_name,
     structured,
 )
-from model.messages import Image, Text, Turn, parse_messages
+from model.messages import Text, Turn, Video, parse_messages
 from model.pictures.open import to_data_url
 from model.remote.answer import RemoteAnswer, next_chunk
 from model.remote.errors import (
@@ -396,12 +396,11 @@ def _content(turn: Turn, lossless: bool) -> str | list[str | dict[Any, Any]]:
         return "".join(block.text for block in turn.blocks if isinstance(block, Text))
     content: list[str | dict[Any, Any]] = []
     for block in turn.blocks:
-        if isinstance(block, Text):
-            content.append({"type": "text", "text": block.text})
-            continue
         # A video goes as its frames: no two servers take video in the same form.
-        pictures = [block.picture] if isinstance(block, Image) else block.frames
-        content += [
-            {"type": "image_url", "image_url": {"url": to_data_url(picture, lossless=lossless)}} for picture in pictures
-        ]
+        for one in block.as_pictures() if isinstance(block, Video) else [block]:
+            if isinstance(one, Text):
+                content.append({"type": "text", "text": one.text})
+            else:
+                address = {"url": to_data_url(one.picture, lossless=lossless)}
+                content.append({"type": "image_url", "image_url": address})
     return content

@@ -5,9 +5,9 @@ Every page keeps its span of the text; what could not be read is a note, not a g
 
 import math
 import re
-import threading
 from typing import TYPE_CHECKING
 
+from common.pdfium_lock import pdfium as _pdfium
 from retrieval.reading.ocr import lines_to_text, read_picture
 from retrieval.reading.unreadable import Broken, Empty, Encrypted
 from retrieval.records import Document, Page
@@ -30,7 +30,6 @@ _SOFT_HYPHEN = re.compile("\ufffe\r?\n?")
 _UNWANTED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 # PDFium keeps state for the whole process: every call of it happens under this lock, closing included.
-_pdfium = threading.Lock()
 
 
 def read_pdf(data: bytes, *, max_pages: int, max_ocr_pages: int, max_pixels: int) -> Document:

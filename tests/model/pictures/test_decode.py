@@ -34,7 +34,7 @@ def saved(image: Image.Image, form: str, **options: Any) -> bytes:
 
 
 def seen(data: bytes, name: str = "picture") -> Image.Image:
-    return decode(name, data, DEFAULT_LIMITS)
+    return decode(name, data, DEFAULT_LIMITS).image
 
 
 def near(image: Image.Image, place: tuple[int, int], color: tuple[int, int, int], most: int = 30) -> bool:
