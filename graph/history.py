@@ -70,15 +70,20 @@ def first_kept(turns: Sequence[Turn], budget: int) -> int:
 
 
 def user_message(pictures: Sequence[Picture], text: str) -> HumanMessage:
-    """Return a message of pictures, then text; frames of one film, one behind the other, are one video."""
-    blocks: list[str | dict[str, Any]] = []
+    """Return a message of pictures, then text."""
+    return HumanMessage([*picture_blocks(pictures), {"type": "text", "text": text}])
+
+
+def picture_blocks(pictures: Sequence[Picture]) -> list[dict[str, Any]]:
+    """Return pictures as a message has them; frames of one film, one behind the other, are one video."""
+    blocks: list[dict[str, Any]] = []
     for _, group in groupby(pictures, _film):
         of_one = list(group)
         if len(of_one) > 1 and of_one[0].time_s is not None:
             blocks.append({"type": "video", "frames": of_one, "times_s": [frame.time_s for frame in of_one]})
         else:
             blocks += [{"type": "image", "image": picture} for picture in of_one]
-    return HumanMessage([*blocks, {"type": "text", "text": text}])
+    return blocks
 
 
 def _film(picture: Picture) -> object:

@@ -17,6 +17,7 @@ from types import FrameType
 from typing import Any
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from lorgnette.documents import Documents
 from lorgnette.model_sharing.registry import advertise, shape_of
@@ -26,8 +27,9 @@ from mcp_server.app import build_server
 from mcp_server.openai_api.endpoint import add_endpoint
 from mcp_server.state.agent_loader import AgentLoader
 from mcp_server.transport.bind import listen
-from mcp_server.transport.guard import ENDPOINT, Guard, security
+from mcp_server.transport.guard import ENDPOINT, Guard, for_pages, security
 from mcp_server.transport.mended_body import MendedBody
+from mcp_server.transport.prompt_protocol import PromptProtocol
 from model.open import is_remote
 
 MCP_PATH = "/mcp"
@@ -55,7 +57,8 @@ class HttpServer:
         self.key = secrets.token_hex(32)
         """Other processes of this machine may bear it instead of the token."""
         guard = build_http_app(settings, self.key, [self._place.name], open_agent)
-        self._server = _Server(guard, self._started)
+        pages = for_pages(guard, security([self._place.name, *settings.allowed_hosts]))
+        self._server = _Server(guard, pages, self._started)
         self._announcement = contextlib.ExitStack()
         self._say: Callable[[str], None] = lambda text: None
 
@@ -114,10 +117,11 @@ def build_http_app(
 class _Server(uvicorn.Server):
     """uvicorn, which ends its requests before it waits for them, and does not kill itself with the signal it got."""
 
-    def __init__(self, guard: Guard, started: Callable[[], None]) -> None:
+    def __init__(self, guard: Guard, app: ASGIApp, started: Callable[[], None]) -> None:
         super().__init__(
             uvicorn.Config(
-                guard,
+                app,
+                http=PromptProtocol,
                 log_config=None,
                 access_log=False,
                 ws="none",

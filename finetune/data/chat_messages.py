@@ -21,7 +21,8 @@ def _block(part: str | ImageFile | Frames) -> dict[str, Any]:
         return {"type": "text", "text": part}
     if isinstance(part, ImageFile):
         return {"type": "image", "image": _open(part)}
-    return {"type": "video", "frames": [_open(ImageFile(path)) for path in part.paths]}
+    frames = [_open(ImageFile(path)) for path in part.paths]
+    return {"type": "video", "frames": frames, "times_s": part.times_s}
 
 
 def _open(file: ImageFile) -> Any:

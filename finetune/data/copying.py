@@ -74,7 +74,7 @@ def _moved(sample: Sample, copies: dict[Path, Path]) -> Sample:
     def part(of: Part) -> Part:
         if isinstance(of, ImageFile):
             return ImageFile(copies[of.path])
-        return Frames(tuple(copies[path] for path in of.paths)) if isinstance(of, Frames) else of
+        return replace(of, paths=tuple(copies[path] for path in of.paths)) if isinstance(of, Frames) else of
 
     messages = tuple(replace(message, parts=tuple(map(part, message.parts))) for message in sample.messages)
     return replace(sample, messages=messages)

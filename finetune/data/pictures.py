@@ -13,19 +13,20 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import unquote, urlparse
 
+from common.home import data_home
 from finetune.data.embedded import embedded
 from finetune.data.sample import Frames, ImageFile
 from finetune.data.unusable import Unusable
 from finetune.output_files import keep_once
 from model.errors import ImageError
-from model.pictures.limits import DEFAULT_LIMITS
-from model.pictures.open import open_picture
+from model.pictures.files import FILM_SUFFIXES
+from model.pictures.limits import DEFAULT_LIMITS, Sampling
+from model.pictures.open import open_picture, open_source
 
 FORMATS = {"PNG": ".png", "JPEG": ".jpg", "GIF": ".gif", "BMP": ".bmp", "WEBP": ".webp"}
 INSIDE = "the picture in the row"
 SUFFIXES = (".png", ".apng", ".jpg", ".jpeg", ".mpo", ".gif", ".bmp", ".webp")
 MAX_ASPECT_RATIO = 200  # as model.processor refuses; not imported, it would load transformers
-VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v")
 _TURNED = (5, 6, 7, 8)  # EXIF orientations that swap width and height
 
 
@@ -46,7 +47,7 @@ class Pictures:
         Args:
             folders: In which a relative name is tried, in this order.
             check: Whether each file must exist and be a picture by its header.
-            frames: How many frames are taken of a folder that is a video.
+            frames: How many frames are taken of a film, and of a folder that is a video.
             decode: Whether each file is also decoded once, to find what is damaged inside; slow.
             kept_in: Where pictures go that stand in the rows themselves; None refuses them.
         """
@@ -58,6 +59,7 @@ class Pictures:
         self.sizes: dict[Path, tuple[int, int]] = {}
         """(width, height) in pixels, upright, of every picture that was looked at and can be used."""
         self._refused: dict[Path, str] = {}
+        self._films: dict[Path, Frames] = {}
 
     def picture(self, name: object) -> ImageFile:
         """Return the picture that a row names or holds.
@@ -72,17 +74,18 @@ class Pictures:
         return ImageFile(path)
 
     def video(self, name: object) -> Frames:
-        """Return the frames of a video that a row gives as a list of pictures or as their folder.
+        """Return the frames of a video that a row gives as a film, as a list of pictures or as their folder.
 
         Raises:
-            Unusable: As for a picture; a folder without pictures; a video file.
+            Unusable: As for a picture; a folder without pictures; a film that cannot be decoded.
+            OutputRefused, OSError: The frames of a film cannot be written.
         """
         if isinstance(name, list):
             if not name:
                 raise Unusable("a video without frames")
             return Frames(tuple(self.picture(frame).path for frame in name))
-        if isinstance(name, str) and name.lower().endswith(VIDEO_SUFFIXES):
-            raise Unusable(f"{name!r} is a video file; save its frames as pictures in a folder and name the folder")
+        if isinstance(name, str) and name.lower().endswith(FILM_SUFFIXES):
+            return self._film(self._find(name, "film"))
         return self.evenly(self._find(name, "folder of frames"))
 
     def evenly(self, folder: Path) -> Frames:
@@ -98,6 +101,26 @@ class Pictures:
         last, count = len(names) - 1, min(self.frames, len(names))
         places = [round(k * last / (count - 1)) for k in range(count)] if count > 1 else [0]
         return Frames(tuple(self.picture(str(folder / names[place])).path for place in places))
+
+    def _film(self, path: Path) -> Frames:
+        """Return evenly spaced frames of a film, which become files once."""
+        if not self.check:
+            return Frames((path,))
+        if path in self._films:
+            return self._films[path]
+        try:
+            opened = open_source(str(path), [path.parent], sampling=Sampling(frames=max(2, self.frames)))
+        except ImageError as refused:
+            raise Unusable(str(refused).rstrip(".")) from None
+        folder = self.kept_in or data_home() / "film_frames"
+        paths = []
+        for picture in opened.pictures:
+            written = io.BytesIO()
+            picture.image.save(written, "PNG", compress_level=1)
+            paths.append(keep_once(written.getvalue(), ".png", folder))
+            self.sizes[paths[-1]] = picture.image.size
+        found = self._films[path] = Frames(tuple(paths), tuple(picture.time_s or 0.0 for picture in opened.pictures))
+        return found
 
     def _keep(self, data: bytes) -> Path:
         if self.kept_in is None:

@@ -22,6 +22,8 @@ class Frames:
     """A video as pictures in their order, evenly spaced in time."""
 
     paths: tuple[Path, ...]
+    times_s: tuple[float, ...] | None = None
+    """When each is shown, from the beginning of the film; None if nobody knows."""
 
 
 Part = str | ImageFile | Frames

@@ -178,7 +178,8 @@ def _asked(sample: Sample) -> list[Any]:
                 found.append([message.role, part])
             else:
                 paths = (part.path,) if isinstance(part, ImageFile) else part.paths
-                found.append([message.role, isinstance(part, Frames), [_stamp(path) for path in paths]])
+                times = part.times_s if isinstance(part, Frames) else None
+                found.append([message.role, isinstance(part, Frames), [_stamp(path) for path in paths], times])
     return found
 
 

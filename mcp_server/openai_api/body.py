@@ -9,6 +9,11 @@ ATTACHED_BODY_BYTES = 1024 * MIB
 """Of another Lorgnette of this user, whose pictures travel without loss."""
 
 
+DRAINED = 4
+"""Of a body that is too large, so many times the limit is read and dropped: a client that is still sending when it is
+refused sees a broken connection in place of the refusal."""
+
+
 async def read_body(request: Request, limit: int) -> bytes:
     """Return the whole body.
 
@@ -16,12 +21,16 @@ async def read_body(request: Request, limit: int) -> bytes:
         BodyTooLarge: It has more than `limit` bytes.
         RequestInvalid: The client left before its end.
     """
-    body = bytearray()
+    body, read = bytearray(), 0
     try:
         async for part in request.stream():
-            body += part
-            if len(body) > limit:
-                raise BodyTooLarge(limit)
+            read += len(part)
+            if read <= limit:
+                body += part
+            elif read > DRAINED * limit:
+                break
     except ClientDisconnect as error:
         raise RequestInvalid("its end never came") from error  # nobody reads it; the log need not, either
+    if read > limit:
+        raise BodyTooLarge(limit)
     return bytes(body)

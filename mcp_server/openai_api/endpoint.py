@@ -22,7 +22,7 @@ from lorgnette.model_sharing.handover import ASK_PATH
 from lorgnette.model_sharing.registry import MODEL_PATH, PROOF_PATH, proof
 from lorgnette.settings import Settings
 from mcp_server.openai_api.body import ATTACHED_BODY_BYTES, read_body
-from mcp_server.openai_api.errors import MIB, LoadingFailed, ModelUnknown, NoModelHere
+from mcp_server.openai_api.errors import MIB, LoadingFailed, ModelUnknown, NoModelHere, RouteUnknown
 from mcp_server.openai_api.handed_over import HandedOverEndpoint
 from mcp_server.openai_api.protocol import Asked, ChatRequest, ChoiceRequest, Reply, RequestInvalid, parse
 from mcp_server.openai_api.until_left import TYPE, UntilLeft, error_of, refusal
@@ -44,7 +44,9 @@ logger = logging.getLogger(__name__)
 
 LIMITS = ImageLimits(url_chars=64 * MIB)
 BODY_BYTES = 64 * MIB
-ATTACHED_LIMITS = ImageLimits(bytes=512 * MIB, url_chars=700 * MIB)  # lossless pictures of up to 50 megapixels
+ATTACHED_LIMITS = ImageLimits(bytes=512 * MIB, url_chars=700 * MIB)  # lossless pictures of up to 70 megapixels
+LOADING_S = 5.0
+"""So long a request waits for a model that is being loaded."""
 SETTLE_S = 1.0  # for a change of the adapter; who asks waits for twice as long at most
 
 
@@ -60,6 +62,7 @@ def add_endpoint(server: MCPServer[Any], settings: Settings, loader: AgentLoader
     endpoint = _Endpoint(settings, loader, key)
     for path, method, handler in (
         ("/models", "GET", endpoint.models),
+        ("/models/{name:path}", "GET", endpoint.one_model),
         ("/chat/completions", "POST", endpoint.complete),
         (PROOF_PATH, "GET", endpoint.prove),
         (MODEL_PATH, "GET", endpoint.model),
@@ -67,6 +70,8 @@ def add_endpoint(server: MCPServer[Any], settings: Settings, loader: AgentLoader
         (ASK_PATH, "POST", HandedOverEndpoint(settings, loader).ask),
     ):
         server.custom_route(ENDPOINT + path, methods=[method], include_in_schema=False)(handler)
+    everything = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+    server.custom_route(ENDPOINT + "/{path:path}", methods=everything, include_in_schema=False)(no_such_route)
 
 
 class _Endpoint:
@@ -76,8 +81,17 @@ class _Endpoint:
         self._id = folder.name if len(folder.parts) > 1 and folder.is_dir() else settings.model
 
     async def models(self, _: Request) -> Response:
-        entry = {"id": self._id, "object": "model", "created": 0, "owned_by": TYPE}
-        return JSONResponse({"object": "list", "data": [entry]})
+        return JSONResponse({"object": "list", "data": [self._entry()]})
+
+    async def one_model(self, request: Request) -> Response:
+        """Return the one model there is; under any other name there is none."""
+        name = request.path_params["name"]
+        if name not in (self._id, self._settings.model):
+            return refusal(ModelUnknown(name, self._id))
+        return JSONResponse(self._entry())
+
+    def _entry(self) -> dict[str, Any]:
+        return {"id": self._id, "object": "model", "created": 0, "owned_by": TYPE}
 
     async def prove(self, request: Request) -> Response:
         return JSONResponse({"proof": proof(self._key, request.query_params.get("nonce", "")[:100])})
@@ -103,8 +117,6 @@ class _Endpoint:
     async def complete(self, request: Request) -> Response:
         try:
             asked, messages = await self._read(ChatRequest, request)
-            if asked.model not in (self._id, self._settings.model):
-                raise ModelUnknown(asked.model, self._id)
             chat, identity = await self._model()
             options = asked.options()
             if options["node_adapter"] is not None and options["node_adapter"] not in identity.node_adapters:
@@ -134,16 +146,21 @@ class _Endpoint:
         return asked, messages
 
     async def _model(self) -> "tuple[BaseChatModel, ModelIdentity]":
-        """Return the model; one that is not there yet is not waited for, which clients do better themselves."""
+        """Return the model; one that is not there yet is waited for a little, and then clients ask again."""
         state, phase, _ = self._loader.state()
         if state == "failed":
             self._loader.start()  # for the next who asks
             raise LoadingFailed(phase)
-        agent = self._loader.opened() or await self._loader.agent(0.1)
+        agent = self._loader.opened() or await self._loader.agent(LOADING_S)
         await anyio.to_thread.run_sync(agent.settle, abandon_on_cancel=True)
         if agent.chat is None or agent.identity is None:
             raise NoModelHere
         return agent.chat, agent.identity
+
+
+async def no_such_route(request: Request) -> Response:
+    """Refuse what is not served, in the form that clients of this protocol read."""
+    return refusal(RouteUnknown(request.method, request.url.path))
 
 
 class _Answer(UntilLeft):

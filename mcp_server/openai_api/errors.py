@@ -13,6 +13,16 @@ class ModelUnknown(LorgnetteError):
         super().__init__(f"There is no model {model!r} here; ask for {known!r}.")
 
 
+class RouteUnknown(LorgnetteError):
+    """Something else is asked for than is served."""
+
+    def __init__(self, method: str, path: str) -> None:
+        self.path = path
+        super().__init__(
+            f"{method} {path[:200]} is not served here; there are GET /v1/models and POST /v1/chat/completions."
+        )
+
+
 class BodyTooLarge(LorgnetteError):
     """The request has too many bytes."""
 

@@ -4,28 +4,46 @@ What a client may leave out or sends for other servers is passed over; what woul
 is refused.
 """
 
+import json
 import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from common.errors import LorgnetteError
 from model.call_options import PROBABILITY_KEY
+from model.pictures.data_url import is_data_url
 from model.pictures.limits import ImageLimits
-from model.pictures.open import open_picture
+from model.pictures.open import open_source
 
 if TYPE_CHECKING:
     from langchain_core.messages import BaseMessage
 
 NEUTRAL: dict[str, tuple[object, ...]] = {
-    "tools": ([],), "functions": ([],), "n": (1,), "logprobs": (False,), "top_logprobs": (0,), "logit_bias": ({},),
-    "frequency_penalty": (0,), "audio": (), "modalities": (["text"],),
-    "web_search_options": (),
+    "tools": ([],), "functions": ([],), "tool_choice": ("none", "auto"), "function_call": ("none", "auto"),
+    "n": (1,), "best_of": (1,), "logprobs": (False,), "top_logprobs": (0,), "prompt_logprobs": (0, False),
+    "logit_bias": ({},), "frequency_penalty": (0,), "audio": (), "modalities": (["text"],), "prediction": (),
+    "web_search_options": (), "min_p": (0,), "typical_p": (1,), "top_a": (0,), "tfs_z": (1,), "mirostat": (0,),
+    "repeat_last_n": (), "dry_multiplier": (0,), "xtc_probability": (0,), "length_penalty": (1,),
+    "use_beam_search": (False,), "early_stopping": (False,), "min_tokens": (0,), "stop_token_ids": ([],),
+    "ignore_eos": (False,), "include_stop_str_in_output": (False,), "allowed_token_ids": ([],), "bad_words": ([],),
+    "guided_regex": (), "guided_choice": (), "guided_grammar": (), "grammar": ("",), "structured_outputs": ({},),
+    "structural_tag": (), "echo": (False,), "suffix": ("",), "add_generation_prompt": (True,),
+    "continue_final_message": (False,), "chat_template": (), "documents": ([],), "logits_processors": ([],),
 }  # fmt: skip
 """Options that are not to be had, and the values with which they change nothing."""
+HINTS = {
+    "guided_regex": "use response_format with a json_schema", "guided_choice": "use response_format with an enum",
+    "guided_grammar": "use response_format with a json_schema", "grammar": "use response_format with a json_schema",
+    "structured_outputs": "use response_format with a json_schema",
+    "tools": "ask through MCP, whose tools there are", "tool_choice": "there are no tools here",
+    "n": "ask several times, with a seed each", "min_p": "use top_p or top_k",
+    "frequency_penalty": "use presence_penalty or repetition_penalty",
+}  # fmt: skip
+"""What does the same, or nearly."""
 
 
 class RequestInvalid(LorgnetteError):
@@ -40,7 +58,9 @@ class OptionMissing(LorgnetteError):
 
     def __init__(self, option: str, value: object) -> None:
         self.option = option
-        super().__init__(f"The option {option!r} cannot be {value!r:.80}: this server does not have it; leave it out.")
+        instead = HINTS.get(option)
+        fix = f"leave it out, or {instead}" if instead else "leave it out"
+        super().__init__(f"The option {option!r} cannot be {value!r:.80}: this server does not have it; {fix}.")
 
 
 class Message(BaseModel):
@@ -111,13 +131,17 @@ class ChatRequest(Asked):
     temperature: float | None = Field(None, ge=0, le=2)
     top_p: float | None = Field(None, gt=0, le=1)
     top_k: int | None = Field(None, ge=0)
-    repetition_penalty: float | None = Field(None, gt=0)
+    repetition_penalty: float | None = Field(
+        None, gt=0, validation_alias=AliasChoices("repetition_penalty", "repeat_penalty")
+    )
     presence_penalty: float | None = Field(None, ge=-2, le=2)
     seed: int | None = None
     stop: str | list[str] | None = None
     stream: bool = False
     stream_options: StreamOptions | None = None
     response_format: ResponseFormat | None = None
+    guided_json: dict[str, Any] | str | None = None
+    """As vLLM takes it: the schema that the answer follows."""
     lorgnette: Extension | None = None
 
     def options(self) -> dict[str, Any]:
@@ -132,7 +156,7 @@ class ChatRequest(Asked):
                 raise OptionMissing(option, given[option])
         extension = self.lorgnette or Extension()
         return {
-            "stop": [self.stop] if isinstance(self.stop, str) else self.stop,
+            "stop": [stop for stop in ([self.stop] if isinstance(self.stop, str) else self.stop or []) if stop],
             "max_new_tokens": self.max_completion_tokens or self.max_tokens,
             "temperature": self.temperature,
             "top_p": self.top_p,
@@ -148,11 +172,24 @@ class ChatRequest(Asked):
 
     def _schema(self) -> dict[str, Any] | None:
         wanted = self.response_format
+        if self.guided_json is not None:
+            return _guided(self.guided_json)
         if wanted is None or wanted.type == "text":
             return None
         if wanted.json_schema is None:
             raise RequestInvalid("response_format needs type 'json_schema' and a json_schema")
         return {"title": wanted.json_schema.name, **wanted.json_schema.schema_}
+
+
+def _guided(schema: dict[str, Any] | str) -> dict[str, Any]:
+    if isinstance(schema, str):
+        try:
+            schema = json.loads(schema)
+        except ValueError:
+            schema = ""
+    if not isinstance(schema, dict):
+        raise RequestInvalid("guided_json is no JSON schema")
+    return {"title": "object", **schema}
 
 
 def parse(form: type[R], body: bytes, limits: ImageLimits) -> tuple[R, "list[BaseMessage]"]:
@@ -177,17 +214,36 @@ def _message(message: Message, limits: ImageLimits) -> "BaseMessage":
     kinds = {"system": SystemMessage, "developer": SystemMessage, "user": HumanMessage, "assistant": AIMessage}
     content = message.content or ""
     if isinstance(content, list):
-        return kinds[message.role](content=[_part(part, limits) for part in content])
+        parts = [block for part in _pictures_first(content) for block in _part(part, limits)]
+        return kinds[message.role](content=parts)
     return kinds[message.role](content=content)
 
 
-def _part(part: dict[str, Any], limits: ImageLimits) -> dict[str, Any]:
+def _pictures_first(content: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the parts with what is looked at before the text, where all text stands before all of it.
+
+    The models were trained so, and a client that writes its question first means the same. Where they alternate, the
+    order says which text belongs to which picture, and stays.
+    """
+    is_text = [part.get("type") in ("text", "input_text") for part in content]
+    texts = sum(is_text)
+    if 0 < texts < len(content) and all(is_text[:texts]):
+        return content[texts:] + content[:texts]
+    return content
+
+
+def _part(part: dict[str, Any], limits: ImageLimits) -> list[dict[str, Any]]:
     """Return a part as the chat model takes it; what no model reads, it refuses itself."""
-    image = part.get("image_url") if part.get("type") == "image_url" else None
-    address = image.get("url") if isinstance(image, dict) else image
-    if isinstance(address, str) and address.startswith("data:"):
-        return {"type": "image", "image": open_picture(address, (), limits=limits)}
-    return part
+    kind = part.get("type")
+    given: Any = part.get(kind) if kind in ("image_url", "video_url", "file") else None
+    address = given.get("file_data" if kind == "file" else "url") if isinstance(given, dict) else given
+    if isinstance(address, str) and is_data_url(address):
+        from graph.history import picture_blocks
+
+        return picture_blocks(open_source(address, (), limits=limits).pictures)
+    if kind in ("video_url", "file"):
+        raise RequestInvalid(f"a {kind} is taken as a data: URL in base64 alone")
+    return [part]
 
 
 @dataclass

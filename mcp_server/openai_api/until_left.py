@@ -8,13 +8,15 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from common.errors import LorgnetteError
-from mcp_server.openai_api.errors import BodyTooLarge, LoadingFailed, ModelUnknown, NoModelHere
+from mcp_server.openai_api.errors import BodyTooLarge, LoadingFailed, ModelUnknown, NoModelHere, RouteUnknown
 from mcp_server.state.agent_loader import StillLoading
 from model.call_options import Cancelled, DeadlineExceeded
 from model.worker import ModelBusy, WorkerClosed
 
 logger = logging.getLogger(__name__)
 
+RETRY_S = 10
+"""After which clients ask again; OpenAI's own do so twice, and a model is loaded meanwhile."""
 TYPE = "lorgnette"  # of an error that is written here
 
 
@@ -47,14 +49,14 @@ class UntilLeft(Response):
 
 STATUS: tuple[tuple[type[LorgnetteError], int], ...] = (
     (ModelBusy, 429), (StillLoading, 503), (LoadingFailed, 503), (WorkerClosed, 503), (Cancelled, 503),
-    (BodyTooLarge, 413), (ModelUnknown, 404), (NoModelHere, 404), (DeadlineExceeded, 408),
+    (BodyTooLarge, 413), (ModelUnknown, 404), (RouteUnknown, 404), (NoModelHere, 404), (DeadlineExceeded, 408),
 )  # fmt: skip
 
 
 def refusal(error: LorgnetteError) -> Response:
     """Return the reply to a request that an error ended."""
     status = next((status for kind, status in STATUS if isinstance(error, kind)), 400)
-    headers = {"Retry-After": "1"} if status in (429, 503) else None
+    headers = {"Retry-After": str(RETRY_S)} if status in (429, 503) else None
     return JSONResponse({"error": error_of(str(error), error.code)}, status, headers)
 
 

@@ -6,12 +6,14 @@ It knows paths and headers; what a request means is the business of the applicat
 import hmac
 import ipaddress
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
 import anyio
 from mcp.server.transport_security import TransportSecurityMiddleware, TransportSecuritySettings
 from mcp.types import INVALID_REQUEST
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -27,7 +29,7 @@ MAX_KEPT_BYTES = 4 * 1024 * 1024  # of a request's body, as the SDK reads them
 
 def security(hosts: Sequence[str]) -> TransportSecuritySettings:
     """Return which Host and Origin headers are taken: those of this machine, and of the given hosts with any port."""
-    names = [*LOOPBACK_NAMES, *hosts]
+    names = [name.lower() for name in (*LOOPBACK_NAMES, *hosts)]
     return TransportSecuritySettings(
         allowed_hosts=[form for name in names for form in (name, f"{name}:*")],
         allowed_origins=[
@@ -35,6 +37,21 @@ def security(hosts: Sequence[str]) -> TransportSecuritySettings:
             for form in (f"{scheme}://{name}", f"{scheme}://{name}:*")
         ],
     )  # fmt: skip
+
+
+def for_pages(app: ASGIApp, checks: TransportSecuritySettings) -> ASGIApp:
+    """Return the application with the headers that a browser wants before a page may read its answers (CORS).
+
+    The pages are those whose Origin the guard lets pass; another's is refused by both.
+    """
+    forms = [re.escape(form).replace(r":\*", r":\d+") for form in checks.allowed_origins]
+    return CORSMiddleware(
+        app,
+        allow_origin_regex="|".join(forms),
+        allow_methods=["GET", "POST", "DELETE", "OPTIONS"],
+        allow_headers=["*"],
+        expose_headers=["mcp-session-id", "retry-after"],
+    )
 
 
 def is_loopback(host: str) -> bool:
@@ -68,7 +85,14 @@ class Guard:
             await self._app(scope, receive, send)
             return
         # Not every parser of uvicorn's takes away the space around a value, which is no part of it (RFC 9110, 5.5).
-        scope = {**scope, "headers": [(name, value.strip(b" \t")) for name, value in scope["headers"]]}
+        # And names of hosts are the same in any case (RFC 3986, 3.2.2), which the SDK's check does not know.
+        scope = {
+            **scope,
+            "headers": [
+                (name, value.strip(b" \t").lower() if name in (b"host", b"origin") else value.strip(b" \t"))
+                for name, value in scope["headers"]
+            ],
+        }
         request = Request(scope)
         refusal = await self._checks.validate_request(request) or self._refuse(request)
         if refusal is not None:

@@ -3,6 +3,10 @@
 It knows nothing of what the messages mean, and nothing about HTTP.
 """
 
+import os
+import signal
+import sys
+import threading
 from contextlib import suppress
 from io import TextIOWrapper
 from types import TracebackType
@@ -24,7 +28,13 @@ if TYPE_CHECKING:
 
 
 def serve_stdio(server: MCPServer[Any], stdout: BinaryIO) -> None:
-    """Serve until stdin ends, or until nobody reads; `stdout` is what `wire.take_stdout` returned."""
+    """Serve until stdin ends, or until nobody reads; `stdout` is what `wire.take_stdout` returned.
+
+    Ctrl-C reaches all of a terminal's processes, the client's servers among them: it is the client's to end them, so
+    that one whose stdin is a pipe ignores it. One that was started by hand ends at once.
+    """
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, _leave if sys.stdin is not None and sys.stdin.isatty() else signal.SIG_IGN)
     try:
         anyio.run(_serve, server, stdout)
     except* BrokenPipeError:
@@ -32,6 +42,11 @@ def serve_stdio(server: MCPServer[Any], stdout: BinaryIO) -> None:
     finally:
         with suppress(OSError):
             stdout.close()
+
+
+def _leave(*_: object) -> None:
+    # Not by an exception: a thread that reads a terminal ends with the next line alone. Files are written whole.
+    os._exit(128 + signal.SIGINT)
 
 
 async def _serve(server: MCPServer[Any], stdout: BinaryIO) -> None:

@@ -67,7 +67,7 @@ def opened(name: str, roots: Sequence[Path], source: str) -> Iterator[tuple[Path
         # fstat first: fdopen would raise its own error for a folder, and reading a pipe would wait.
         mode = os.fstat(descriptor).st_mode
         if not stat.S_ISREG(mode):
-            raise ImageError("image_not_a_file", source=source, kind=_kind(mode))
+            raise ImageError("image_not_a_file", source=source, kind=_kind(mode), path=path)
         with os.fdopen(descriptor, "rb", closefd=False) as file:
             yield path, file
     except OSError as error:

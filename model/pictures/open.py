@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from model.errors import ImageError
 from model.pictures.data_url import is_data_url, read_data_url
 from model.pictures.decode import Contents, Decoded, contents, decode, decode_frames
-from model.pictures.files import opened
+from model.pictures.files import SUFFIXES, opened
 from model.pictures.kinds import HEAD_BYTES, Kind, kind_of
 from model.pictures.limits import DEFAULT_LIMITS, ONE, ImageLimits, Sampling
 from model.pictures.source import WHOLE, Fragment, Region, split_source
@@ -178,6 +178,38 @@ class _File:
 
 
 def _from_disk(
+    source: str, name: str, part: Fragment, roots: Sequence[Path], limits: ImageLimits, sampling: Sampling
+) -> Opened:
+    try:
+        return _from_file(source, name, part, roots, limits, sampling)
+    except ImageError as error:
+        folder = Path(str(error.values.get("path", "")))
+        frames = _frames_in(folder, sampling.frames) if error.code == "image_not_a_file" and folder.is_dir() else []
+        if not frames:
+            raise
+    shown = [_from_file(source, str(frame), part, [folder], limits, ONE).pictures[0] for frame in frames]
+    note = f"{folder.name}: {len(frames)} of its pictures were seen, evenly spaced: {', '.join(f.name for f in frames)}"
+    return Opened(tuple(shown), (note,))
+
+
+def _frames_in(folder: Path, most: int) -> list[Path]:
+    """Return evenly spaced pictures of a folder that is a film, the first and the last among them.
+
+    Depth pictures, which OpenEQA's export lays beside each coloured one, are left out.
+    """
+    try:
+        names = sorted(name for name in os.listdir(folder) if name.lower().endswith(SUFFIXES))
+    except OSError:
+        return []
+    names = [name for name in names if "-rgb." in name] or names
+    if len(names) < 2:
+        return []
+    count = min(most, len(names))
+    places = [round(k * (len(names) - 1) / (count - 1)) for k in range(count)] if count > 1 else [0][:count]
+    return [folder / names[place] for place in places]
+
+
+def _from_file(
     source: str, name: str, part: Fragment, roots: Sequence[Path], limits: ImageLimits, sampling: Sampling
 ) -> Opened:
     with opened(name, roots, source) as (path, file):

@@ -7,6 +7,7 @@ from typing import Any
 from PIL import Image
 
 from graph.agent import Archive
+from lorgnette.box_drawing import on_picture
 from model.pictures.open import Picture
 
 WHERE = '[{"bbox_2d": [0, 0, 500, 500], "label": "left"}]'
@@ -64,3 +65,43 @@ def test_the_time_of_a_question_may_be_its_own(agent_of: Any, picture: str) -> N
     agent.ask("What color?", [picture], effort="quick", time_budget_s=10.0)
     longer, shorter = (options["deadline"] for options in chat.options)
     assert 900 < longer - shorter < 1000
+
+
+def test_a_film_goes_to_the_model_as_one_video_with_its_times_and_again_with_the_next_question(
+    agent_of: Any, archive: Archive, tmp_path: Path
+) -> None:
+    frames = [Image.new("RGB", (20, 10), colour) for colour in ("red", "green", "blue")]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:], duration=500)
+    agent, chat = agent_of("It turns blue at 1 s.", "Green.", archive=archive)
+    answer = agent.ask("What happens?", [str(tmp_path / "a.gif")], session_id="film", effort="quick")
+    assert any("a film of 1.5 s" in note for note in answer.degraded)
+    agent.ask("And before?", session_id="film", effort="quick")
+    for asked in chat.asked:
+        video = asked[1].content[0]
+        assert video["type"] == "video" and video["times_s"] == [0.0, 0.5, 1.0]
+        assert [frame.image.getpixel((0, 0)) for frame in video["frames"]] == [(255, 0, 0), (0, 128, 0), (0, 0, 255)]
+
+
+def test_the_bundled_checkpoint_sees_one_frame_of_a_film(agent_of: Any, archive: Archive, tmp_path: Path) -> None:
+    frames = [Image.new("RGB", (20, 10), colour) for colour in ("red", "green", "blue")]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:], duration=500)
+    agent, chat = agent_of("red", archive=archive, name="tiny")
+    answer = agent.ask("What color?", [str(tmp_path / "a.gif")], effort="quick")
+    assert [block["type"] for block in chat.asked[0][1].content] == ["image", "text"]
+    assert any("others with #t=SECONDS" in note for note in answer.degraded)
+
+
+def test_a_box_in_a_region_is_told_and_drawn_in_the_whole_picture(
+    agent_of: Any, archive: Archive, picture: str
+) -> None:
+    heard: list[Picture] = []
+    agent, _ = agent_of(WHERE, archive=archive)
+    (box,) = agent.ask(
+        "Where?", [f"{picture}#xywh=percent:50,50,50,50"], effort="quick",
+        on_pictures=lambda pictures, _: heard.extend(pictures),
+    ).boxes  # fmt: skip
+    with Image.open(picture) as whole:
+        width, height = whole.size
+    assert (box.x1, box.y1, box.x2, box.y2) == (width // 2, height // 2, width * 3 // 4, height * 3 // 4)
+    image, boxes = on_picture(heard[0], [box])
+    assert image.size == (width, height) and boxes == [box]

@@ -17,8 +17,9 @@ GOOD = {"instruction": "Two and two?", "output": "4"}
 def folder(tmp_path: Path) -> Path:
     Image.new("RGB", (64, 48)).save(tmp_path / "a.png")
     Image.new("RGB", (402, 2)).save(tmp_path / "thin.png")
-    Image.new("1", (9000, 6000)).save(tmp_path / "huge.png")
+    Image.new("1", (9000, 8000)).save(tmp_path / "huge.png")
     (tmp_path / "text.png").write_text("no picture")
+    (tmp_path / "broken.mp4").write_bytes(b"\0\0\0\x18ftypisom")
     (tmp_path / "empty").mkdir()
     return tmp_path
 
@@ -52,13 +53,14 @@ def ask(**fields: Any) -> dict[str, Any]:
         (ask(instruction="", images=[]), "the question is empty"),
         (ask(instruction="\ud800", images=[]), "'instruction' holds half a character"),
         (ask(images=["text.png"]), "is no readable PNG"),
-        (ask(images=["huge.png"]), "has more than 50,000,000 pixels"),
+        (ask(images=["huge.png"]), "has more than 70,000,000 pixels"),
         (ask(images=["thin.png"]), "too thin for the model (402 x 2 pixels)"),
         (ask(images=["empty"]), "is no file"),
         (ask(images=[7]), "a picture is given as int"),
         (ask(images=["http://host/a.png"]), "is a web address and nothing is fetched"),
         (ask(images=["data:image/png;base64,AAAA"]), "the picture in the row is no readable PNG"),
-        (ask(instruction="<video>", images=[], videos=["a.mp4"]), "'a.mp4' is a video file; save its frames"),
+        (ask(instruction="<video>", images=[], videos=["a.mp4"]), "there is no film 'a.mp4'"),
+        (ask(instruction="<video>", images=[], videos=["broken.mp4"]), "is a film that cannot be decoded"),
         (ask(instruction="<video>", images=[], videos=["empty"]), "holds no pictures"),
         (ask(instruction="<video>", images=[], videos=[[]]), "a video without frames"),
         (ask(audios=["a.wav"]), "audio is not supported"),

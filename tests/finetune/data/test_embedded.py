@@ -87,7 +87,7 @@ def test_parts_of_content_may_hold_their_pictures(tmp_path: Path) -> None:
         (b"", "the picture in the row is no readable PNG"),
         (picture("red")[:20], "the picture in the row is no readable PNG"),
         (None, "without bytes and without a name"),
-        (bytes(32 * 2**20 + 1), "the picture in the row has more than 33,554,432 bytes"),
+        (bytes(64 * 2**20 + 1), "the picture in the row has more than 67,108,864 bytes"),
     ],
 )
 def test_bytes_that_are_no_picture_are_a_broken_row(tmp_path: Path, image: bytes | None, reason: str) -> None:

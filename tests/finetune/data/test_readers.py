@@ -4,9 +4,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import av
 import pytest
 from PIL import Image
 
+from finetune.data.chat_messages import messages_of
 from finetune.data.dataset import ColumnUnknown, Dataset, read_dataset, read_named
 from finetune.data.detect import DatasetFormatUnknown
 from finetune.data.formats.reading import ReadOptions
@@ -211,6 +213,26 @@ def test_coco_captions_of_a_picture_are_one_sample_or_one_each(folder: Path) -> 
     assert [(s.id, s.answer, s.references) for s in every.samples] == [
         ("7-1", "A cat.", ("Cat.",)), ("7-2", "Cat.", ("A cat.",)), ("8-1", "A dog.", ()),
     ]  # fmt: skip
+
+
+def test_a_film_is_read_as_frames_at_even_times(folder: Path) -> None:
+    frames = [Image.new("RGB", (32, 32), colour) for colour in ("red", "green", "blue", "white")]
+    with av.open(str(folder / "walk.mp4"), "w") as container:
+        stream = container.add_stream("mpeg4", rate=2)
+        stream.width, stream.height, stream.pix_fmt = 32, 32, "yuv420p"
+        for frame in frames:
+            container.mux(stream.encode(av.VideoFrame.from_image(frame)))
+        container.mux(stream.encode())
+    row = {"messages": [{"role": "user", "content": "<video>What?"}, {"role": "assistant", "content": "A walk."}],
+           "videos": ["walk.mp4"]}  # fmt: skip
+    (sample,) = read_dataset(save(folder, "rows.jsonl", [row]), options=ReadOptions(frames=4)).samples
+    video = sample.messages[0].parts[0]
+    assert isinstance(video, Frames)
+    assert video.times_s == (0.0, 0.5, 1.0, 1.5)
+    red, *_, white = (Image.open(path).getpixel((16, 16)) for path in video.paths)
+    assert red == pytest.approx((255, 0, 0), abs=25) and white == pytest.approx((255, 255, 255), abs=25)
+    (block, _) = messages_of(sample)[0]["content"]
+    assert block["times_s"] == video.times_s
 
 
 def test_open_eqa_shows_evenly_spaced_frames_of_the_episode(folder: Path) -> None:

@@ -200,9 +200,98 @@ def test_values_that_change_nothing_are_passed_over(client: Any) -> None:
     assert ask(client, n=1, tools=[], frequency_penalty=0, logprobs=False, store=True, service_tier="auto").choices
 
 
-def test_another_model_is_not_found(client: Any) -> None:
-    with pytest.raises(openai.NotFoundError, match="no model 'gpt' here; ask for 'tiny'"):
-        ask(client, model="gpt")
+def test_whatever_model_a_client_names_the_one_that_is_here_answers_under_its_own_name(client: Any) -> None:
+    assert ask(client, model="gpt-4o-mini").model == "tiny"
+
+
+def test_a_model_can_be_looked_up_and_another_is_not_found(client: Any) -> None:
+    assert client.models.retrieve("tiny").id == "tiny"
+    with pytest.raises(openai.NotFoundError, match="no model 'org/gpt' here; ask for 'tiny'"):
+        client.models.retrieve("org/gpt")
+
+
+def test_what_is_not_served_is_refused_in_the_clients_own_form(client: Any) -> None:
+    with pytest.raises(openai.NotFoundError, match="POST /v1/embeddings is not served here") as caught:
+        client.embeddings.create(model="tiny", input="x")
+    assert caught.value.code == "route_unknown"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [({"min_p": 0.1}, "'min_p'.*top_p"), ({"guided_regex": "a+"}, "'guided_regex'.*json_schema"),
+     ({"best_of": 3}, "'best_of'"), ({"ignore_eos": True}, "'ignore_eos'")],
+)  # fmt: skip
+def test_what_other_servers_have_and_would_change_the_answer_is_refused_by_name(
+    options: dict[str, Any], said: str, client: Any
+) -> None:
+    with pytest.raises(openai.BadRequestError, match=said):
+        ask(client, extra_body=options)
+    with pytest.raises(openai.BadRequestError, match="'tool_choice'"):
+        ask(client, tool_choice="required")
+
+
+def test_options_under_the_names_of_other_servers_are_honoured(client: Any, chat: Scripted) -> None:
+    schema = {"type": "object", "properties": {"a": {"type": "integer"}}}
+    ask(client, extra_body={"guided_json": schema, "repeat_penalty": 1.2, "min_p": 0}, stop="")
+    assert chat.asked[0]["output_schema"] == {"title": "object", **schema}
+    assert chat.asked[0]["repetition_penalty"] == 1.2
+    assert not chat.asked[0]["stop"]
+
+
+def test_a_question_before_its_picture_is_asked_as_one_behind_it(client: Any, chat: Scripted) -> None:
+    picture = {"type": "image_url", "image_url": {"url": data_url(Image.new("RGB", (4, 4), "red"), "PNG")}}
+    text = {"type": "text", "text": "What is it?"}
+    for parts in ([text, picture], [picture, text], [text, picture, text, picture]):
+        ask(client, messages=[{"role": "user", "content": parts}])
+    kinds = [[part["type"] for part in asked["messages"][0].content] for asked in chat.asked]
+    assert kinds == [["image", "text"], ["image", "text"], ["text", "image", "text", "image"]]
+
+
+def test_films_and_pdfs_are_looked_at(client: Any, chat: Scripted) -> None:
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
+    film = {"url": data_url(frames[0], "GIF", save_all=True, append_images=frames[1:], duration=500)}
+    page = {"file_data": data_url(frames[0], "PDF"), "filename": "a.pdf"}
+    ask(client, messages=[{"role": "user", "content": [
+        {"type": "video_url", "video_url": film}, {"type": "file", "file": page}, {"type": "text", "text": "What?"},
+    ]}])  # fmt: skip
+    video, picture, _ = chat.asked[0]["messages"][0].content
+    assert video["type"] == "video" and video["times_s"] == [0.0, 0.5]
+    assert picture["type"] == "image" and str(picture["image"].part) == ""
+    with pytest.raises(openai.BadRequestError, match="as a data: URL"):
+        far = {"type": "video_url", "video_url": {"url": "https://example.org/a.mp4"}}
+        ask(client, messages=[{"role": "user", "content": [far]}])
+
+
+def data_url(image: Image.Image, form: str, **options: Any) -> str:
+    buffer = io.BytesIO()
+    image.save(buffer, form, **options)
+    return f"data:application/octet-stream;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def test_a_page_on_this_machine_may_read_the_answers_and_another_may_not(url: str) -> None:
+    ask_first = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
+    for origin, allowed in (("http://localhost:3000", True), ("http://evil.example", False)):
+        reply = httpx2.request(
+            "OPTIONS", f"{url}/chat/completions", headers={"Origin": origin, **ask_first}, trust_env=False
+        )
+        assert (reply.headers.get("access-control-allow-origin") == origin) == allowed
+        reply = httpx2.get(f"{url}/models", headers={"Origin": origin}, trust_env=False)
+        assert (reply.status_code == 200) == allowed
+        assert (reply.headers.get("access-control-allow-origin") == origin) == allowed
+
+
+def test_a_host_may_be_written_in_any_case(url: str) -> None:
+    port = httpx2.URL(url).port
+    assert httpx2.get(f"{url}/models", headers={"Host": f"LocalHost:{port}"}, trust_env=False).status_code == 200
+
+
+def test_a_connection_that_says_nothing_is_closed(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mcp_server.transport.prompt_protocol.HEADERS_S", 0.1)
+    place = httpx2.URL(url)
+    with socket.create_connection((place.host, place.port or 80)) as connection:
+        connection.sendall(b"GET /v1/models HTTP/1.1\r\nHos")
+        connection.settimeout(WAIT_S)
+        assert connection.recv(100) == b""
 
 
 def test_a_body_that_is_no_json_is_refused(url: str) -> None:
@@ -213,8 +302,9 @@ def test_a_body_that_is_no_json_is_refused(url: str) -> None:
 
 def test_too_large_a_body_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mcp_server.openai_api.endpoint.BODY_BYTES", 10)
-    reply = httpx2.post(f"{url}/chat/completions", content=b" " * 11, trust_env=False)
-    assert (reply.status_code, reply.json()["error"]["code"]) == (413, "body_too_large")
+    for much in (11, 40):
+        reply = httpx2.post(f"{url}/chat/completions", content=b" " * much, trust_env=False)
+        assert (reply.status_code, reply.json()["error"]["code"]) == (413, "body_too_large")
 
 
 def test_a_full_queue_is_too_many_requests(url: str, chat: Scripted) -> None:
@@ -223,7 +313,7 @@ def test_a_full_queue_is_too_many_requests(url: str, chat: Scripted) -> None:
         body = {"model": "tiny", "messages": [{"role": "user", "content": "?"}], "stream": stream}
         reply = httpx2.post(f"{url}/chat/completions", json=body, trust_env=False)
         assert reply.status_code == 429
-        assert reply.headers["Retry-After"] == "1"
+        assert reply.headers["Retry-After"] == "10"
         assert "busy" in reply.json()["error"]["message"]
 
 
@@ -255,7 +345,10 @@ def test_a_client_that_does_not_wait_for_the_whole_answer_frees_the_model(url: s
     assert chat.asked[0]["cancel"].wait(WAIT_S)
 
 
-def test_a_model_that_is_loading_is_said_to_be(serve: Serve, settings: Settings, agent: Any) -> None:
+def test_a_model_that_is_loading_is_said_to_be(
+    serve: Serve, settings: Settings, agent: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mcp_server.openai_api.endpoint.LOADING_S", 0.1)
     loaded = threading.Event()
 
     def open_agent(_: Settings, progress: Callable[[str, float], None]) -> Any:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -55,6 +56,9 @@ class Server:
                 return message
             self.notes.append(message)
         raise AssertionError("the server ended without a reply")
+
+    def interrupt(self) -> None:
+        self._process.send_signal(signal.SIGINT)
 
     def initialize(self) -> None:
         client = {"name": "test", "version": "0"}
@@ -172,6 +176,14 @@ def test_a_call_in_flight_does_not_keep_the_server_alive(circle: Path) -> None:
         server.initialize()
         arguments = {"question": "What is it?", "images": ["circle.png"]}
         server.begin("tools/call", name="ask_image", arguments=arguments)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+def test_ctrl_c_in_the_clients_terminal_is_the_clients_business(circle: Path) -> None:
+    with serve(circle.parent) as server:
+        server.initialize()
+        server.interrupt()
+        assert server.request("ping")["result"] == {}
 
 
 def test_listing_the_tools_loads_nothing_heavy() -> None:

@@ -196,6 +196,22 @@ def test_an_animation_is_a_film_too(root: Path) -> None:
     assert colours(open_source("a.gif#t=0.6", [root])) == rounded(GREEN)
 
 
+def test_a_folder_of_frames_is_a_film_whose_times_nobody_knows(root: Path) -> None:
+    episode = root / "episode"
+    episode.mkdir()
+    for number in range(9):
+        colour = (RED, GREEN, BLUE)[number // 3]
+        Image.new("RGB", (8, 8), colour).save(episode / f"{number:05d}-rgb.png")
+        Image.new("L", (8, 8)).save(episode / f"{number:05d}-depth.png")
+    opened = open_source("episode", [root], sampling=Sampling(frames=3))
+    assert colours(opened) == rounded(RED, GREEN, BLUE)
+    assert opened.pictures[0].time_s is None
+    assert opened.notes[0].endswith("00000-rgb.png, 00004-rgb.png, 00008-rgb.png")
+    (root / "empty").mkdir()
+    with refused("image_not_a_file", "is a folder"):
+        open_source("empty", [root])
+
+
 def test_what_has_sound_alone_is_refused(root: Path) -> None:
     import av
 
