@@ -1,5 +1,6 @@
 """The agent: one question with its pictures in, one answer out. It opens the pictures and runs the graph."""
 
+import operator
 import threading
 import time
 import uuid
@@ -20,6 +21,7 @@ from graph.settings import AgentSettings
 from graph.wording.language import is_latin, prompts_for
 from model.errors import ImageError
 from model.open import REMOTE
+from model.pictures.fit import fitted
 from model.pictures.limits import ONE
 from model.pictures.open import Opened, Picture, open_again, open_source
 from model.served import served
@@ -37,8 +39,17 @@ if TYPE_CHECKING:
     from retrieval.sync.captions import Captioner
 
 EMBEDDER_S = 10.0  # to wait for, in the first search of a process
+SMALLER = (
+    "pictures: {name} was looked at with {seen} of its {size} pixels, so that time is left for the answer; to see a "
+    "part closer, name it with #xywh=X,Y,WIDTH,HEIGHT, or allow more time with time_budget_s"
+)
 MAX_PICTURES = 8  # of earlier turns that are seen again
 SERVER_STEP_SHARE = 0.6
+LOCAL_STEP_SHARE = 0.8
+LOOKING_SHARE = 0.4
+"""Of the time budget, for reading the pictures of a question."""
+MODEL_PIXELS = 16_777_216
+"""More no model here looks at, whatever it is given."""
 """A step that a server is slow about ends here, so that the answer has the rest of the time."""
 TINY_LIMITS = (
     "model: the bundled checkpoint knows drawn shapes only; for photographs and documents run "
@@ -109,6 +120,7 @@ class Agent(ServedAgent):
         notes += [f"pictures: {note}" for one in opened for note in one.notes]
         with self._session(question.session_id, deadline, cancel, notes) as (name, turns, remembered):
             history = self._history(turns, notes)
+            pictures, pixels = self._fitted(pictures, deadline, notes)
             if bundled and pictures:
                 history = History()  # it knows no second picture in a conversation and would look at the first
             if on_pictures is not None:
@@ -132,7 +144,7 @@ class Agent(ServedAgent):
                 archive=lambda: self._summarize(turns, name),
                 session_id=name,
                 history=history,
-                seen=self._seen(pictures, name),
+                seen=self._seen(pictures, name, pixels),
                 fields=question.fields,
                 pass_floor=TINY_FLOOR if self._identity.name == "tiny" else None,
                 adapter_nodes=frozenset(self._settings.adapter_nodes) if self._identity.adapter else None,
@@ -140,7 +152,7 @@ class Agent(ServedAgent):
                 node_adapters=frozenset(self._identity.node_adapters),
                 documents=knowledge.document_names if knowledge is not None and search and not bundled else (),
                 unable=prompts.english_only if bundled and not is_latin(question.text) else "",
-                step_share=SERVER_STEP_SHARE if self._identity.quantization == REMOTE else 1.0,
+                step_share=SERVER_STEP_SHARE if self._identity.quantization == REMOTE else LOCAL_STEP_SHARE,
             )
             if bundled:
                 notes.append(TINY_LIMITS)
@@ -284,9 +296,31 @@ class Agent(ServedAgent):
         if picture.sha256 != seen.sha256:
             notes.append(f"session: {seen.source} has changed since it was asked about, and is not seen again")
             return None
-        return picture
+        return fitted(picture, seen.pixels or None)
 
-    def _seen(self, pictures: Sequence[Picture], session_id: str) -> tuple[Seen, ...]:
+    def _fitted(
+        self, pictures: tuple[Picture, ...], deadline: float, notes: list[str]
+    ) -> tuple[tuple[Picture, ...], int]:
+        """Return the pictures at a size that leaves time for the answer, and its pixels, 0 for no limit."""
+        wanted = self._settings.max_pixels or MODEL_PIXELS
+        affordable = served(self._chat).looking_pixels(LOOKING_SHARE * (deadline - time.monotonic()), len(pictures))
+        # A server knows nothing of our budget; a model here scales by itself, and its own way costs nothing.
+        limit = min(wanted, affordable) if affordable else wanted if self._identity.quantization == REMOTE else None
+        if not pictures or limit is None:
+            return pictures, 0
+        smaller = tuple(fitted(picture, limit) for picture in pictures)
+        for before, after in zip(pictures, smaller, strict=True):
+            if after is not before and limit < wanted:
+                notes.append(
+                    SMALLER.format(
+                        name=before.path.name if before.path else "a picture",
+                        seen=f"{after.width:,} x {after.height:,}", size=f"{before.width:,} x {before.height:,}",
+                    )
+                )  # fmt: skip
+                break
+        return smaller, limit if any(map(operator.is_not, smaller, pictures)) else 0
+
+    def _seen(self, pictures: Sequence[Picture], session_id: str, pixels: int) -> tuple[Seen, ...]:
         """Note where the pictures can be read again; those that came as data are kept."""
         if self._archive is None:
             return ()
@@ -296,7 +330,7 @@ class Agent(ServedAgent):
             if path is None:
                 path = self._archive.sessions.keep_picture(session_id, picture.sha256, picture.data or b"")
             part = str(picture.part)
-            noted.append(Seen(source=picture.source, path=str(path), sha256=picture.sha256, part=part))
+            noted.append(Seen(source=picture.source, path=str(path), sha256=picture.sha256, part=part, pixels=pixels))
         return tuple(noted)
 
     def _summarize(self, turns: Sequence[Turn], session_id: str) -> Path | None:

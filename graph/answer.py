@@ -201,6 +201,7 @@ class Seen(Result):
     source: str = Field(description="As the user named it")
     path: str = Field(description="Where it can be read again")
     sha256: str
+    pixels: int = Field(0, description="Most pixels with which it was looked at; 0 if all of them were")
     part: str = Field("", description="Which part of it was seen, such as page=3 or t=1.5; empty where all was")
 
 

@@ -65,9 +65,10 @@ def open_chat(
         return ChatOpenVINO(loaded=ir, **_chat_options(settings)), ModelIdentity(ir.name, None, ir.quantization)
     from model.qwen3_vl.chat import ChatQwen3VL
     from model.qwen3_vl.load import load
+    from model.qwen3_vl.reading_speed import speed_of
 
     loaded = load(settings, progress)
-    chat = ChatQwen3VL(loaded=loaded, **_chat_options(settings))
+    chat = ChatQwen3VL(loaded=loaded, speed=speed_of(loaded), **_chat_options(settings))
     return chat, ModelIdentity(
         loaded.name, loaded.adapter, loaded.quantization, tuple(loaded.node_adapters), loaded.spread
     )

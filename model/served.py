@@ -34,6 +34,13 @@ class ServedModel:
         """Return whether the process that holds the model has ended, so that it must be opened again."""
         return False
 
+    def looking_pixels(self, seconds: float, pictures: int) -> int | None:
+        """Return how many pixels each of so many pictures may have so that looking takes at most `seconds`.
+
+        None if nobody knows how fast it looks.
+        """
+        return None
+
     def choice_probabilities(
         self, messages: "list[BaseMessage]", words: Sequence[str], *, cancel: threading.Event | None = None
     ) -> list[float]:

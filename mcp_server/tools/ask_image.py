@@ -43,9 +43,9 @@ async def ask_image(
         list[ImageSource],
         Field(
             max_length=8,
-            description="What to look at, all meant by the one question: files inside the allowed folders (PNG, JPEG, "
-            "HEIC ..., PDF, MP4), absolute or relative to the first folder, data: URLs under 4 MiB, or "
-            "lorgnette://picture/ID. A part: #xywh=10,20,300,200 (zoom), #page=2-5, #t=10,20 (seconds). No http:.",
+            description="What to look at: files inside the allowed folders (PNG, JPEG, HEIC, PDF, MP4 ...), absolute or "
+            "relative to the first, data: URLs under 4 MiB, lorgnette://picture/ID. A part: #xywh=10,20,300,200 "
+            "(zoom), #page=2-5, #t=10,20. No http:.",
         ),
     ] = [],  # noqa: B006 - the schema shows this default, and nobody changes it
     session_id: Annotated[

@@ -87,6 +87,9 @@ class ChatQwen3VL(ServedModel, BaseChatModel):
     gives_probabilities: ClassVar[bool] = True
     swaps_adapters: ClassVar[bool] = True
 
+    speed: Any = Field(default=None, exclude=True, repr=False)
+    """`model.qwen3_vl.reading_speed.ReadingSpeed` of the model; none where nobody asks how large pictures may be."""
+
     _worker: Worker = PrivateAttr()
     _grammars: "Grammars | None" = PrivateAttr(default=None)
     _reader: "PrefixReader | None" = PrivateAttr(default=None)
@@ -116,6 +119,11 @@ class ChatQwen3VL(ServedModel, BaseChatModel):
         params["ls_model_name"] = self.loaded.name
         params["ls_max_tokens"] = kwargs.get("max_new_tokens") or self.max_new_tokens
         return params
+
+    def looking_pixels(self, seconds: float, pictures: int) -> int | None:
+        """Return how many pixels each of so many pictures may have so that looking takes at most `seconds`."""
+        pixels: int | None = None if self.speed is None else self.speed.pixels(seconds, pictures)
+        return pixels
 
     @property
     def waiting(self) -> int:
@@ -331,7 +339,7 @@ class ChatQwen3VL(ServedModel, BaseChatModel):
 
             model = self.loaded.model
             base = model.get_base_model() if hasattr(model, "get_base_model") else model
-            self._reader = PrefixReader(base, self.prefix_cache_mib * 2**20)
+            self._reader = PrefixReader(base, self.prefix_cache_mib * 2**20, self.speed)
         return self._reader
 
     def _get_grammars(self) -> "Grammars":

@@ -5,8 +5,8 @@ The loop is transformers' own `generate`; queueing and LangChain's classes are i
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from model.call_options import Call, Cancellation, Cancelled, DeadlineExceeded, 
 from model.errors import ModelError
 from model.messages import Turn, for_processor
 from model.qwen3_vl.confidence import Confidence
+from model.qwen3_vl.interruptible import interruptible
 from model.qwen3_vl.load import ALWAYS
 from model.qwen3_vl.prefill import UNSHARED
 from model.qwen3_vl.processor import encode
@@ -74,7 +75,7 @@ class GenerationRequest:
     grammars: Callable[[], "Grammars"]
     """Called if the call has a schema."""
     cancellation: Cancellation
-    """Looked at after every token, and before every layer while the prompt is read."""
+    """Looked at after every token, and within every layer while the prompt is read."""
     emit: Callable[[str], None]
     """Called with the text as it is written; the pieces together are the answer."""
     max_pixels: int | None
@@ -144,7 +145,7 @@ def _generate(request: GenerationRequest) -> Generated:
     last = _AfterThinking(thoughts, constraint or sampler, sampler, eos_token_ids, confidence)
     read = None
     try:
-        with _interruptible(base, watch), loaded.model.disable_adapter() if bare else nullcontext():
+        with interruptible(base, watch.interrupt), loaded.model.disable_adapter() if bare else nullcontext():
             with active_adapter(loaded.model, None, loaded.invocations):
                 read = reader.read(inputs, family, until, sight)
             with active_adapter(loaded.model, node_adapter, loaded.invocations):
@@ -302,18 +303,6 @@ def _config(max_new_tokens: int, eos_token_ids: frozenset[int], pad_token_id: in
         do_sample=False, temperature=1.0, top_p=1.0, top_k=50, max_new_tokens=max_new_tokens,
         eos_token_id=sorted(eos_token_ids), pad_token_id=pad_token_id,
     )  # fmt: skip
-
-
-@contextmanager
-def _interruptible(base: Any, watch: _Watch) -> Iterator[None]:
-    """Let the watch look before every layer: a long prompt takes seconds that nobody may want any more."""
-    layers = [*base.model.language_model.layers, *base.model.visual.blocks]
-    hooks = [layer.register_forward_pre_hook(lambda module, args: watch.interrupt()) for layer in layers]
-    try:
-        yield
-    finally:
-        for hook in hooks:
-            hook.remove()
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

@@ -6,6 +6,7 @@ language model.
 """
 
 import hashlib
+import time
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -22,8 +23,11 @@ if TYPE_CHECKING:
     from transformers import BatchFeature
 
     from model.qwen3_vl.prefix_cache import TokenIds
+    from model.qwen3_vl.reading_speed import ReadingSpeed
 
 FEATURES_SHARE = 0.25  # of the bytes, for what the vision tower gave
+LEARNT_TOKENS = 128
+"""A shorter reading tells little of how fast this machine reads."""
 IMAGE, VIDEO = 1, 2  # in mm_token_type_ids
 
 UNSHARED = "unshared"
@@ -64,9 +68,13 @@ class _Sight:
 class PrefixReader:
     """Remembers what one model has read, within a limit of bytes; for one thread."""
 
-    def __init__(self, base: Any, limit_bytes: int) -> None:
-        """Remember for `base`, a `Qwen3VLForConditionalGeneration`; with a limit of 0 nothing."""
+    def __init__(self, base: Any, limit_bytes: int, speed: "ReadingSpeed | None" = None) -> None:
+        """Remember for `base`, a `Qwen3VLForConditionalGeneration`; with a limit of 0 nothing.
+
+        `speed` learns from what is read, on a CPU, where it takes seconds.
+        """
         self._base = base
+        self._speed = speed if base.device.type == "cpu" else None
         features = int(limit_bytes * FEATURES_SHARE)
         self.prefixes = PrefixCache(limit_bytes - features)
         # Kept apart, because they stay valid where keys and values do not: under another adapter of the text layers,
@@ -94,6 +102,8 @@ class PrefixReader:
             cache.update(keys, values, number)
         if known < end:
             to_read = slice(known, end)
+            features = self._seen([s for s in sights if s.start >= known], inputs, sight)
+            began = time.monotonic()
             # The model without its head: nobody reads the logits of a prompt, and for frozen weights below float32 a
             # CPU would copy the whole head (151,936 x 2,048) to compute them.
             model(
@@ -101,8 +111,9 @@ class PrefixReader:
                 position_ids=positions[:, :, to_read],
                 past_key_values=cache,
                 use_cache=True,
-                mm_encoder_outputs=self._seen([s for s in sights if s.start >= known], inputs, sight),
+                mm_encoder_outputs=features,
             )
+            self._learn("language", end - known, time.monotonic() - began)
         model.rope_deltas = deltas
         return Read(cache, ids, known, positions[:, :, -1:])
 
@@ -128,6 +139,14 @@ class PrefixReader:
         if len(ids):
             self.prefixes.store(family, ids, layers)
 
+    def _learn(self, part: str, tokens: int, seconds: float) -> None:
+        if self._speed is None or tokens < LEARNT_TOKENS:
+            return
+        work = self._speed.work
+        self._speed.learn(part, work.tower(tokens) if part == "tower" else work.language(tokens), seconds)
+        if part == "language":
+            self._speed.save()
+
     def _seen(self, sights: Sequence[_Sight], inputs: "BatchFeature", family: Hashable) -> dict[str, Any]:
         outputs: dict[str, Any] = {}
         for name, kind in (("image", IMAGE), ("video", VIDEO)):
@@ -142,9 +161,14 @@ class PrefixReader:
         if known is not None:
             return known
         pixels = inputs["pixel_values" if sight.kind == IMAGE else "pixel_values_videos"]
+        began = time.monotonic()
         seen = self._base.model.get_image_features(
             pixels[sight.first_patch : sight.first_patch + sight.patches], sight.grid, return_dict=True
         )
+        if int(sight.grid[0, 0]) == 1:  # frames attend to their own alone
+            self._learn(
+                "tower", sight.patches // self._base.model.visual.spatial_merge_size**2, time.monotonic() - began
+            )
         # Views of what the tower computed with them would hold that in memory too.
         features = tuple(torch.cat(part).clone() for part in (seen.pooler_output, *seen.deepstack_features))
         if _nbytes(features) <= self.features.maxsize:

@@ -67,7 +67,7 @@ def animation(frames: int) -> bytes:
 
 def too_large(path: Path) -> None:
     with path.open("wb") as file:
-        file.truncate(33 * 1024 * 1024)  # sparse: it takes no room on the disk
+        file.truncate(65 * 1024 * 1024)  # sparse: it takes no room on the disk
 
 
 def write(data: bytes) -> Make:
@@ -90,10 +90,10 @@ PICTURES: dict[str, tuple[str, Make, str, str]] = {
     "PNG bomb": ("bad.png", write(png_bomb(30_000)), "is too large to decode, where 70,000,000", "scale it down"),
     "long animation": ("bad.png", write(animation(10_000)), "more than 1,000 frames", "save the frame that matters"),
     "too large": ("bad.png", too_large, "has more than 67,108,864 bytes", "save it smaller"),
-    "file address": ("file://{root}/shapes.png", nothing, "is a file: address", "give the plain path instead"),
+    "file address": ("file://server/shapes.png", nothing, "is a file: address", "copy the picture here"),
     "web address": ("http://example.org/a.png", nothing, "never fetched", "download it and give the path"),
     "data of no base64": ("data:image/png;base64,%%%", nothing, "does not hold valid base64", "write it as 'data:"),
-    "data of no picture": ("data:text/plain,hello", nothing, "is not an image/* type", "write it as 'data:"),
+    "data of no picture": ("data:text/plain,hello", nothing, "is not an image/* or video/* type", "write it as 'data:"),
     "data cut off": (f"data:image/png;base64,{DATA_PNG[:400]}", nothing, "damaged or truncated", "copy it again"),
     "empty name": ("", nothing, "The name of the picture is empty", "give a path"),
 }

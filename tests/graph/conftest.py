@@ -125,7 +125,7 @@ def agent_of(tmp_path: Path) -> Callable[..., tuple[Agent, Scripted]]:
         **settings: Any,
     ) -> tuple[Agent, Scripted]:
         chat = Scripted(script=list(script), asked=[], finish_reason=settings.pop("finish_reason", "stop"))
-        identity = ModelIdentity(name=name, adapter=None, quantization="none")
+        identity = ModelIdentity(name=name, adapter=None, quantization=settings.pop("quantization", "none"))
         return Agent(chat, identity, AgentSettings(roots=(tmp_path,), **settings), knowledge, archive), chat
 
     return make

@@ -4,11 +4,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
 from PIL import Image
+from pydantic import Field
 
 from graph.agent import Archive
 from lorgnette.box_drawing import on_picture
+from model.open import REMOTE
 from model.pictures.open import Picture
+from model.served import ServedModel
+from tests.graph.conftest import Scripted
 
 WHERE = '[{"bbox_2d": [0, 0, 500, 500], "label": "left"}]'
 
@@ -77,7 +82,7 @@ def test_a_film_goes_to_the_model_as_one_video_with_its_times_and_again_with_the
     assert any("a film of 1.5 s" in note for note in answer.degraded)
     agent.ask("And before?", session_id="film", effort="quick")
     for asked in chat.asked:
-        video = asked[1].content[0]
+        video: Any = asked[1].content[0]
         assert video["type"] == "video" and video["times_s"] == [0.0, 0.5, 1.0]
         assert [frame.image.getpixel((0, 0)) for frame in video["frames"]] == [(255, 0, 0), (0, 128, 0), (0, 0, 255)]
 
@@ -87,7 +92,8 @@ def test_the_bundled_checkpoint_sees_one_frame_of_a_film(agent_of: Any, archive:
     frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:], duration=500)
     agent, chat = agent_of("red", archive=archive, name="tiny")
     answer = agent.ask("What color?", [str(tmp_path / "a.gif")], effort="quick")
-    assert [block["type"] for block in chat.asked[0][1].content] == ["image", "text"]
+    content: Any = chat.asked[0][1].content
+    assert [block["type"] for block in content] == ["image", "text"]
     assert any("others with #t=SECONDS" in note for note in answer.degraded)
 
 
@@ -105,3 +111,43 @@ def test_a_box_in_a_region_is_told_and_drawn_in_the_whole_picture(
     assert (box.x1, box.y1, box.x2, box.y2) == (width // 2, height // 2, width * 3 // 4, height * 3 // 4)
     image, boxes = on_picture(heard[0], [box])
     assert image.size == (width, height) and boxes == [box]
+
+
+def test_a_picture_is_looked_at_as_large_as_the_time_allows_and_the_answer_says_so(
+    agent_of: Any, archive: Archive, tmp_path: Path
+) -> None:
+    Image.new("RGB", (400, 200), "grey").save(tmp_path / "large.png")
+    agent, chat = agent_of(WHERE, "And again", archive=archive)
+    agent._chat = timed = TimedChat(script=chat.script)
+    answer = agent.ask("Where?", [str(tmp_path / "large.png")], session_id="mine", effort="quick")
+    assert first_picture(timed, 0).image.size == (200, 100)
+    (box,) = answer.boxes
+    assert (box.x2, box.y2) == (200, 100)
+    assert "pictures: large.png was looked at with 200 x 100 of its 400 x 200 pixels" in "\n".join(answer.degraded)
+    assert timed.told == [(pytest.approx(0.4 * 50, abs=5), 1)]
+    agent.ask("And again?", session_id="mine", effort="quick")
+    assert first_picture(timed, 1).image.size == (200, 100)
+
+
+class TimedChat(Scripted, ServedModel):
+    """Can look at 20,000 pixels in any time."""
+
+    told: list[Any] = Field(default_factory=list)
+
+    def looking_pixels(self, seconds: float, pictures: int) -> int | None:
+        self.told.append((seconds, pictures))
+        return 20_000 if pictures else None
+
+
+def test_a_server_gets_pictures_of_at_most_max_pixels(agent_of: Any, tmp_path: Path) -> None:
+    Image.new("RGB", (400, 200), "grey").save(tmp_path / "large.png")
+    agent, chat = agent_of("grey", max_pixels=20_000, quantization=REMOTE)
+    answer = agent.ask("What?", [str(tmp_path / "large.png")], effort="quick")
+    assert first_picture(chat, 0).image.size == (200, 100)
+    assert not any("looked at with" in note for note in answer.degraded)
+
+
+def first_picture(chat: Scripted, call: int) -> Picture:
+    content: Any = chat.asked[call][1].content
+    picture: Picture = content[0]["image"]
+    return picture
