@@ -43,8 +43,8 @@ async def ask_image(
         list[ImageSource],
         Field(
             max_length=8,
-            description="What to look at: files inside the allowed folders (PNG, JPEG, HEIC, PDF, MP4 ...), absolute or "
-            "relative to the first, data: URLs under 4 MiB, lorgnette://picture/ID. A part: #xywh=10,20,300,200 "
+            description="What to look at: files inside the allowed folders (PNG, JPEG, HEIC, PDF, MP4 ...), absolute "
+            "or relative to the first, data: URLs under 4 MiB, lorgnette://picture/ID. A part: #xywh=10,20,300,200 "
             "(zoom), #page=2-5, #t=10,20. No http:.",
         ),
     ] = [],  # noqa: B006 - the schema shows this default, and nobody changes it

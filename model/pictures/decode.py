@@ -24,6 +24,7 @@ _ANIMATED = ("GIF", "WEBP", "PNG")
 MOST_BLANK_FRAMES = 30
 """So many frames of an animation are looked through for the first one that shows something."""
 _SVG_WITHIN = 4096  # bytes: a comment may stand before it
+_TGA_MARK = b"TRUEVISION-XFILE"
 _SUBFILE_TYPE = 254  # a TIFF tag
 _PROBE = 64  # bytes: more than any pixel's code
 
@@ -74,13 +75,13 @@ def decode(source: str, data: bytes, limits: ImageLimits, *, page: int | None = 
         scale = 1 if full else _shrink(opened.size)
         if scale > 1 and opened.format in ("JPEG", "MPO"):
             opened.draft(opened.mode, (math.ceil(width / scale), math.ceil(height / scale)))
-        orientation = _orientation(opened)
-        image = _loaded(opened, data, orientation) if page is None else _upright(to_rgb(opened), orientation)
+        image = _loaded(opened, data) if page is None else _upright(to_rgb(opened), _orientation(opened))
         if not full and (left := _shrink(image.size)) > 1:
             image = image.reduce(left)
         # No comment, place or colour profile of another mode may reach a file or an address that it is saved to.
         image.info.clear()
-        return Decoded(image, (height, width) if orientation >= 5 else (width, height))
+        turned = (image.width > image.height) != (width > height) if image.width != image.height else width != height
+        return Decoded(image, (height, width) if turned else (width, height))
 
 
 def contents(source: str, data: bytes, limits: ImageLimits) -> Contents:
@@ -177,11 +178,12 @@ def _formats(source: str, data: bytes) -> tuple[str, ...]:
 
         pi_heif.register_heif_opener()
         return ("AVIF", "HEIF")
-    # A TGA has no mark of its own: only its name tells it from any other bytes.
-    return (*_FORMATS, "TGA") if source.lower().endswith(".tga") else _FORMATS
+    # A TGA begins with no mark; its name tells it, or the mark at its end that newer ones have.
+    is_tga = source.lower().partition("#")[0].endswith(".tga") or data[-26:].find(_TGA_MARK) >= 0
+    return (*_FORMATS, "TGA") if is_tga else _FORMATS
 
 
-def _loaded(opened: "Image.Image", data: bytes, orientation: int) -> "Image.Image":
+def _loaded(opened: "Image.Image", data: bytes) -> "Image.Image":
     """Return the picture decoded; a JPEG that lacks its end marker and nothing else is whole."""
     try:
         opened.load()
@@ -189,7 +191,8 @@ def _loaded(opened: "Image.Image", data: bytes, orientation: int) -> "Image.Imag
         whole = _without_end(data) if opened.format in ("JPEG", "MPO") else None
         if whole is None:
             raise
-        return _upright(to_rgb(whole), orientation)
+        return _upright(to_rgb(whole), _orientation(opened))
+    orientation = _orientation(opened)  # only now: of a TIFF Pillow turns the pixels itself, and takes the tag away
     return _upright(_first_that_shows_something(opened), orientation)
 
 
