@@ -1,7 +1,7 @@
 """Whether a photograph of any size is answered inside the time budget at the real shape, and frees the model at once.
 
-`python -m benchmarks.photographs [--size 2B] [--budget 50] [--folder DIR]`: random weights of the real shape, one look and
-one answer (`effort: quick`), JPEGs of 12, 48 and 64 megapixels. For each: with how many pixels it was looked at, the
+`python -m benchmarks.photographs [--size 2B] [--budget 50] [--folder DIR]`: random weights of the real shape, one look
+and one answer (`effort: quick`), JPEGs of 12, 48 and 64 megapixels. For each: with how many pixels it was looked at, the
 time to the first word and to the end, and how long the model is kept after a client has cancelled amid the looking.
 Beside them the first one with the budget's rule switched off, as it was before.
 """
