@@ -1,24 +1,32 @@
 """Turns a Word document into text: headings as `headings.find_headings` finds them, paragraphs, lists, tables.
 
-Pictures, comments, footnotes, headers and footers are not read. What the archive claims to unpack to is limited first.
+Headers, footers, notes and comments follow the body, each kind under a heading of its own; pictures are read by OCR.
+A part that cannot be read is a note. What the archive claims to unpack to is limited first.
 """
 
 import io
+import posixpath
 import re
 import zipfile
 import zlib
-from typing import TYPE_CHECKING
+from typing import Any
 
-from retrieval.reading.headings import escape, heading_line
-from retrieval.reading.unreadable import Broken, Empty, Encrypted, TooLarge
+from retrieval.reading.headings import heading_line
+from retrieval.reading.unreadable import Broken, Empty, Encrypted, TooLarge, Unreadable
+from retrieval.reading.word_text import Styles, WordText, child, local, read_styles, value
 from retrieval.records import Document
 
-if TYPE_CHECKING:
-    from docx.table import Table
-    from docx.text.paragraph import Paragraph
-
 _MAX_PARTS = 10_000
-_HEADING_STYLE = re.compile(r"Heading ([1-9])$")
+_MAX_PICTURES = 60
+_MAX_PIXELS = 50_000_000
+_MIN_PICTURE_BYTES = 200
+# In the order in which they follow the body; the type of a relationship ends so.
+_BESIDE = {
+    "header": "Header", "footer": "Footer", "footnotes": "Footnotes", "endnotes": "Endnotes", "comments": "Comments",
+    "diagramData": "Diagram", "chart": "Chart",
+}  # fmt: skip
+_EMBEDDED = {"package": "an embedded file", "oleObject": "an embedded object", "aFChunk": "an embedded document"}
+_DAMAGE = (KeyError, ValueError, AttributeError, IndexError, TypeError, EOFError, NotImplementedError, RecursionError)
 
 
 def is_docx(data: bytes) -> bool:
@@ -34,40 +42,44 @@ def read_docx(data: bytes, *, max_unpacked_bytes: int) -> Document:
     """Read a Word document.
 
     Raises:
-        Broken: The archive or its XML is damaged.
+        Broken: The archive or the XML of its body is damaged.
         Empty: There are no words in it.
         Encrypted: It wants a password.
         TooLarge: It would unpack to more than `max_unpacked_bytes`.
     """
-    import docx
-    from docx.opc.exceptions import OpcError
     from lxml.etree import LxmlError
 
-    _check_archive(data, max_unpacked_bytes)
+    check_archive(data, max_unpacked_bytes, "Word document")
+    notes: list[str] = []
     try:
-        # python-docx parses without entities, network or huge trees.
-        word = docx.Document(io.BytesIO(data))
-        lines = [line for part in word.iter_inner_content() for line in _lines(part)]
-        title = " ".join((word.core_properties.title or "").split())
-    # What python-docx lets through when a part is missing or is not what it should be.
-    except (OpcError, LxmlError, zipfile.BadZipFile, zlib.error) as error:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            word = _Word(archive, notes)
+            lines, title = word.lines(), word.title()
+    except (LxmlError, zipfile.BadZipFile, zlib.error) as error:
         raise Broken("Word document", str(error)) from None
-    except (KeyError, ValueError, AttributeError, IndexError, TypeError, EOFError, NotImplementedError) as error:
+    except _DAMAGE as error:
         raise Broken("Word document", f"{type(error).__name__}: {error}") from None
     text = "".join(lines).strip()
     if not re.search(r"\w", text):
         raise Empty("the document has no text")
     first = next((line for line in lines if line.startswith("#")), "")
-    return Document(text, "docx", title=title or first.strip("# \n"))
+    return Document(text, "docx", title=title or first.strip("# \n"), notes=tuple(notes))
 
 
-def _check_archive(data: bytes, max_unpacked_bytes: int) -> None:
+def check_archive(data: bytes, max_unpacked_bytes: int, kind: str) -> None:
+    """Refuse an archive by its directory.
+
+    Raises:
+        Broken: It has none.
+        Encrypted: It wants a password.
+        TooLarge: It has too many parts, or would unpack to more than `max_unpacked_bytes`.
+    """
     # The sizes may lie, but zipfile unpacks no more than they say.
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             parts = archive.infolist()
     except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError) as error:
-        raise Broken("Word document", str(error)) from None
+        raise Broken(kind, str(error)) from None
     if any(part.flag_bits & 1 for part in parts):
         raise Encrypted
     if len(parts) > _MAX_PARTS:
@@ -77,32 +89,124 @@ def _check_archive(data: bytes, max_unpacked_bytes: int) -> None:
         raise TooLarge("its unpacked size in bytes", size, max_unpacked_bytes)
 
 
-def _lines(part: "Paragraph | Table") -> list[str]:
-    """Return a paragraph as one line, or a table as one line a row, with their line breaks."""
-    from docx.table import Table
+def parse_xml(data: bytes) -> Any:
+    """Parse without entities, network or huge trees."""
+    from lxml import etree
 
-    if isinstance(part, Table):
-        rows = [" | ".join(_cells(part, number)) for number in range(len(part.rows))]
-        return [*(f"{escape(row)}\n" for row in rows if row.strip(" |")), "\n"]
-    text = " ".join(part.text.split())
-    if not text:
-        return []
-    style = part.style.name if part.style is not None and part.style.name else ""
-    if style == "Title":
-        return [heading_line(1, text) + "\n\n"]
-    if heading := _HEADING_STYLE.match(style):
-        return [heading_line(int(heading[1]), text) + "\n\n"]
-    if style.startswith("List"):
-        return [f"- {text}\n"]
-    return [escape(text) + "\n\n"]
+    return etree.fromstring(data, etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=False))
 
 
-def _cells(table: "Table", row: int) -> list[str]:
-    cells = []
-    last = None
-    for cell in table.rows[row].cells:
-        # A merged cell is listed once for each column that it covers.
-        if cell._tc is not last:
-            cells.append(" ".join(cell.text.split()))
-        last = cell._tc
-    return cells
+class _Word:
+    """An open Word document."""
+
+    def __init__(self, archive: zipfile.ZipFile, notes: list[str]) -> None:
+        self._archive = archive
+        self._notes = notes
+        self._pictures = 0
+        self._main = next(
+            (part for kind, _, part in self._related("") if kind == "officeDocument"), "word/document.xml"
+        )
+
+    def lines(self) -> list[str]:
+        """Return the body and what stands beside it."""
+        root = parse_xml(self._archive.read(self._main))
+        related = self._related(self._main)
+        styles = Styles()
+        for kind, _, part in related:
+            if kind == "styles" and (read := self._part(part)) is not None:
+                styles = read_styles(read)
+        lines = WordText(styles, self._words_in_pictures(self._main)).read(_body(root))
+        for wanted, title in _BESIDE.items():
+            found: list[str] = []
+            for kind, _, part in related:
+                if kind == wanted and (inner := self._part(part)) is not None:
+                    found += [line for line in self._beside(part, inner, styles) if line not in found]
+            if any(line.strip() for line in found):
+                lines += [heading_line(1, title) + "\n\n", *found]
+        if embedded := sorted({_EMBEDDED[kind] for kind, _, _ in related if kind in _EMBEDDED}):
+            self._notes.append(f"{' and '.join(embedded)} in it could not be read; save it as a file of its own")
+        return lines
+
+    def title(self) -> str:
+        """Return the title of the document's properties."""
+        for kind, _, part in self._related(""):
+            if kind == "core-properties" and (root := self._part(part)) is not None:
+                return " ".join(("".join(e.text or "" for e in root if local(e) == "title")).split())
+        return ""
+
+    def _beside(self, part: str, root: Any, styles: Styles) -> list[str]:
+        pictures = self._words_in_pictures(part)
+        if local(root) in ("footnotes", "endnotes", "comments"):
+            lines = []
+            for note in root:
+                read = WordText(styles, pictures).read(note)
+                author = value(note, "author") if local(note) == "comment" else None
+                # The first two notes are the lines that separate; they are empty.
+                if any(line.strip() for line in read):
+                    lines += [f"{author}: {read[0]}", *read[1:]] if author else read
+            return lines
+        if local(root) in ("hdr", "ftr"):
+            return WordText(styles, pictures).read(root)
+        # A drawing's model, or a chart's stored values: words only.
+        words = [" ".join((e.text or "").split()) for e in root.iter() if local(e) in ("t", "v")]
+        return [f"{word}\n" for word in words if word] + ["\n"]
+
+    def _related(self, part: str) -> list[tuple[str, str, str]]:
+        """Return kind, id and part of what a part names, in the file's order."""
+        folder, name = posixpath.split(part)
+        place = posixpath.join(folder, "_rels", f"{name}.rels")
+        if place not in self._archive.namelist():
+            return []
+        root = self._part(place)
+        found = []
+        for relation in [] if root is None else root:
+            target = value(relation, "Target") or ""
+            if value(relation, "TargetMode") != "External":
+                whole = target.lstrip("/") if target.startswith("/") else posixpath.join(folder, target)
+                kind = (value(relation, "Type") or "").rpartition("/")[2]
+                found.append((kind, value(relation, "Id") or "", posixpath.normpath(whole)))
+        return found
+
+    def _part(self, part: str) -> Any:
+        """Parse a part; one that cannot be read costs itself only, and is named."""
+        from lxml.etree import LxmlError
+
+        try:
+            return parse_xml(self._archive.read(part))
+        except (LxmlError, zipfile.BadZipFile, zlib.error, *_DAMAGE) as error:
+            self._notes.append(f"its part {part} could not be read ({error})")
+            return None
+
+    def _words_in_pictures(self, part: str) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        seen: dict[str, list[str]] = {}
+        for kind, id, picture in self._related(part):
+            if kind == "image":
+                if picture not in seen:
+                    seen[picture] = self._words_in_picture(picture)
+                found[id] = seen[picture]
+        return found
+
+    def _words_in_picture(self, part: str) -> list[str]:
+        from retrieval.reading.ocr import lines_to_text, read_picture
+        from retrieval.reading.pictures import open_picture
+
+        if self._pictures == _MAX_PICTURES:
+            self._notes.append(f"pictures after the first {_MAX_PICTURES} in it were not read")
+        self._pictures += 1
+        if self._pictures > _MAX_PICTURES:
+            return []
+        try:
+            data = self._archive.read(part)
+            image = open_picture(data, max_pixels=_MAX_PIXELS)
+            return lines_to_text(read_picture(image)).splitlines()
+        except (Unreadable, zipfile.BadZipFile, zlib.error, *_DAMAGE) as error:
+            self._notes.append(f"its picture {part} could not be read ({getattr(error, 'reason', error)})")
+            return []
+
+
+def _body(root: Any) -> Any:
+    body = child(root, "body")
+    if body is None:
+        raise ValueError("it has no body")
+    return body
