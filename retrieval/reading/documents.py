@@ -222,8 +222,12 @@ def _read(data: bytes, media_type: MediaType, limits: ReadLimits) -> Document:
 
 
 def _read_picture(data: bytes, limits: ReadLimits) -> Document:
-    from retrieval.reading.ocr import lines_to_text, read_picture
+    from retrieval.reading.ocr import lines_to_text, look_at
     from retrieval.reading.pictures import open_picture
 
-    text = lines_to_text(read_picture(open_picture(data, max_pixels=limits.max_pixels)))
-    return Document(text, "image", notes=() if text else ("no words could be read in the picture",))
+    reading = look_at(open_picture(data, max_pixels=limits.max_pixels))
+    text = lines_to_text(reading.lines)
+    notes = reading.notes if text else ("no words could be read in the picture", *reading.notes)
+    if reading.turned:
+        notes = (*notes, f"read turned by {reading.turned} degrees")
+    return Document(text, "image", notes=notes)

@@ -51,7 +51,7 @@ def _parse(decoded: Decoded) -> Any:
     from lxml import etree
 
     # As UTF-8, so that what the page says of its encoding, already settled, is not asked again.
-    parser = etree.HTMLParser(encoding="utf-8", no_network=True, huge_tree=False, remove_comments=True, remove_pis=True)
+    parser = etree.HTMLParser(encoding="utf-8", no_network=True, huge_tree=True, remove_comments=True, remove_pis=True)
     try:
         root = etree.fromstring(decoded.text.encode("utf-8"), parser)
     except etree.XMLSyntaxError as error:
@@ -144,7 +144,8 @@ class _Page:
 
     def write(self, text: str | None) -> None:
         if text:
-            self._line.append(text)
+            # A soft hyphen only says where a line may break.
+            self._line.append(text.replace("\u00ad", ""))
 
     def text(self) -> str:
         self._end_line("\n\n")

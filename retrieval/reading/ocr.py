@@ -5,10 +5,12 @@ One engine a process, loaded at the first picture; nothing is fetched, nothing i
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from retrieval.reading.layout import Run, in_reading_order, rows_of
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -23,6 +25,11 @@ _MODELS = {
 }
 # Narrower than this, a picture has no legible word, and the detector divides by it.
 _MIN_SIDE = 8
+# Pixels: the engine shrinks what is longer than 2,000, and small letters with it.
+_TILE = 1_600
+_TILE_OVERLAP = 120
+# A line less sure than this may be printed the other way up.
+_SURE = 0.8
 
 # The engine keeps the picture's sizes in itself while it reads.
 _reading = threading.Lock()
@@ -39,45 +46,106 @@ class OcrLine:
     """x1, y1, x2, y2 in pixels of the picture."""
 
 
+@dataclass(frozen=True)
+class Reading:
+    """What was read in a picture."""
+
+    lines: list[OcrLine]
+    unread: int = 0
+    """Lines that were seen and could not be read: too small, by hand, or in a script that the models do not know."""
+    turned: int = 0
+    """Degrees by which the picture was turned first."""
+
+    @property
+    def weight(self) -> float:
+        """Characters read, each by how surely."""
+        return sum(len(line.text) * line.score**4 for line in self.lines)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Say what was not read."""
+        if not self.unread or self.unread <= len(self.lines):
+            return ()
+        return (f"{self.unread:,} lines were seen that could not be read: OCR knows Chinese and Latin letters only",)
+
+
 def read_picture(image: "Image.Image") -> list[OcrLine]:
     """Return the lines of an RGB picture from top to bottom, those beside each other from left to right."""
+    return look_at(image).lines
+
+
+def look_at(image: "Image.Image") -> Reading:
+    """Read a picture: tall ones in tiles, one that stands on its head or lies on its side turned.
+
+    The boxes of a picture that was turned are those of the turned picture.
+    """
+    if min(image.size) < _MIN_SIDE:
+        return Reading([])
+    image = image.convert("RGB")
+    found, tall, doubtful = _tiles(image)
+    turns: tuple[int, ...] = (90, 270) if tall else (180,) if doubtful else ()
+    best = found
+    for degrees in turns:
+        lines, _, _ = _tiles(image.rotate(degrees, expand=True))
+        other = replace(lines, turned=degrees)
+        if other.weight > 1.1 * best.weight:
+            best = other
+    return best
+
+
+def _tiles(image: "Image.Image") -> tuple[Reading, bool, bool]:
+    width, height = image.size
+    if height <= _TILE or height <= 2 * width:
+        return _read(image)
+    lines: list[OcrLine] = []
+    unread = 0
+    step = _TILE - _TILE_OVERLAP
+    tops = range(0, max(1, height - _TILE_OVERLAP), step)
+    for top in tops:
+        bottom = min(height, top + _TILE)
+        found, _, _ = _read(image.crop((0, top, width, bottom)))
+        # A line in the overlap belongs to the tile that its middle is deeper in.
+        first = top + _TILE_OVERLAP / 2 if top else 0.0
+        last = bottom - _TILE_OVERLAP / 2 if bottom < height else height
+        for line in found.lines:
+            x1, y1, x2, y2 = line.box
+            if first <= top + (y1 + y2) / 2 < last:
+                lines.append(OcrLine(line.text, line.score, (x1, y1 + top, x2, y2 + top)))
+        unread += found.unread
+    return Reading(_ordered(lines), unread), False, False
+
+
+def _read(image: "Image.Image") -> tuple[Reading, bool, bool]:
+    """Return what was read, whether it seems to lie on its side, and whether it may stand on its head."""
     import numpy as np
 
-    if min(image.size) < _MIN_SIDE:
-        return []
-    pixels = np.asarray(image.convert("RGB"))[:, :, ::-1]  # (height, width, BGR)
+    pixels = np.asarray(image)[:, :, ::-1]  # (height, width, BGR)
     with _reading:
         found = _engine()(np.ascontiguousarray(pixels))
     if found.boxes is None or not found.txts:
-        return []
-    lines = [
-        OcrLine(text.strip(), float(score), _bounds(corners))
-        for corners, text, score in zip(found.boxes.tolist(), found.txts, found.scores, strict=True)
-        if text.strip() and score >= (_MIN_SCORE if len(text.strip()) > 1 else _MIN_SCORE_OF_ONE)
-    ]
-    return [line for row in _rows(lines) for line in row]
+        return Reading([]), False, False
+    lines: list[OcrLine] = []
+    unread = tall = 0
+    for corners, text, score in zip(found.boxes.tolist(), found.txts, found.scores, strict=True):
+        text, box = text.strip(), _bounds(corners)
+        tall += box[3] - box[1] > 2 * (box[2] - box[0])
+        if text and score >= (_MIN_SCORE if len(text) > 1 else _MIN_SCORE_OF_ONE):
+            lines.append(OcrLine(text, float(score), box))
+        elif box[2] - box[0] > 2 * (box[3] - box[1]):
+            unread += 1
+    doubtful = bool(unread) or any(line.score < _SURE for line in lines)
+    return Reading(_ordered(lines), unread), tall > len(found.txts) / 2, doubtful
 
 
 def lines_to_text(lines: Sequence[OcrLine]) -> str:
-    """Write what stands beside each other on one line, as in the picture."""
-    return "\n".join("  ".join(line.text for line in row) for row in _rows(lines))
+    """Write what stands beside each other on one line, as in the picture; columns of prose one after the other."""
+    rows = in_reading_order([Run(line.text, *line.box) for line in lines])
+    return "\n".join("  ".join(run.text for run in row) for row in rows)
 
 
-def _rows(lines: Sequence[OcrLine]) -> list[list[OcrLine]]:
-    """Group lines whose middles lie within half a line's height of the row's first."""
-    rows: list[list[OcrLine]] = []
-    for line in sorted(lines, key=lambda line: (line.box[1] + line.box[3], line.box[0])):
-        if rows and _is_beside(rows[-1][0], line):
-            rows[-1].append(line)
-        else:
-            rows.append([line])
-    return [sorted(row, key=lambda line: line.box[0]) for row in rows]
-
-
-def _is_beside(first: OcrLine, line: OcrLine) -> bool:
-    height = min(first.box[3] - first.box[1], line.box[3] - line.box[1])
-    middles = (line.box[1] + line.box[3] - first.box[1] - first.box[3]) / 2
-    return abs(middles) <= height / 2
+def _ordered(lines: list[OcrLine]) -> list[OcrLine]:
+    rows = rows_of([Run(line.text, *line.box, order=n) for n, line in enumerate(lines)])
+    return [lines[run.order] for row in rows for run in row]
 
 
 def _bounds(corners: list[list[float]]) -> tuple[int, int, int, int]:
@@ -92,4 +160,4 @@ def _engine() -> Any:
     models = Path(rapidocr.__file__).parent / "models"
     # Named, because RapidOCR fetches a model that it has to look for and does not find.
     paths = {f"{part}.model_path": str(models / name) for part, name in _MODELS.items()}
-    return rapidocr.RapidOCR(params={"Global.log_level": "critical", **paths})
+    return rapidocr.RapidOCR(params={"Global.log_level": "critical", "Global.text_score": 0.0, **paths})

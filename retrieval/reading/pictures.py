@@ -36,7 +36,7 @@ def open_picture(data: bytes, *, max_pixels: int) -> "Image.Image":
                 if picture.width * picture.height > max_pixels:
                     raise TooLarge("its number of pixels", picture.width * picture.height, max_pixels)
                 picture.load()
-                upright = ImageOps.exif_transpose(picture)
+                upright = ImageOps.exif_transpose(_eight_bits(picture))
                 if upright.has_transparency_data:
                     page = Image.new("RGBA", upright.size, "white")
                     upright = Image.alpha_composite(page, upright.convert("RGBA"))
@@ -48,3 +48,14 @@ def open_picture(data: bytes, *, max_pixels: int) -> "Image.Image":
         # Pillow's decoders raise these, and no base of them, for damaged bytes.
         except (OSError, SyntaxError, ValueError, EOFError, struct.error, IndexError, KeyError, TypeError) as error:
             raise Broken("picture", f"{type(error).__name__}: {error}") from None
+
+
+def _eight_bits(picture: "Image.Image") -> "Image.Image":
+    """Spread deep greys over eight bits: Pillow would cut off all above 255."""
+    if picture.mode != "F" and not picture.mode.startswith("I"):
+        return picture
+    deep = picture.convert("F")
+    darkest, brightest = deep.getextrema()
+    assert isinstance(darkest, float) and isinstance(brightest, float), "one band"
+    scale = 255.0 / (brightest - darkest) if brightest > darkest else 1.0
+    return deep.point(lambda grey: grey * scale - darkest * scale).convert("L")

@@ -1,0 +1,331 @@
+"""The words of one PDF page as they are printed: columns and tables by where the letters stand, and what is filled in.
+
+It is called under PDFium's lock, with an open page, and draws nothing.
+"""
+
+import ctypes
+import re
+import unicodedata
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from retrieval.reading.layout import Run, in_reading_order
+
+if TYPE_CHECKING:
+    from pypdfium2 import PdfDocument, PdfPage, PdfTextPage
+
+_MAX_CHARS = 30_000
+_MAX_LINES = 2_000
+_THIN = 3.0  # points
+_NEAR = 3.0
+_ARABIC = re.compile("[\u0600-\u08ff\ufb50-\ufdff\ufe70-\ufeff]")
+_FORMS = re.compile("[\ufb50-\ufdff\ufe70-\ufefc]")
+_ALEFS = "\u0627\u0622\u0623\u0625"
+_LAM = "\u0644"
+_ANNOTATIONS = {1: "Note", 3: "Text", 9: "Highlighted", 20: "Field"}  # PDFium's FPDF_ANNOT_...
+_WIDGET = 20
+_FLAG_HIDDEN = 2
+
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class _Letter:
+    sign: str
+    left: float
+    bottom: float
+    right: float
+    top: float
+    generated: bool
+
+
+def page_text(page: "PdfPage") -> str:
+    """Return a page's text layer."""
+    from pypdfium2.raw import FPDFText_GetCharAngle
+
+    textpage = page.get_textpage()
+    try:
+        if page.get_rotation() and _is_level(textpage, FPDFText_GetCharAngle):
+            # Its lines lie along the unturned page: PDFium would list them from the wrong side.
+            textpage.close()
+            page.set_rotation(0)
+            textpage = page.get_textpage()
+        whole = textpage.get_text_range()
+        if not 0 < len(whole) <= _MAX_CHARS:
+            return whole
+        return _printed(page, textpage, whole)
+    finally:
+        textpage.close()
+
+
+def _is_level(textpage: "PdfTextPage", angle: Any) -> bool:
+    count = min(textpage.count_chars(), 50)
+    return count > 0 and sum(abs(angle(textpage, n)) < 0.1 for n in range(count)) > count / 2
+
+
+def _printed(page: "PdfPage", textpage: "PdfTextPage", whole: str) -> str:
+    from pypdfium2.raw import FPDF_PAGEOBJ_PATH
+
+    letters = _letters(textpage)
+    arabic = bool(_ARABIC.search(whole))
+    if arabic:
+        whole = _logical(letters)
+    edges = []
+    for thing in page.get_objects([FPDF_PAGEOBJ_PATH]):
+        edges.append(thing.get_bounds())
+        if len(edges) > _MAX_LINES:
+            return whole
+    if len(edges) > 5 and not arabic and (tabled := _tabled(letters, edges)) is not None:
+        return tabled
+    return whole if arabic else _columned(letters, whole)
+
+
+def _letters(textpage: "PdfTextPage") -> list[_Letter]:
+    from pypdfium2.raw import FPDFText_GetCharBox, FPDFText_GetUnicode, FPDFText_IsGenerated
+
+    left, right, bottom, top = (ctypes.c_double() for _ in range(4))
+    places = [ctypes.byref(value) for value in (left, right, bottom, top)]
+    letters = []
+    high = 0
+    for n in range(textpage.count_chars()):
+        code = FPDFText_GetUnicode(textpage, n)
+        if 0xD800 <= code < 0xDC00:
+            high = code
+            continue
+        if 0xDC00 <= code < 0xE000:
+            if not high:
+                continue
+            code, high = 0x10000 + ((high - 0xD800) << 10) + code - 0xDC00, 0
+        FPDFText_GetCharBox(textpage, n, *places)
+        generated = FPDFText_IsGenerated(textpage, n) == 1
+        letters.append(_Letter(chr(code), left.value, bottom.value, right.value, top.value, generated))
+    return letters
+
+
+def _logical(letters: list[_Letter]) -> str:
+    """Put the letters of a ligature back in the order in which they are spoken, and forms to their letters."""
+    signs: list[str] = []
+    for n, letter in enumerate(letters):
+        before = letters[n - 1] if n else None
+        # PDFium turns a line round letter by letter, and a ligature of two with it: they stand in one box.
+        if (
+            before is not None
+            and letter.sign == _LAM
+            and before.sign in _ALEFS
+            and (before.left, before.right) == (letter.left, letter.right)
+        ):
+            signs.insert(len(signs) - 1, _LAM)
+        else:
+            signs.append(letter.sign)
+    return _FORMS.sub(lambda form: unicodedata.normalize("NFKC", form[0]), "".join(signs))
+
+
+def _columned(letters: list[_Letter], whole: str) -> str:
+    """Read column by column what was drawn row by row."""
+    runs = _runs(letters)
+    if len(runs) < 6:
+        return whole
+    rows = in_reading_order(runs)
+    order = [run.order for row in rows for run in row]
+    # Only where a line of one column is followed by one of the other throughout was it drawn by rows.
+    jumps = sum(b != a + 1 for a, b in zip(order, order[1:], strict=False))
+    if jumps < 4:
+        return whole
+    return "\n".join(" ".join(run.text for run in row) for row in rows)
+
+
+def _runs(letters: list[_Letter]) -> list[Run]:
+    """Join letters to runs: a line break or a gap wider than a letter is high ends one."""
+    runs: list[Run] = []
+    current: list[_Letter] = []
+
+    def end() -> None:
+        text = "".join(letter.sign for letter in current)
+        solid = [letter for letter in current if letter.sign.strip()]
+        current.clear()
+        if not solid:
+            return
+        top, bottom = -max(letter.top for letter in solid), -min(letter.bottom for letter in solid)
+        left, right = min(letter.left for letter in solid), max(letter.right for letter in solid)
+        runs.append(Run(text.strip(), left, top, right, bottom, len(runs)))
+
+    last: _Letter | None = None
+    for letter in letters:
+        if letter.sign in "\r\n":
+            end()
+            last = None
+            continue
+        if letter.sign.strip() and not letter.generated:
+            height = max(letter.top - letter.bottom, last.top - last.bottom if last else 0.0, 4.0)
+            if last is not None and (letter.left - last.right > 1.2 * height or letter.left < last.left - 3 * height):
+                end()
+            last = letter
+        current.append(letter)
+    end()
+    return runs
+
+
+def _tabled(letters: list[_Letter], edges: list[Box]) -> str | None:
+    """Write each ruled table row by row, at the place of its first letter; None where there is no such table."""
+    grids = [grid for grid in map(_Grid.of, _connected(edges)) if grid is not None]
+    if not grids:
+        return None
+    parts: list[str | _Grid] = []
+    for in_break, word in groupby(letters, key=lambda letter: not letter.sign.strip()):
+        signs = list(word)
+        text = "".join(letter.sign for letter in signs)
+        if in_break:
+            parts.append("\n" if "\n" in text or "\r" in text else " ")
+            continue
+        # A gap without a blank also parts words: two cells may touch.
+        x, y = (signs[0].left + signs[-1].right) / 2, (signs[0].bottom + signs[0].top) / 2
+        grid = next((grid for grid in grids if grid.holds(x, y)), None)
+        if grid is None:
+            parts.append(text)
+        else:
+            if not grid.words:
+                parts += ["\n", grid, "\n"]
+            grid.words.append((x, y, text))
+    if not any(grid.is_table() for grid in grids):
+        return None
+    written = "".join(part if isinstance(part, str) else part.text() for part in parts)
+    return re.sub(r"[ ]*\n\s*\n*", "\n", re.sub(r"[ ]+", " ", written)).strip()
+
+
+@dataclass
+class _Grid:
+    """A ruled table."""
+
+    xs: list[float]
+    ys: list[float]
+    """From the bottom."""
+    words: list[tuple[float, float, str]]
+
+    @classmethod
+    def of(cls, edges: list[Box]) -> "_Grid | None":
+        xs, ys = list[float](), list[float]()
+        for left, bottom, right, top in edges:
+            if right - left > _THIN:
+                ys += [bottom, top]
+            if top - bottom > _THIN:
+                xs += [left, right]
+        columns, rows = _distinct(xs), _distinct(ys)
+        return cls(columns, rows, []) if len(columns) > 2 and len(rows) > 2 else None
+
+    def holds(self, x: float, y: float) -> bool:
+        return self.xs[0] <= x <= self.xs[-1] and self.ys[0] <= y <= self.ys[-1]
+
+    def rows(self) -> list[list[str]]:
+        cells: dict[tuple[int, int], list[str]] = {}
+        for x, y, word in self.words:
+            place = (_slot(self.ys, y), _slot(self.xs, x))
+            cells.setdefault(place, []).append(word)
+        numbers = sorted({row for row, _ in cells}, reverse=True)
+        columns = range(len(self.xs) - 1)
+        return [[" ".join(cells.get((row, column), [])) for column in columns] for row in numbers]
+
+    def is_table(self) -> bool:
+        return sum(sum(bool(cell) for cell in row) > 1 for row in self.rows()) > 1
+
+    def text(self) -> str:
+        if not self.is_table():
+            return " ".join(word for _, _, word in self.words)
+        return "\n".join(" | ".join(row) for row in self.rows())
+
+
+def _slot(bounds: list[float], value: float) -> int:
+    return max(0, min(len(bounds) - 2, sum(bound <= value for bound in bounds) - 1))
+
+
+def _distinct(values: list[float]) -> list[float]:
+    found: list[float] = []
+    for value in sorted(values):
+        if not found or value - found[-1] > _NEAR:
+            found.append(value)
+    return found
+
+
+def _connected(edges: list[Box]) -> list[list[Box]]:
+    """Group lines and boxes that touch each other."""
+    groups: list[tuple[Box, list[Box]]] = []
+    for edge in edges:
+        box, members = edge, [edge]
+        apart = []
+        for other, others in groups:
+            if _touch(box, other):
+                members = [*others, *members]
+                box = (min(box[0], other[0]), min(box[1], other[1]), max(box[2], other[2]), max(box[3], other[3]))
+            else:
+                apart.append((other, others))
+        groups = [*apart, (box, members)]
+    return [members for _, members in groups if len(members) > 1]
+
+
+def _touch(a: Box, b: Box) -> bool:
+    return a[0] <= b[2] + _NEAR and b[0] <= a[2] + _NEAR and a[1] <= b[3] + _NEAR and b[1] <= a[3] + _NEAR
+
+
+def annotations(pdf: "PdfDocument", page: "PdfPage") -> list[str]:
+    """Return what is filled in and noted on a page, a line each, from top to bottom."""
+    from pypdfium2.raw import (
+        FPDFAnnot_GetFlags,
+        FPDFAnnot_GetSubtype,
+        FPDFPage_CloseAnnot,
+        FPDFPage_GetAnnot,
+        FPDFPage_GetAnnotCount,
+    )
+
+    lines = []
+    for n in range(FPDFPage_GetAnnotCount(page)):
+        annotation = FPDFPage_GetAnnot(page, n)
+        if not annotation:
+            continue
+        try:
+            kind = FPDFAnnot_GetSubtype(annotation)
+            if FPDFAnnot_GetFlags(annotation) & _FLAG_HIDDEN:
+                continue
+            line = _field(pdf, annotation) if kind == _WIDGET else _string(annotation, "Contents")
+            if line:
+                lines.append(line if kind == _WIDGET else f"{_ANNOTATIONS.get(kind, 'Note')}: {line}")
+        finally:
+            FPDFPage_CloseAnnot(annotation)
+    return lines
+
+
+def _field(pdf: "PdfDocument", annotation: Any) -> str:
+    from pypdfium2.raw import (
+        FPDFAnnot_GetFormFieldAlternateName,
+        FPDFAnnot_GetFormFieldName,
+        FPDFAnnot_GetFormFieldType,
+        FPDFAnnot_GetFormFieldValue,
+        FPDFAnnot_IsChecked,
+    )
+
+    if pdf.formenv is None:
+        name, value = _string(annotation, "T"), _string(annotation, "V")
+        return f"{name}: {value}" if value else ""
+    form = pdf.formenv
+    name = _wide(FPDFAnnot_GetFormFieldAlternateName, form, annotation)
+    name = name or _wide(FPDFAnnot_GetFormFieldName, form, annotation)
+    kind = FPDFAnnot_GetFormFieldType(form, annotation)
+    if kind in (2, 3):  # check box, radio button
+        return f"{name}: yes" if FPDFAnnot_IsChecked(form, annotation) else ""
+    value = _wide(FPDFAnnot_GetFormFieldValue, form, annotation)
+    return f"{name}: {value}" if value else ""
+
+
+def _string(annotation: Any, key: str) -> str:
+    from pypdfium2.raw import FPDFAnnot_GetStringValue
+
+    return _wide(FPDFAnnot_GetStringValue, annotation, key.encode())
+
+
+def _wide(call: Any, *arguments: Any) -> str:
+    """Call what writes UTF-16 into a buffer, once for its size."""
+    from pypdfium2.raw import FPDF_WCHAR
+
+    size = call(*arguments, None, 0)
+    buffer = ctypes.create_string_buffer(size)
+    call(*arguments, ctypes.cast(buffer, ctypes.POINTER(FPDF_WCHAR)), size)
+    return " ".join(buffer.raw.decode("utf-16-le", "ignore").rstrip("\0").split())
