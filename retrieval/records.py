@@ -6,7 +6,10 @@ Positions are characters (Python code points) of `Document.text`, the decoded or
 from dataclasses import dataclass, field
 from typing import Literal
 
-MediaType = Literal["text", "markdown", "csv", "log", "html", "pdf", "docx", "image"]
+MediaType = Literal[
+    "text", "markdown", "csv", "log", "html", "pdf", "docx", "image", "spreadsheet", "slides", "opendocument", "book",
+    "mail", "rtf", "notebook", "code", "json",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)

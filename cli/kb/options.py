@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 KB_SETTINGS = ("kb", "embedder", "reranker", "fusion", "store")
-TYPES = ("text", "markdown", "csv", "log", "html", "pdf", "docx", "image")
+TYPES = (
+    "text", "markdown", "csv", "log", "html", "pdf", "docx", "image", "spreadsheet", "slides", "opendocument", "book",
+    "mail", "rtf", "notebook", "code", "json",
+)  # fmt: skip
 
 
 def kb_options(command: F) -> F:

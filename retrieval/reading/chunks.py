@@ -37,6 +37,7 @@ _SENTENCE_END = re.compile(r"[\n\r]\s*|[.!?]\s+|[。！？…]\s*")
 _MAX_ROW_CHARS = 20_000
 _ROW = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|$)")
 _MAX_HEADING_CHARS = 200
+_WITH_HEADINGS = ("markdown", "html", "docx", "opendocument", "book", "mail", "notebook")
 
 
 @dataclass(frozen=True)
@@ -119,9 +120,28 @@ def _sections(document: Document, chunk_tokens: int) -> Iterator[_Section]:
         return (_Section(page.start, page.end, page=page.number) for page in document.pages)
     if document.media_type == "csv":
         return _row_groups(document.text, chunk_tokens)
-    if document.media_type in ("markdown", "html", "docx"):
-        return _under_headings(document.text, underlined=document.media_type == "markdown")
+    if document.media_type == "spreadsheet":
+        return _sheets(document.text, chunk_tokens)
+    if document.media_type in _WITH_HEADINGS:
+        return _under_headings(document.text, underlined=document.media_type in ("markdown", "notebook"))
     return iter((_Section(0, len(document.text)),))
+
+
+def _sheets(text: str, chunk_tokens: int) -> Iterator[_Section]:
+    """Group the rows of each sheet, under the sheet's name with the rows' numbers and the first row."""
+    for sheet in _under_headings(text, underlined=False):
+        body = text.find("\n", sheet.start, sheet.end) + 1
+        if not sheet.headings or not body:
+            continue
+        for group in _row_groups(text[body : sheet.end], chunk_tokens):
+            start, end = body + group.start, body + group.end
+            # Empty rows before and after are not part of what is cited.
+            blank = len(text[start:end]) - len(text[start:end].lstrip("\n"))
+            first = 1 + text.count("\n", body, start + blank)
+            last = first + text[start:end].strip("\n").count("\n")
+            rows = f"rows {first} to {last}" if last > first else f"row {first}"
+            place = f"{sheet.headings[0]}, {rows}"
+            yield _Section(start, end, (place, *group.headings))
 
 
 def _under_headings(text: str, *, underlined: bool) -> Iterator[_Section]:

@@ -47,27 +47,46 @@ __all__ = [
 ]
 
 MEDIA_TYPES: dict[str, MediaType] = {
-    ".txt": "text",
+    **dict.fromkeys((".txt", ".text", ".rst", ".org", ".adoc", ".tex", ".srt", ".vtt"), "text"),
     ".log": "log",
-    ".md": "markdown",
-    ".mdx": "markdown",
+    **dict.fromkeys((".md", ".mdx", ".markdown", ".mkd"), "markdown"),
     ".csv": "csv",
-    ".html": "html",
-    ".htm": "html",
+    ".tsv": "csv",
+    **dict.fromkeys((".html", ".htm", ".xhtml"), "html"),
     ".pdf": "pdf",
-    ".docx": "docx",
-    ".png": "image",
-    ".jpg": "image",
-    ".jpeg": "image",
-    ".webp": "image",
-    ".bmp": "image",
-}
+    **dict.fromkeys((".docx", ".docm", ".dotx", ".dotm"), "docx"),
+    **dict.fromkeys((".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".heic", ".avif"), "image"),
+    **dict.fromkeys((".xlsx", ".xlsm", ".xltx", ".xlsb", ".xls", ".ods"), "spreadsheet"),
+    **dict.fromkeys((".pptx", ".pptm", ".ppsx"), "slides"),
+    **dict.fromkeys((".odt", ".ott", ".odp"), "opendocument"),
+    ".epub": "book",
+    ".eml": "mail",
+    ".rtf": "rtf",
+    ".ipynb": "notebook",
+    **dict.fromkeys((".json", ".jsonl", ".ndjson"), "json"),
+    **dict.fromkeys(
+        (
+            ".py", ".js", ".ts", ".tsx", ".jsx", ".c", ".h", ".cc", ".cpp", ".hpp", ".cs", ".java", ".kt", ".go",
+            ".rs", ".rb", ".php", ".pl", ".lua", ".r", ".jl", ".swift", ".scala", ".sh", ".ps1", ".bat", ".sql",
+            ".css", ".toml", ".yaml", ".yml", ".ini", ".cfg", ".conf", ".xml", ".cmake", ".diff", ".patch",
+        ),
+        "code",
+    ),
+}  # fmt: skip
 """By the name's ending, in lower case."""
+
+_NAMES: dict[str, MediaType] = {
+    **dict.fromkeys(("readme", "license", "licence", "copying", "authors", "changelog", "changes", "news", "todo",
+                     "install", "notice", "contributing"), "text"),
+    **dict.fromkeys(("makefile", "dockerfile", "gemfile", "rakefile", "justfile"), "code"),
+}  # fmt: skip
+"""Of files without an ending, in lower case."""
 
 _READ_BYTES = 1 << 20
 # The standard lets a PDF begin anywhere in here; only a file named .pdf is given the benefit.
 _PDF_HEAD = 1_024
 _ZIP = b"PK\x03\x04"
+_ARCHIVES = ("docx", "spreadsheet", "slides", "opendocument", "book")
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 # An encrypted .docx is an OLE file that holds a stream of this name.
 _OLE_ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
@@ -94,6 +113,11 @@ class ReadLimits:
 
 
 _DEFAULT_LIMITS = ReadLimits()
+
+
+def type_of(path: Path) -> MediaType | None:
+    """Return what a file's name says it is; None where nothing of that name is read."""
+    return MEDIA_TYPES.get(path.suffix.lower()) if path.suffix else _NAMES.get(path.name.lower())
 
 
 def read_bytes(path: Path, *, limits: ReadLimits = _DEFAULT_LIMITS) -> bytes:
@@ -144,7 +168,7 @@ def read_document(path: Path, data: bytes | None = None, *, limits: ReadLimits =
         Unreadable: One child of it for each reason.
     """
     suffix = path.suffix.lower()
-    named = MEDIA_TYPES.get(suffix)
+    named = type_of(path)
     if named is None:
         raise UnknownType(suffix or path.name, ", ".join(MEDIA_TYPES))
     if data is None:
@@ -175,15 +199,19 @@ def _media_type(data: bytes, suffix: str, named: MediaType) -> MediaType:
     if _is_picture(data):
         return "image"
     if data.startswith(_ZIP):
-        from retrieval.reading.docx import is_docx
+        from retrieval.reading.formats.docx import is_docx
 
         # A damaged archive under the right name is damaged, not misnamed.
-        if named == "docx" or is_docx(data):
+        if named in _ARCHIVES:
+            return named
+        if is_docx(data):
             return "docx"
         raise Misnamed(suffix, "a zip archive")
     if data.startswith(_OLE):
         if _OLE_ENCRYPTED in data:
             raise Encrypted
+        if named == "spreadsheet":
+            return named
         raise Misnamed(suffix, "an Office file of before 2007")
     return named
 
@@ -193,27 +221,31 @@ def _is_picture(data: bytes) -> bool:
     return (
         data.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"))
         or (data[:4] == b"RIFF" and data[8:12] == b"WEBP")
+        or data.startswith((b"II*\0", b"MM\0*", b"GIF87a", b"GIF89a"))
+        or (data[4:8] == b"ftyp" and data[8:12] in (b"heic", b"heix", b"mif1", b"msf1", b"avif", b"hevc"))
         or (data[:2] == b"BM" and data[6:10] == b"\0\0\0\0")
     )
 
 
 def _read(data: bytes, media_type: MediaType, limits: ReadLimits) -> Document:
     if media_type == "pdf":
-        from retrieval.reading.pdf import read_pdf
+        from retrieval.reading.formats.pdf import read_pdf
 
         return read_pdf(
             data, max_pages=limits.max_pages, max_ocr_pages=limits.max_ocr_pages, max_pixels=limits.max_pixels
         )
     if media_type == "docx":
-        from retrieval.reading.docx import read_docx
+        from retrieval.reading.formats.docx import read_docx
 
         return read_docx(data, max_unpacked_bytes=limits.unpacked_bytes)
     if media_type == "html":
-        from retrieval.reading.html import read_html
+        from retrieval.reading.formats.html import read_html
 
         return read_html(data)
     if media_type == "image":
         return _read_picture(data, limits)
+    if media_type in _OTHERS:
+        return _read_other(data, media_type, limits)
     decoded = decode(data)
     if not re.search(r"\w", decoded.text):
         raise Empty("it holds only blanks and signs")
@@ -221,13 +253,45 @@ def _read(data: bytes, media_type: MediaType, limits: ReadLimits) -> Document:
     return Document(decoded.text, media_type, codec=decoded.codec, confidence=decoded.confidence, title=title)
 
 
+_OTHERS = ("spreadsheet", "slides", "opendocument", "book", "mail", "rtf", "notebook")
+
+
+def _read_other(data: bytes, media_type: MediaType, limits: ReadLimits) -> Document:
+    from retrieval.reading.formats import archives, mail, plain, sheets, slides
+
+    match media_type:
+        case "spreadsheet":
+            return sheets.read_workbook(data, max_unpacked_bytes=limits.unpacked_bytes)
+        case "slides":
+            return slides.read_slides(data, max_unpacked_bytes=limits.unpacked_bytes)
+        case "opendocument":
+            return archives.read_open_document(data, max_unpacked_bytes=limits.unpacked_bytes)
+        case "book":
+            return archives.read_epub(data, max_unpacked_bytes=limits.unpacked_bytes)
+        case "mail":
+            return mail.read_mail(data, lambda name, inner: read_document(Path(name), inner, limits=limits))
+        case "rtf":
+            return plain.read_rtf(data)
+        case _:
+            return plain.read_notebook(data)
+
+
 def _read_picture(data: bytes, limits: ReadLimits) -> Document:
     from retrieval.reading.ocr import lines_to_text, look_at
-    from retrieval.reading.pictures import open_picture
+    from retrieval.reading.pictures import count_frames, open_picture
 
-    reading = look_at(open_picture(data, max_pixels=limits.max_pixels))
-    text = lines_to_text(reading.lines)
-    notes = reading.notes if text else ("no words could be read in the picture", *reading.notes)
-    if reading.turned:
-        notes = (*notes, f"read turned by {reading.turned} degrees")
-    return Document(text, "image", notes=notes)
+    frames = count_frames(data)
+    parts: list[str] = []
+    notes: list[str] = []
+    for frame in range(min(frames, limits.max_ocr_pages)):
+        reading = look_at(open_picture(data, max_pixels=limits.max_pixels, frame=frame))
+        parts.append(lines_to_text(reading.lines))
+        notes += reading.notes
+        if reading.turned:
+            notes.append(f"read turned by {reading.turned} degrees")
+    if frames > limits.max_ocr_pages:
+        notes.append(f"pages after the first {limits.max_ocr_pages:,} were not read")
+    text = "\n\n".join(filter(None, parts))
+    if not text:
+        notes.insert(0, "no words could be read in the picture")
+    return Document(text, "image", notes=tuple(dict.fromkeys(notes)))

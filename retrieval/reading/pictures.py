@@ -14,27 +14,43 @@ from retrieval.reading.unreadable import Broken, TooLarge
 if TYPE_CHECKING:
     from PIL import Image
 
-_FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
+_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "HEIF")
 
 # `warnings.catch_warnings` is not safe between threads; one decode at a time also bounds memory.
 _opening = threading.Lock()
 
 
-def open_picture(data: bytes, *, max_pixels: int) -> "Image.Image":
+def count_frames(data: bytes) -> int:
+    """Return how many pages a TIFF has; 1 for any other picture, and for one that cannot be opened."""
+    from PIL import Image
+
+    with _opening:
+        try:
+            with Image.open(io.BytesIO(data), formats=("TIFF",)) as picture:
+                return getattr(picture, "n_frames", 1)
+        except (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError):
+            return 1
+
+
+def open_picture(data: bytes, *, max_pixels: int, frame: int = 0) -> "Image.Image":
     """Open a picture as a camera or a screen showed it, on white where it is transparent.
 
     Raises:
-        Broken: It is damaged, or none of PNG, JPEG, WebP, BMP.
+        Broken: It is damaged, or none of PNG, JPEG, WebP, BMP, TIFF, GIF, AVIF and HEIC.
         TooLarge: Its header promises more than `max_pixels`.
     """
+    import pi_heif
     from PIL import Image, ImageOps, UnidentifiedImageError
 
+    pi_heif.register_heif_opener()
     with _opening, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of large and of odd files; the limit and the decoder decide
         try:
             with Image.open(io.BytesIO(data), formats=_FORMATS) as picture:
                 if picture.width * picture.height > max_pixels:
                     raise TooLarge("its number of pixels", picture.width * picture.height, max_pixels)
+                if frame:
+                    picture.seek(frame)
                 picture.load()
                 upright = ImageOps.exif_transpose(_eight_bits(picture))
                 if upright.has_transparency_data:
@@ -42,7 +58,7 @@ def open_picture(data: bytes, *, max_pixels: int) -> "Image.Image":
                     upright = Image.alpha_composite(page, upright.convert("RGBA"))
                 return upright.convert("RGB")
         except UnidentifiedImageError:
-            raise Broken("picture", "it is none of PNG, JPEG, WebP and BMP") from None
+            raise Broken("picture", "it is none of PNG, JPEG, WebP, BMP, TIFF, GIF, AVIF and HEIC") from None
         except Image.DecompressionBombError:
             raise Broken("picture", "its header promises far more pixels than are allowed") from None
         # Pillow's decoders raise these, and no base of them, for damaged bytes.

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from retrieval.reading import chunks
-from retrieval.reading.documents import MEDIA_TYPES, ReadLimits, read_document
+from retrieval.reading.documents import MEDIA_TYPES, ReadLimits, read_document, type_of
 from retrieval.reading.unreadable import UnknownType
 from retrieval.records import Chunk, Document
 from retrieval.settings import RetrievalSettings
@@ -34,7 +34,7 @@ class Recipe:
         Raises:
             UnknownType: Its type is not read.
         """
-        if self.suffixes and path.suffix.lower() not in self.suffixes:
+        if self.suffixes and path.suffix.lower() not in self.suffixes and type_of(path) is None:
             raise UnknownType(path.suffix.lower() or path.name, ", ".join(self.suffixes))
 
 

@@ -17,7 +17,9 @@ from retrieval.reading.unreadable import Unreadable
 from retrieval.records import Chunk
 from retrieval.search.verify import inside, is_stale
 
-READ_AGAIN = {"text", "markdown", "csv", "log", "html", "docx"}
+READ_AGAIN = {
+    "text", "markdown", "csv", "log", "html", "spreadsheet", "opendocument", "book", "rtf", "notebook", "code", "json",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

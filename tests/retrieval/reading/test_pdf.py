@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from retrieval.reading.chunks import split
 from retrieval.reading.documents import ReadLimits, read_document
-from retrieval.reading.pdf import read_pdf
+from retrieval.reading.formats.pdf import read_pdf
 from retrieval.reading.unreadable import Broken, Empty, Encrypted
 from retrieval.records import Document
 

@@ -63,13 +63,15 @@ def read_styles(root: Any) -> Styles:
             lists.add(id)
         if (above := child(style, "basedOn")) is not None:
             based[id] = value(above, "val") or ""
-    for id in list(based):
-        above, seen = id, {id}
-        while id not in levels and (above := based.get(above, "")) and above not in seen:
-            seen.add(above)
-            if above in levels:
-                levels[id] = levels[above]
-    return Styles(levels, frozenset(lists))
+    return Styles({id: level for id in {*levels, *based} if (level := _inherited(id, levels, based))}, frozenset(lists))
+
+
+def _inherited(id: str, levels: dict[str, int], based: dict[str, str]) -> int:
+    seen = set[str]()
+    while id and id not in levels and id not in seen:
+        seen.add(id)
+        id = based.get(id, "")
+    return levels.get(id, 0)
 
 
 @dataclass

@@ -10,10 +10,58 @@ from collections.abc import Sequence
 _PARTED = re.compile("([^\\s\ufffe]*)\ufffe\n?([^\\s\ufffe]*)")
 _HYPHEN_AT_END = re.compile(r"(?<=[\w])[-\u2010]\n(?=\w)|(?<=\s)-\n(?=\d)")
 _COMPOUND = re.compile(r"\w+(?:-\w+)+")
-_KEPT_BEFORE = frozenset("non self well ex all cross half quasi anti post mid low high long short full part".split())
+_KEPT_BEFORE = frozenset(
+    (
+        "non",
+        "self",
+        "well",
+        "ex",
+        "all",
+        "cross",
+        "half",
+        "quasi",
+        "anti",
+        "post",
+        "mid",
+        "low",
+        "high",
+        "long",
+        "short",
+        "full",
+        "part",
+    )
+)
 _KEPT_AFTER = frozenset(
-    "up off out in on down over away based free like wide made time term scale end level case known friendly "
-    "proof related specific to of by and".split()
+    (
+        "up",
+        "off",
+        "out",
+        "in",
+        "on",
+        "down",
+        "over",
+        "away",
+        "based",
+        "free",
+        "like",
+        "wide",
+        "made",
+        "time",
+        "term",
+        "scale",
+        "end",
+        "level",
+        "case",
+        "known",
+        "friendly",
+        "proof",
+        "related",
+        "specific",
+        "to",
+        "of",
+        "by",
+        "and",
+    )
 )
 
 

@@ -7,7 +7,7 @@ import ctypes
 import re
 import unicodedata
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import TYPE_CHECKING, Any
 
 from retrieval.reading.layout import Run, in_reading_order
@@ -129,7 +129,7 @@ def _columned(letters: list[_Letter], whole: str) -> str:
     rows = in_reading_order(runs)
     order = [run.order for row in rows for run in row]
     # Only where a line of one column is followed by one of the other throughout was it drawn by rows.
-    jumps = sum(b != a + 1 for a, b in zip(order, order[1:], strict=False))
+    jumps = sum(b != a + 1 for a, b in pairwise(order))
     if jumps < 4:
         return whole
     return "\n".join(" ".join(run.text for run in row) for row in rows)

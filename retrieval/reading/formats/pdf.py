@@ -8,10 +8,10 @@ import re
 from typing import TYPE_CHECKING
 
 from common.pdfium_lock import pdfium as _pdfium
-from retrieval.reading.hyphens import join_lines
+from retrieval.reading.formats.hyphens import join_lines
+from retrieval.reading.formats.pdf_page import annotations, page_text
+from retrieval.reading.formats.plausible import PLAUSIBLE, plausibility
 from retrieval.reading.ocr import Reading, lines_to_text, look_at
-from retrieval.reading.pdf_page import annotations, page_text
-from retrieval.reading.plausible import PLAUSIBLE, plausibility
 from retrieval.reading.unreadable import Broken, Empty, Encrypted
 from retrieval.records import Document, Page
 

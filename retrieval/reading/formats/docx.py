@@ -11,9 +11,9 @@ import zipfile
 import zlib
 from typing import Any
 
+from retrieval.reading.formats.word_text import Styles, WordText, child, local, read_styles, value
 from retrieval.reading.headings import heading_line
 from retrieval.reading.unreadable import Broken, Empty, Encrypted, TooLarge, Unreadable
-from retrieval.reading.word_text import Styles, WordText, child, local, read_styles, value
 from retrieval.records import Document
 
 _MAX_PARTS = 10_000

@@ -1,0 +1,138 @@
+"""Turns OpenDocument texts and presentations, and books (EPUB), into text with headings; pictures in them are noted."""
+
+import io
+import posixpath
+import re
+import zipfile
+import zlib
+from collections.abc import Iterator
+from typing import Any
+
+from retrieval.reading.formats.docx import check_archive, parse_xml
+from retrieval.reading.formats.html import read_html
+from retrieval.reading.formats.word_text import local, value
+from retrieval.reading.headings import escape, heading_line
+from retrieval.reading.unreadable import Broken, Empty, Encrypted, Unreadable
+from retrieval.records import Document
+
+_DAMAGE = (KeyError, ValueError, AttributeError, IndexError, TypeError, EOFError, NotImplementedError, RecursionError)
+_UNSEEN = frozenset(("tracked-changes", "sequence-decls", "forms", "desc"))
+
+
+def read_open_document(data: bytes, *, max_unpacked_bytes: int) -> Document:
+    """Read an OpenDocument text or presentation.
+
+    Raises:
+        Broken: It is damaged.
+        Empty: There are no words in it.
+        Encrypted: It wants a password.
+        TooLarge: It would unpack to more than `max_unpacked_bytes`.
+    """
+    check_archive(data, max_unpacked_bytes, "OpenDocument")
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        manifest = _part(archive, "META-INF/manifest.xml", "OpenDocument", needed=False)
+        if manifest is not None and any(local(e) == "encryption-data" for e in manifest.iter()):
+            raise Encrypted
+        root = _part(archive, "content.xml", "OpenDocument")
+        try:
+            lines = list(_blocks(root))
+        except _DAMAGE as error:
+            raise Broken("OpenDocument", f"{type(error).__name__}: {error}") from None
+        styles = _part(archive, "styles.xml", "OpenDocument", needed=False)
+        beside = [] if styles is None else [e for e in styles.iter() if local(e) in ("header", "footer")]
+        for part in beside:
+            lines += _blocks(part)
+        pictures = sum(name.startswith("Pictures/") for name in archive.namelist())
+    text = "".join(lines).strip()
+    if not re.search(r"\w", text):
+        raise Empty("the document has no text")
+    title = next((line for line in lines if line.startswith("#")), "").strip("# \n")
+    notes = (f"{pictures} pictures in it were not read; save them as files of their own",) if pictures else ()
+    return Document(text, "opendocument", title=title, notes=notes)
+
+
+def _blocks(element: Any) -> Iterator[str]:
+    for inner in element:
+        name = local(inner)
+        if name in ("h", "p"):
+            level = value(inner, "outline-level") or "1"
+            yield from _line(inner, heading_line(int(level) if level.isdecimal() else 1, "") if name == "h" else "")
+        elif name == "list-item":
+            for line in _blocks(inner):
+                yield line if line.startswith("- ") else f"- {line.rstrip()}\n"
+        elif name == "table-row":
+            cells = [" ".join("".join(_blocks(cell)).split()) for cell in inner if local(cell) == "table-cell"]
+            if any(cells):
+                yield escape(" | ".join(cells)) + "\n"
+        elif name == "page":
+            yield heading_line(1, value(inner, "name") or "Page") + "\n\n"
+            yield from _blocks(inner)
+        elif name == "notes":
+            yield from (f"Notes: {line}" for line in _blocks(inner))
+        elif name not in _UNSEEN:
+            yield from _blocks(inner)
+
+
+def _line(paragraph: Any, mark: str) -> Iterator[str]:
+    boxes: list[Any] = []
+    text = " ".join("".join(_words(paragraph, boxes)).split())
+    if text:
+        yield (f"{mark}{text}" if mark else escape(text)) + "\n\n"
+    for box in boxes:
+        yield from _blocks(box)
+
+
+def _words(element: Any, boxes: list[Any]) -> Iterator[str]:
+    yield element.text or ""
+    for inner in element:
+        name = local(inner)
+        if name in ("s", "tab", "line-break"):
+            yield " "
+        elif name in ("text-box", "note-body", "annotation", "table"):
+            boxes.append(inner)
+        elif name not in ("note-citation", "desc", "creator", "date"):
+            yield from _words(inner, boxes)
+        yield inner.tail or ""
+
+
+def read_epub(data: bytes, *, max_unpacked_bytes: int) -> Document:
+    """Read a book: its chapters in their order.
+
+    Raises:
+        Broken: It is damaged.
+        Empty: No chapter has a word.
+        Encrypted: It wants a password.
+        TooLarge: It would unpack to more than `max_unpacked_bytes`.
+    """
+    check_archive(data, max_unpacked_bytes, "book")
+    notes: list[str] = []
+    chapters: list[str] = []
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        container = _part(archive, "META-INF/container.xml", "book")
+        place = next((value(e, "full-path") for e in container.iter() if local(e) == "rootfile"), None) or ""
+        package = _part(archive, place, "book")
+        items = {value(e, "id"): value(e, "href") or "" for e in package.iter() if local(e) == "item"}
+        order = [items.get(value(e, "idref"), "") for e in package.iter() if local(e) == "itemref"]
+        title = " ".join(next((e.text or "" for e in package.iter() if local(e) == "title"), "").split())
+        for chapter in filter(None, order):
+            try:
+                found = archive.read(posixpath.normpath(posixpath.join(posixpath.dirname(place), chapter)))
+                chapters.append(read_html(found).text)
+            except Empty:
+                continue
+            except (Unreadable, zipfile.BadZipFile, zlib.error, *_DAMAGE) as error:
+                notes.append(f"its chapter {chapter} could not be read ({getattr(error, 'reason', error)})")
+    if not chapters:
+        raise Empty("no chapter has a word that could be read")
+    return Document("\n\n".join(chapters), "book", title=title, notes=tuple(notes))
+
+
+def _part(archive: zipfile.ZipFile, name: str, kind: str, *, needed: bool = True) -> Any:
+    from lxml.etree import LxmlError
+
+    if not needed and name not in archive.namelist():
+        return None
+    try:
+        return parse_xml(archive.read(name))
+    except (LxmlError, zipfile.BadZipFile, zlib.error, *_DAMAGE) as error:
+        raise Broken(kind, f"its part {name!r}: {error}") from None

@@ -1,0 +1,70 @@
+"""Turns a workbook (Excel of any age, OpenDocument) into text: each sheet under its name, a line a row.
+
+Values are those that the program saved last; formulas are not computed. A row of the sheet is a line, empty ones too,
+so that a line's number in its sheet is the row's.
+"""
+
+import datetime
+import io
+import re
+
+from retrieval.reading.formats.docx import check_archive
+from retrieval.reading.headings import escape, heading_line
+from retrieval.reading.unreadable import Broken, Empty, Encrypted
+from retrieval.records import Document
+
+_MAX_CELLS = 3_000_000
+
+
+def read_workbook(data: bytes, *, max_unpacked_bytes: int) -> Document:
+    """Read a workbook.
+
+    Raises:
+        Broken: It is damaged.
+        Empty: No cell has a word.
+        Encrypted: It wants a password.
+        TooLarge: It would unpack to more than `max_unpacked_bytes`.
+    """
+    from python_calamine import CalamineError, CalamineWorkbook, PasswordError
+
+    if data.startswith(b"PK"):
+        check_archive(data, max_unpacked_bytes, "workbook")
+    notes: list[str] = []
+    parts: list[str] = []
+    cells = 0
+    try:
+        book = CalamineWorkbook.from_filelike(io.BytesIO(data))
+        for name in book.sheet_names:
+            sheet = book.get_sheet_by_name(name)
+            cells += sheet.height * sheet.width
+            if cells > _MAX_CELLS:
+                notes.append(f"the sheet {name!r} and those after it were not read: more than {_MAX_CELLS:,} cells")
+                break
+            rows = [_row(row) for row in sheet.to_python(skip_empty_area=False)]
+            while rows and not rows[-1]:
+                rows.pop()
+            if rows:
+                parts.append("\n".join((heading_line(1, " ".join(name.split())), *rows)))
+    except PasswordError:
+        raise Encrypted from None
+    except (CalamineError, ValueError, OSError, KeyError, IndexError) as error:
+        raise Broken("workbook", str(error)) from None
+    text = "\n\n".join(parts)
+    if not re.search(r"\w", "".join(part.partition("\n")[2] for part in parts)):
+        raise Empty("no cell has a word")
+    return Document(text, "spreadsheet", notes=tuple(notes))
+
+
+def _row(values: list[object]) -> str:
+    cells = [_cell(value) for value in values]
+    while cells and not cells[-1]:
+        cells.pop()
+    return escape(" | ".join(cells))
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else f"{value:.12g}"
+    if isinstance(value, datetime.datetime) and value.time() == datetime.time():
+        return value.date().isoformat()
+    return " ".join(str(value).split())

@@ -1,0 +1,97 @@
+"""Turns a PowerPoint presentation into text: each slide a page, with its tables, pictures and the speaker's notes."""
+
+import io
+import re
+import zipfile
+from collections.abc import Iterator
+from typing import Any
+
+from retrieval.reading.formats.docx import check_archive
+from retrieval.reading.unreadable import Broken, Empty, Unreadable
+from retrieval.records import Document, Page
+
+_BETWEEN = "\n\n"
+_MAX_PIXELS = 50_000_000
+_MAX_PICTURES = 60
+
+
+def read_slides(data: bytes, *, max_unpacked_bytes: int) -> Document:
+    """Read a presentation.
+
+    Raises:
+        Broken: It is damaged.
+        Empty: No slide has a word.
+        Encrypted: It wants a password.
+        TooLarge: It would unpack to more than `max_unpacked_bytes`.
+    """
+    import pptx
+    from lxml.etree import LxmlError
+    from pptx.exc import PythonPptxError
+
+    check_archive(data, max_unpacked_bytes, "presentation")
+    reader = _Slides()
+    parts: list[str] = []
+    try:
+        shown = pptx.Presentation(io.BytesIO(data))
+        title = " ".join((shown.core_properties.title or "").split())
+        parts = [reader.slide(slide, number) for number, slide in enumerate(shown.slides, 1)]
+    except (PythonPptxError, LxmlError, zipfile.BadZipFile) as error:
+        raise Broken("presentation", str(error)) from None
+    except (KeyError, ValueError, AttributeError, IndexError, TypeError, NotImplementedError) as error:
+        raise Broken("presentation", f"{type(error).__name__}: {error}") from None
+    text = _BETWEEN.join(parts)
+    if not re.search(r"\w", text):
+        raise Empty("no slide has a word")
+    pages, position = [], 0
+    for number, part in enumerate(parts, 1):
+        pages.append(Page(number, position, position + len(part)))
+        position += len(part) + len(_BETWEEN)
+    return Document(text, "slides", tuple(pages), title=title, notes=tuple(reader.notes))
+
+
+class _Slides:
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+        self._pictures = 0
+
+    def slide(self, slide: Any, number: int) -> str:
+        lines = [line for shape in slide.shapes for line in self._shape(shape, number)]
+        if slide.has_notes_slide and slide.notes_slide.notes_text_frame is not None:
+            said = slide.notes_slide.notes_text_frame.text.strip()
+            lines += [f"Notes: {said}"] if said else []
+        return "\n".join(lines)
+
+    def _shape(self, shape: Any, number: int) -> Iterator[str]:
+        from pptx.enum.shapes import MSO_SHAPE_TYPE
+
+        if shape.shape_type == MSO_SHAPE_TYPE.GROUP:
+            for inner in shape.shapes:
+                yield from self._shape(inner, number)
+        elif shape.has_text_frame:
+            yield from (" ".join(p.text.split()) for p in shape.text_frame.paragraphs if p.text.strip())
+        elif getattr(shape, "has_table", False):
+            for row in shape.table.rows:
+                yield " | ".join(" ".join(cell.text.split()) for cell in row.cells)
+        elif shape.shape_type == MSO_SHAPE_TYPE.PICTURE:
+            yield from self._picture(shape, number)
+        elif getattr(shape, "has_chart", False):
+            chart = shape.chart
+            yield from (f"{series.name}: {', '.join(map(str, series.values))}" for series in chart.series)
+            yield from (" | ".join(str(category) for category in plot.categories) for plot in chart.plots)
+        elif shape.shape_type in (MSO_SHAPE_TYPE.EMBEDDED_OLE_OBJECT, MSO_SHAPE_TYPE.MEDIA, None):
+            self.notes.append(f"slide {number}: {shape.name!r} was not read; its kind is not known")
+
+    def _picture(self, shape: Any, number: int) -> Iterator[str]:
+        from retrieval.reading.ocr import lines_to_text, read_picture
+        from retrieval.reading.pictures import open_picture
+
+        self._pictures += 1
+        if self._pictures > _MAX_PICTURES:
+            self.notes += [f"pictures after the first {_MAX_PICTURES} were not read"][
+                self._pictures - _MAX_PICTURES - 1 :
+            ]
+            return
+        try:
+            yield from lines_to_text(read_picture(open_picture(shape.image.blob, max_pixels=_MAX_PIXELS))).splitlines()
+        except (Unreadable, KeyError, ValueError, AttributeError) as error:
+            self.notes.append(f"slide {number}: a picture could not be read ({getattr(error, 'reason', error)})")

@@ -1,0 +1,170 @@
+import io
+import json
+import zipfile
+from email.message import EmailMessage
+from pathlib import Path
+
+import pi_heif
+import pptx
+import pytest
+from PIL import Image, ImageDraw, ImageFont
+
+from retrieval.reading.chunks import split
+from retrieval.reading.documents import read_document
+from retrieval.reading.unreadable import Broken, Unreadable
+
+_NS = 'xmlns:office="urn:o" xmlns:text="urn:t" xmlns:table="urn:b" xmlns:draw="urn:d" xmlns:presentation="urn:p"'
+
+
+def archive(**parts: str) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as file:
+        for name, text in parts.items():
+            file.writestr(name, text)
+    return buffer.getvalue()
+
+
+def workbook() -> bytes:
+    sheet = (
+        '<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData>'
+        '<row r="1"><c r="A1" t="inlineStr"><is><t>Depot</t></is></c><c r="B1" t="inlineStr"><is><t>Rent</t></is></c>'
+        '</row><row r="3"><c r="A3" t="inlineStr"><is><t>Brigg</t></is></c><c r="B3"><v>8150</v></c></row>'
+        "</sheetData></worksheet>"
+    )
+    main = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    package = "http://schemas.openxmlformats.org/package/2006"
+    kind = "application/vnd.openxmlformats-officedocument.spreadsheetml"
+    return archive(
+        **{
+            "[Content_Types].xml": f'<Types xmlns="{package}/content-types"><Default Extension="rels" '
+            'ContentType="application/vnd.openxmlformats-package.relationships+xml"/><Override '
+            f'PartName="/xl/workbook.xml" ContentType="{kind}.sheet.main+xml"/></Types>',
+            "_rels/.rels": f'<Relationships xmlns="{package}/relationships"><Relationship Id="r" '
+            f'Type="{main}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
+            "xl/workbook.xml": '<workbook xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main" '
+            f'xmlns:r="{main}"><sheets><sheet name="Rents 2024" sheetId="1" r:id="s"/></sheets></workbook>',
+            "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{package}/relationships"><Relationship Id="s" '
+            f'Type="{main}/worksheet" Target="worksheets/sheet1.xml"/></Relationships>',
+            "xl/worksheets/sheet1.xml": sheet,
+        }
+    )
+
+
+def picture(words: str) -> Image.Image:
+    image = Image.new("RGB", (900, 200), "white")
+    ImageDraw.Draw(image).text((40, 60), words, "black", ImageFont.load_default(56))
+    return image
+
+
+def test_a_row_of_a_workbook_is_cited_by_sheet_and_row_under_its_header() -> None:
+    document = read_document(Path("rents.xlsx"), workbook())
+    (chunk,) = split(document)
+    assert chunk.text == "Brigg | 8150"
+    assert chunk.headings == ("Rents 2024, row 3", "Depot | Rent")
+    assert document.text[chunk.start : chunk.end] == chunk.text
+
+
+def test_a_slide_is_a_page_with_its_table_and_notes() -> None:
+    shown = pptx.Presentation()
+    for number in (1, 2):
+        slide = shown.slides.add_slide(shown.slide_layouts[5])
+        slide.shapes.title.text = f"Mast {number}"
+    table = slide.shapes.add_table(1, 2, 0, 0, 99, 99).table
+    table.cell(0, 0).text, table.cell(0, 1).text = "height", "41 metres"
+    slide.notes_slide.notes_text_frame.text = "Say that it is painted."
+    buffer = io.BytesIO()
+    shown.save(buffer)
+    document = read_document(Path("mast.pptx"), buffer.getvalue())
+    second = document.pages[1]
+    assert document.text[second.start : second.end] == "Mast 2\nheight | 41 metres\nNotes: Say that it is painted."
+    assert [chunk.page for chunk in split(document)] == [1, 2]
+
+
+def test_an_open_document_is_read_with_headings_tables_and_notes_but_without_what_was_deleted() -> None:
+    content = (
+        f"<office:document-content {_NS}><office:body><office:text><text:tracked-changes><text:p>gone</text:p>"
+        '</text:tracked-changes><text:h text:outline-level="2">Mill</text:h><text:p>The wheel<text:note>'
+        "<text:note-citation>1</text:note-citation><text:note-body><text:p>of oak</text:p></text:note-body>"
+        "</text:note> turns.</text:p><table:table><table:table-row><table:table-cell><text:p>width</text:p></table:table-cell>"
+        "<table:table-cell><text:p>3 m</text:p></table:table-cell></table:table-row></table:table></office:text>"
+        "</office:body></office:document-content>"
+    )
+    document = read_document(Path("mill.odt"), archive(**{"content.xml": content}))
+    assert document.text == "## Mill\n\nThe wheel turns.\n\nof oak\n\nwidth | 3 m"
+
+
+def test_a_book_is_read_chapter_by_chapter() -> None:
+    book = archive(
+        **{
+            "META-INF/container.xml": '<container><rootfiles><rootfile full-path="in/b.opf"/></rootfiles></container>',
+            "in/b.opf": "<package><metadata><title>Tales</title></metadata><manifest>"
+            '<item id="b" href="two.xhtml"/><item id="a" href="one.xhtml"/><item id="c" href="none.xhtml"/></manifest>'
+            '<spine><itemref idref="a"/><itemref idref="b"/><itemref idref="c"/></spine></package>',
+            "in/one.xhtml": "<html><body><h1>One</h1><p>The fox ran.</p></body></html>",
+            "in/two.xhtml": "<html><body><h1>Two</h1><p>The hen hid.</p></body></html>",
+        }
+    )
+    document = read_document(Path("tales.epub"), book)
+    assert [(chunk.headings, chunk.text.split("\n")[-1]) for chunk in split(document)] == [
+        (("One",), "The fox ran."),
+        (("Two",), "The hen hid."),
+    ]
+    assert document.title == "Tales" and "none.xhtml" in document.notes[0]
+
+
+def test_a_mail_is_read_with_what_is_attached_and_names_what_is_not() -> None:
+    mail = EmailMessage()
+    mail["Subject"], mail["From"] = "Rent of Brigg", "Tom <tom@example.org>"
+    mail.set_content("The rent is due.\n")
+    mail.add_attachment(b"a,b\n1,2\n", maintype="text", subtype="csv", filename="rent.csv")
+    mail.add_attachment(b"\0\1", maintype="application", subtype="x", filename="tool.exe")
+    document = read_document(Path("rent.eml"), mail.as_bytes())
+    assert document.text.startswith("# Rent of Brigg\n\nFrom: Tom <tom@example.org>\n\nThe rent is due.")
+    assert document.text.endswith("# Attached: rent.csv\n\na,b\n1,2")
+    assert len(document.notes) == 1 and "tool.exe" in document.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "words"),
+    [
+        ("a.rtf", rb"{\rtf1\ansi\pard The \b mill\b0  burned in 1812.\par}", "The mill burned in 1812."),
+        (
+            "a.ipynb",
+            json.dumps({"cells": [{"cell_type": "markdown", "source": "# Mill\ntall"}]}).encode(),
+            "tall",
+        ),
+        ("README", b"The mill stands.", "The mill stands."),
+        ("a.markdown", b"# Mill\n\ntall", "tall"),
+        ("a.text", b"The mill stands.", "The mill stands."),
+        ("a.rst", b"Mill\n====\n\ntall", "tall"),
+        ("a.org", b"* Mill\ntall", "tall"),
+        ("a.py", b"# Mill\nHEIGHT = 3\n", "HEIGHT = 3"),
+        ("a.json", b'{"mill": "tall"}', "tall"),
+        ("a.jsonl", b'{"mill": "tall"}\n', "tall"),
+        ("a.tsv", b"name\theight\nmill\t3\n", "mill\t3"),
+    ],
+)
+def test_files_that_are_text_underneath_are_read(name: str, data: bytes, words: str) -> None:
+    document = read_document(Path(name), data)
+    assert any(words in chunk.text for chunk in split(document))
+
+
+def test_every_page_of_a_tiff_is_read() -> None:
+    buffer = io.BytesIO()
+    picture("First page").save(buffer, "TIFF", save_all=True, append_images=[picture("Second page")])
+    text = read_document(Path("fax.tiff"), buffer.getvalue()).text
+    assert text.index("First page") < text.index("Second page")
+
+
+@pytest.mark.parametrize("suffix", ["xlsx", "pptx", "odt", "epub", "docx"])
+def test_a_damaged_archive_is_named_as_such(suffix: str) -> None:
+    with pytest.raises(Broken):
+        read_document(Path(f"a.{suffix}"), b"PK\x03\x04 cut off")
+    with pytest.raises(Unreadable):
+        read_document(Path(f"a.{suffix}"), archive(other="<a/>"))
+
+
+def test_heic_is_known() -> None:
+    assert pi_heif.register_heif_opener
+    with pytest.raises(Broken, match="picture"):
+        read_document(Path("a.heic"), b"\0\0\0\x18ftypheic cut off")
