@@ -141,10 +141,19 @@ def load_settings(**flags: Any) -> Settings:
         if variable.upper().startswith(PREFIX) and key not in NOT_SETTINGS:
             _check_key(key, "The environment", shown=variable, prefix=PREFIX)
     try:
-        return Settings(**given)
+        return _with_library(Settings(**given))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         raise BadSetting(_name_where_set(str(first["loc"][0]), given), first["input"], _reason(first["msg"])) from None
+
+
+def _with_library(settings: Settings) -> Settings:
+    """Take the folders that `lorgnette kb add` remembers where none is named and the working folder has none."""
+    from retrieval.library import remembered
+
+    if "kb" in settings.model_fields_set or settings.kb.is_dir() or (folder := remembered()) is None:
+        return settings
+    return settings.model_copy(update={"kb": folder})
 
 
 def user_file() -> Path:

@@ -141,12 +141,24 @@ class KnowledgeBase:
         mine = self._reranker
         wide = max(top_k, RERANKED) if mine else top_k
         asked = question("search", query=query, top_k=wide, filter=asdict(wanted or Filter()), wait_s=wait_s)
-        found = found_from_bytes(self._answered(asked, ANSWER_S + wait_s))
+        found = self._with_notes(found_from_bytes(self._answered(asked, ANSWER_S + wait_s)))
         if mine is not None:
             return reranked(found, query, mine, self._settings.rerank_budget_s, top_k)
         if self._reranks_itself:
             return replace(found, degraded=(*found.degraded, "reranker: skipped, its model is not loaded here"))
         return found
+
+    def _with_notes(self, found: SearchOutcome) -> SearchOutcome:
+        """Say of the files that were found what of them was not read."""
+        rows = [self.catalogue.file(source) for source in dict.fromkeys(hit.source for hit in found.hits)]
+        unread = [
+            f"{row.source}: {note}"
+            for row in rows
+            if row is not None and row.media_type != "image"
+            for note in row.notes
+            if "not read" in note or "could not be read" in note
+        ]
+        return replace(found, degraded=(*found.degraded, *unread)) if unread else found
 
     def use_reranker(self, reranker: Reranker) -> None:
         """Put what this process finds in the order of a reranker that lives in it, such as the chat model."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING
 
 from retrieval.errors import RetrievalError
+from retrieval.library import linked_folders
 from retrieval.sync.captions import Captioned, Captioner
 from retrieval.sync.missing_vectors import Progress
 from retrieval.sync.sync import SyncReport
@@ -49,9 +50,10 @@ def watch(
     captions = _Captions(base, captioner, stop)
     # What changed after that sync and before the watching began is found by one more, at the first sign of life.
     behind = True
+    folders = (base.folder, *linked_folders(base.folder).values())
     try:
         for changed in changes(
-            base.folder, stop_event=stop, step=QUIET_MS, debounce=LATEST_MS, rust_timeout=QUIET_MS,
+            *folders, stop_event=stop, step=QUIET_MS, debounce=LATEST_MS, rust_timeout=QUIET_MS,
             yield_on_timeout=True, raise_interrupt=False,
         ):  # fmt: skip
             if stop.is_set():

@@ -1,7 +1,9 @@
 """`lorgnette kb`: index a folder, list what is indexed, repair it, and hold citations against their files."""
 
+import contextlib
 import json
 import threading
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +16,9 @@ from cli.kb.options import kb_options, open_base
 
 if TYPE_CHECKING:
     from retrieval.sync.sync import SyncReport
+
+# So many files that were skipped for the same reason are listed one by one; more are one line.
+_ONE_BY_ONE = 5
 
 
 @click.group(short_help="Index, list and repair your documents.")
@@ -47,10 +52,11 @@ def sync(
 ) -> None:
     """Bring the index to where FOLDER is (default: the setting kb); Ctrl-C keeps what is done.
 
-    Text, Markdown, CSV, logs, HTML, PDF, Word and pictures are read; scans and pictures by OCR.
+    Text, Markdown, CSV, code, HTML, PDF, office documents, books, mail and pictures are read; scans by OCR.
     """  # fmt: skip
     if folder is not None:
         options["kb"] = folder
+        _remember_first(folder)
     from retrieval.sync.ray_ingestion import RayWorkers
 
     on_ray = RayWorkers(ray_workers, ray_address) if engine == "ray" else None
@@ -76,9 +82,18 @@ def sync(
     if as_json:
         click.echo(json.dumps(asdict(report)))
     else:
-        _print(report)
+        print_report(report)
     if report.cancelled:
         raise KeyboardInterrupt
+
+
+def _remember_first(folder: Path) -> None:
+    """Let a plain search find what was synced first, wherever it is started; `kb add` remembers more."""
+    from retrieval.library import LibraryError, remember, remembered
+
+    if folder.is_dir() and remembered() is None:
+        with contextlib.suppress(LibraryError):
+            remember(folder)
 
 
 def stoppable(work: Any, cancel: threading.Event, *, unit: str = "file") -> Any:
@@ -98,11 +113,19 @@ def stoppable(work: Any, cancel: threading.Event, *, unit: str = "file") -> Any:
         return future.result()
 
 
-def _print(report: "SyncReport") -> None:
+def print_report(report: "SyncReport") -> None:
+    """Print what a sync did, what it skipped and what it could not read."""
     from common.safe_text import escaped
 
+    alike = Counter(reason for _, reason in report.reasons)
     for source, reason in report.reasons:
-        click.echo(escaped(f"Skipped: {source}: {reason}"))
+        if alike[reason] <= _ONE_BY_ONE:
+            click.echo(escaped(f"Skipped: {source}: {reason}"))
+    for reason, count in alike.items():
+        if count > _ONE_BY_ONE:
+            click.echo(escaped(f"Skipped: {count:,} files: {reason}"))
+    for source, note in report.notes:
+        click.echo(escaped(f"Note: {source}: {note}"))
     for note in report.degraded:
         click.echo(escaped(f"Degraded: {note}"))
     captioned = f"{report.captioned} captioned, " if report.captioned else ""
@@ -121,6 +144,7 @@ def watch_folder(folder: Path | None, **options: Any) -> None:
     """Bring the index to where FOLDER is, and again after each change, until Ctrl-C."""
     if folder is not None:
         options["kb"] = folder
+        _remember_first(folder)
     from retrieval.watch import watch
 
     stop = threading.Event()
@@ -129,7 +153,11 @@ def watch_folder(folder: Path | None, **options: Any) -> None:
         captioner = open_captioner(options)
         stoppable(
             lambda: watch(
-                base, stop, _print, lambda error: click.echo(f"Error: {error}", err=True), captioner=lambda: captioner
+                base,
+                stop,
+                print_report,
+                lambda error: click.echo(f"Error: {error}", err=True),
+                captioner=lambda: captioner,
             ),
             stop,
         )

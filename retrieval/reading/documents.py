@@ -75,6 +75,9 @@ MEDIA_TYPES: dict[str, MediaType] = {
 }  # fmt: skip
 """By the name's ending, in lower case."""
 
+COMMON = ".txt, .md, .csv, .html, .pdf, .docx, .xlsx, .pptx, .odt, .epub, .eml, .png or .jpg"
+"""What to convert another file to."""
+
 _NAMES: dict[str, MediaType] = {
     **dict.fromkeys(("readme", "license", "licence", "copying", "authors", "changelog", "changes", "news", "todo",
                      "install", "notice", "contributing"), "text"),
@@ -170,7 +173,7 @@ def read_document(path: Path, data: bytes | None = None, *, limits: ReadLimits =
     suffix = path.suffix.lower()
     named = type_of(path)
     if named is None:
-        raise UnknownType(suffix or path.name, ", ".join(MEDIA_TYPES))
+        raise UnknownType(suffix or path.name, COMMON)
     if data is None:
         data = read_bytes(path, limits=limits)
     if not data:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from retrieval.library import linked_folders
+from retrieval.reading.ignore import Ignored, is_marked, is_programs_own
 from retrieval.reading.unreadable import CannotOpen, NotAFile
 
 LEADS_OUT = "a link that leads out of the folder; put the file itself there if it is to be found"
@@ -49,37 +51,64 @@ def walk(root: Path, leave_out: Collection[str] = ()) -> Walk:
     """Look through a folder and the folders in it.
 
     Links to folders are not followed: what they lead to is seen at its own place, or lies outside. Links to files count
-    as files where they stay inside.
+    as files where they stay inside. What ignore files name is left out, and what programs keep for themselves. The
+    user's library (`retrieval.library`) is links to folders, and those are followed.
 
     Args:
         root: A real path, free of links.
         leave_out: Real paths of files and folders that are not looked at.
     """
-    entries: dict[str, Entry] = {}
-    unseen: list[str] = []
-    folders = [("", os.fspath(root))]
-    while folders:
-        source, path = folders.pop()
+    seen = _Folders(root, leave_out)
+    while seen.waiting:
+        seen.look(*seen.waiting.pop())
+    return Walk(dict(sorted(seen.entries.items())), tuple(seen.unseen))
+
+
+class _Folders:
+    """A walk under way."""
+
+    def __init__(self, root: Path, leave_out: Collection[str]) -> None:
+        self._linked = linked_folders(root)
+        self._inside = (root, *self._linked.values())
+        self._leave_out = leave_out
+        self.entries: dict[str, Entry] = {}
+        self.unseen: list[str] = []
+        self.waiting = [("", os.fspath(root), Ignored())]
+
+    def look(self, source: str, path: str, ignored: Ignored) -> None:
+        """Note the files of a folder, and the folders to be looked at next."""
         try:
             with os.scandir(path) as found:
-                names = [item for item in found if not is_hidden(item.name) and item.path not in leave_out]
+                items = list(found)
         except FileNotFoundError:
-            continue
+            return
         except OSError as error:
-            unseen.append(source)
+            self.unseen.append(source)
             if source:
-                entries[source] = Entry(source, 0, 0, CannotOpen(error.strerror or str(error)).reason)
-            continue
-        for item in names:
-            inner = f"{source}/{item.name}" if source else item.name
-            if item.is_dir(follow_symlinks=False):
-                folders.append((inner, item.path))
-            elif entry := _entry(item, inner, root, leave_out):
-                entries[inner] = entry
-    return Walk(dict(sorted(entries.items())), tuple(unseen))
+                self.entries[source] = Entry(source, 0, 0, CannotOpen(error.strerror or str(error)).reason)
+            return
+        names = [item.name for item in items]
+        if source and is_marked(names):
+            return
+        ignored = ignored.within(source, path, names)
+        for item in items:
+            if not is_hidden(item.name) and item.path not in self._leave_out:
+                self._note(item, f"{source}/{item.name}" if source else item.name, ignored)
+
+    def _note(self, item: "os.DirEntry[str]", source: str, ignored: Ignored) -> None:
+        is_folder = item.is_dir(follow_symlinks=False)
+        if ignored.rules and ignored.covers(source, folder=is_folder):
+            return
+        if is_folder:
+            if not is_programs_own(item.name):
+                self.waiting.append((source, item.path, ignored))
+        elif source in self._linked:
+            self.waiting.append((source, os.fspath(self._linked[source]), Ignored()))
+        elif entry := _entry(item, source, self._inside, self._leave_out):
+            self.entries[source] = entry
 
 
-def _entry(item: "os.DirEntry[str]", source: str, root: Path, leave_out: Collection[str]) -> Entry | None:
+def _entry(item: "os.DirEntry[str]", source: str, inside: Collection[Path], leave_out: Collection[str]) -> Entry | None:
     try:
         seen = item.stat(follow_symlinks=False)
         if stat.S_ISREG(seen.st_mode):
@@ -87,7 +116,7 @@ def _entry(item: "os.DirEntry[str]", source: str, root: Path, leave_out: Collect
         if not stat.S_ISLNK(seen.st_mode):
             return _seen(source, seen, NotAFile().reason)
         target = os.path.realpath(item.path)
-        if not Path(target).is_relative_to(root):
+        if not any(Path(target).is_relative_to(folder) for folder in inside):
             return _seen(source, seen, LEADS_OUT)
         try:
             there = os.stat(item.path)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from retrieval.catalogue.catalogue import Catalogue
+from retrieval.library import linked_folders
 from retrieval.reading.picture_passages import described_text
 from retrieval.reading.recipe import Recipe
 from retrieval.reading.snapshot import read_content
@@ -140,7 +141,7 @@ def inside(root: Path, source: str) -> Path | None:
     if "\0" in source:
         return None
     path = Path(os.path.realpath(root / source))
-    return path if path.is_relative_to(root) else None
+    return path if any(path.is_relative_to(folder) for folder in (root, *linked_folders(root).values())) else None
 
 
 def _read(catalogue: Catalogue, root: Path, source: str, recipe: Recipe) -> Document | str:

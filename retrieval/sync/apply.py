@@ -82,6 +82,8 @@ class Application:
         """How many files were added, updated, renamed, removed, skipped or left unchanged."""
         self.reasons: list[tuple[str, str]] = []
         """Path and reason of each file that was tried and skipped."""
+        self.notes: list[tuple[str, str]] = []
+        """Path and note of each file that was not read whole."""
 
     def run(self, ingestion: Ingestion) -> None:
         """Do all of it, with files prepared by `ingestion`."""
@@ -183,6 +185,7 @@ class Application:
         self._vectors.embedded += len(worked.vectors)
         if worked.embedding_failed:
             self._vectors.give_up(worked.embedding_failed)
+        self.notes += [(entry.source, note) for note in document.notes]
         is_new = entry.source not in self._plan.before
         chunks = worked.prepared.chunks
         if row.media_type == "image":

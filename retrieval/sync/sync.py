@@ -51,6 +51,8 @@ class SyncReport:
     """Chunks that the embedder was asked for."""
     reasons: tuple[tuple[str, str], ...] = ()
     """Path and reason of each file that was tried now and skipped."""
+    notes: tuple[tuple[str, str], ...] = ()
+    """Path and what was not read of each file that was indexed now and not read whole."""
     degraded: tuple[str, ...] = ()
     """What is missing though files were indexed, in words for the user."""
     captioned: int = 0
@@ -121,6 +123,7 @@ def sync(
             seconds=time.perf_counter() - began,
             embedded=vectors.embedded,
             reasons=tuple(work.reasons),
+            notes=tuple(work.notes),
             degraded=tuple(vectors.degraded),
             cancelled=cancel.is_set(),
         )

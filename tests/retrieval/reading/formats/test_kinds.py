@@ -85,7 +85,8 @@ def test_an_open_document_is_read_with_headings_tables_and_notes_but_without_wha
         f"<office:document-content {_NS}><office:body><office:text><text:tracked-changes><text:p>gone</text:p>"
         '</text:tracked-changes><text:h text:outline-level="2">Mill</text:h><text:p>The wheel<text:note>'
         "<text:note-citation>1</text:note-citation><text:note-body><text:p>of oak</text:p></text:note-body>"
-        "</text:note> turns.</text:p><table:table><table:table-row><table:table-cell><text:p>width</text:p></table:table-cell>"
+        "</text:note> turns.</text:p><table:table>"
+        "<table:table-row><table:table-cell><text:p>width</text:p></table:table-cell>"
         "<table:table-cell><text:p>3 m</text:p></table:table-cell></table:table-row></table:table></office:text>"
         "</office:body></office:document-content>"
     )
