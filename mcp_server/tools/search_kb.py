@@ -35,8 +35,9 @@ async def search_kb(
     """Search the user's own documents and return passages that can be cited.
 
     Use it for facts that stand in the user's files. Each hit has the file, the page, the exact characters, and
-    `stale`, which is true when the file has changed since. No hits means that nothing relevant is there: say so
-    instead of guessing. `degraded` says what was missing, such as a model that is still loading.
+    `stale`, which is true when the file has changed since. `match` is `relevant`, or `weak` for a passage that may not
+    answer the question: read it, and where the answer rests on it alone say that it is not sure. No hits means that
+    nothing was found: say so instead of guessing. With `source` the best passage of that file is always there. `degraded` says what was missing, such as a model that is still loading.
     """
     app: App = ctx.request_context.lifespan_context
     with tool_errors():
