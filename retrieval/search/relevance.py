@@ -49,6 +49,8 @@ RELEVANT = 0.8
 THRESHOLD = 0.5
 """Below it a passage is left out; between the two it is shown and called weak. Each curve is so placed that no
 collection it was fitted on lost more than 3 % of its answers here."""
+WHOLE = 0.95
+"""Coverage at which the words alone may decide."""
 UNSEEN = 1000
 """Passages that are taken for there when a word's rarity is reckoned: a dozen real ones cannot tell what is rare."""
 
@@ -107,12 +109,14 @@ def relevance(covered: float, like: float | None, words: int = 4, *, lexical_see
         words: How many tokens the question's coverage is a share of.
         lexical_sees: Whether the passages are in the question's language at all; if not, its words say nothing.
     """
+    by_words = WORDS.at(covered, 0.0, words)
     if like is None:
-        return WORDS.at(covered, 0.0, words)
-    # A name or a number may be all that two languages share; it counts where it says more than the vectors do.
-    return BOTH.at(covered, like, words) if lexical_sees else max(
-        LIKENESS.at(covered, like, words), BOTH.at(covered, like, words)
-    )
+        return by_words
+    helps = BOTH.at(covered, like, words)
+    if not lexical_sees:
+        helps = max(helps, LIKENESS.at(covered, like, words))
+    # A code, or a name in another script, need not be near to anything: that all of it is there is enough.
+    return max(helps, by_words) if covered >= WHOLE else helps
 
 
 def match_of(helps: float) -> Match:
