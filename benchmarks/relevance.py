@@ -34,8 +34,8 @@ RUNS = {
 ALIKE = {"xquad-zh": "xquad", "xquad-en": "xquad"}
 """Collections that answer each other's questions."""
 PASSAGES, QUESTIONS, CANDIDATES, TOP_K = 300, 120, 100, 5
-LOST = 0.03
-"""Share of any corpus's answerable questions that may lose their answer; the curves are placed by it."""
+REFUSED = {"both": 0.03, "words": 0.03, "likeness": 0.1}
+"""Share of any corpus's answerable questions that may get nothing; the curves are placed by it."""
 
 Row = NDArray[np.float64]
 """(5,): one, coverage, likeness, logarithm of the question's length, its product with coverage."""
@@ -167,7 +167,7 @@ def fitted(groups: Sequence[Group], situation: str) -> Row:
     """Fit a curve that tells the best answer of answerable questions from the best of the others.
 
     Which passage is best depends on the curve, so both are found in turns. Each group counts alike, and both kinds of
-    question count alike. The bias is then moved to where no group of answerable ones loses more than `LOST` of them.
+    question count alike. The bias is then moved to where no group of answerable ones has more than `REFUSED` of them refused.
     """
     used = USED[situation]
     weights = np.zeros(5)
@@ -183,7 +183,9 @@ def fitted(groups: Sequence[Group], situation: str) -> Row:
         found = np.zeros(5)
         found[used] = logistic(np.array(rows), np.array(labels), np.array(counts), weights[used])
         weights = found
-    cuts = [np.quantile([weights @ best for best in best_of(g, weights)], LOST) for g in groups if g.answerable]
+    answered = [g for g in groups if g.answerable]
+    shown = [[max((float(weights @ f) for f, _, _ in case), default=0.0) for case in g.cases] for g in answered]
+    cuts = [np.quantile(best, REFUSED[situation]) for best in shown]
     weights[0] -= min(cuts)
     return weights
 

@@ -78,8 +78,8 @@ _ENGLISH = frozenset(_ENGLISH_WORDS.split())
 _CHINESE = frozenset("的了着过吗呢吧啊呀是在有和与及或之其于以而也都就又被把从对到为由这那哪什么谁何多少几个些该此请问")
 # What a question is asked with, not about; longest first. The pairs that touch one are no words either.
 _CHINESE_ASKING = re.compile(
-    "请告诉我|我想知道|我想了解|我想问|想知道|告诉我|什么时候|什么时间|什么地方|什么样|为什么|怎么样|有没有|是不是|能不能|可不可以"
-    "|什么|怎么|怎样|如何|何时|何地|多少|多久|哪里|哪儿|哪个|哪些|哪一|请问|是否|可以"
+    "是?(?:请告诉我|我想知道|我想了解|我想问|想知道|告诉我|什么时候|什么时间|什么地方|什么样|为什么|怎么样|有没有|是不是|能不能|可不可以"
+    "|什么|怎么|怎样|如何|何时|何地|多少|多久|哪里|哪儿|哪个|哪些|哪一|请问|是否|可以)"
 )
 # Signs that are not seen, and letters that they would tear apart.
 _UNSEEN = dict.fromkeys([0xAD, 0x180E, 0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF])
