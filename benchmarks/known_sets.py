@@ -21,7 +21,9 @@ def main() -> None:
     for name in names:
         if name.endswith(".json") and name.startswith(("xquad.", "DRCD_test")):
             data = json.loads(git(arguments.repository, "show", f"HEAD:{name}").decode("utf-8-sig"))
-            write(data["data"], arguments.out / name.removesuffix(".json").replace(".", "-").replace("DRCD_test", "drcd"))
+            write(
+                data["data"], arguments.out / name.removesuffix(".json").replace(".", "-").replace("DRCD_test", "drcd")
+            )
 
 
 def git(repository: Path, *words: str) -> bytes:

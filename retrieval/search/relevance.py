@@ -114,7 +114,8 @@ def relevance(covered: float, like: float | None, words: int = 4, *, lexical_see
         return by_words
     helps = BOTH.at(covered, like, words)
     if not lexical_sees:
-        helps = max(helps, LIKENESS.at(covered, like, words))
+        # Measured, it cannot tell an answer from another subject across languages: it may say weak, and no more.
+        helps = max(helps, min(LIKENESS.at(covered, like, words), RELEVANT - 0.01))
     # A code, or a name in another script, need not be near to anything: that all of it is there is enough.
     return max(helps, by_words) if covered >= WHOLE else helps
 

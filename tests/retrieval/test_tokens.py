@@ -125,5 +125,8 @@ def test_signs_that_are_not_seen_do_not_tear_words_apart() -> None:
 
 
 def test_codes_are_what_names_one_thing_and_abbreviations_are_none() -> None:
-    assert codes("Where is INV-2024-0031, e.g. for QX4477 in 1990, room 6, i.e. upstairs?") == ["inv-2024-0031", "qx4477"]
+    assert codes("Where is INV-2024-0031, e.g. for QX4477 in 1990, room 6, i.e. upstairs?") == [
+        "inv-2024-0031",
+        "qx4477",
+    ]
     assert query_tokens("e.g. lamps") == ["lamp"]

@@ -40,7 +40,7 @@ def test_what_is_shown_is_called_relevant_or_weak_and_what_is_neither_is_left_ou
 
 
 def test_a_question_in_another_language_is_judged_by_likeness_alone() -> None:
-    assert relevance(0.0, 0.9, 8, lexical_sees=False) >= RELEVANT, "not a word is shared, and it says the same"
+    assert relevance(0.0, 0.9, 8, lexical_sees=False) >= THRESHOLD, "not a word is shared, and it says the same"
     assert relevance(0.0, 0.0, 8, lexical_sees=False) < THRESHOLD
 
 
