@@ -167,7 +167,8 @@ def fitted(groups: Sequence[Group], situation: str) -> Row:
     """Fit a curve that tells the best answer of answerable questions from the best of the others.
 
     Which passage is best depends on the curve, so both are found in turns. Each group counts alike, and both kinds of
-    question count alike. The bias is then moved to where no group of answerable ones has more than `REFUSED` of them refused.
+    question count alike. The bias is then moved to where of no answerable group more than `REFUSED` is
+    refused.
     """
     used = USED[situation]
     weights = np.zeros(5)

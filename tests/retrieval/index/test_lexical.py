@@ -12,6 +12,7 @@ from rank_bm25 import BM25Okapi
 
 from retrieval.index.lexical import TantivyIndex, idf
 from retrieval.index.projection import ProjectionDamaged, ProjectionInUse
+from retrieval.tokens import TOKENS_FINGERPRINT
 
 FIVE = {1: "wing lift", 2: "wing drag drag", 3: "heat flow", 7: "lift lift lift", 9: "shock wave heat wing lift"}
 
@@ -267,5 +268,5 @@ def test_an_index_of_other_tokens_is_refused(tmp_path: Path, monkeypatch: pytest
     fill(index)
     index.close()
     monkeypatch.setattr("retrieval.index.lexical.TOKENS_FINGERPRINT", "tokens-0")
-    with pytest.raises(ProjectionDamaged, match="tokens-1"):
+    with pytest.raises(ProjectionDamaged, match=TOKENS_FINGERPRINT):
         TantivyIndex(tmp_path)
