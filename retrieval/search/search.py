@@ -160,11 +160,12 @@ class Searcher:
         """
         best = fused[: max(top_k + TIED, RERANKED if self.reranker else 0)]
         chunks = {chunk.number: chunk for chunk in self._catalogue.chunks([found.number for found in best])}
+        held = self._projections.lexical.held(list(chunks))
         kept, all_of_it = [], []
         for found in best:
             chunk = chunks.get(found.number)  # gone since the projections caught up
             if chunk is not None:
-                covered = coverage(worth, frozenset(document_tokens(text_to_embed(chunk.headings, chunk.text))))
+                covered = coverage(worth, held.get(found.number, frozenset()))
                 cosine = last if found.dense_score is None else found.dense_score
                 like = None if cosine is None else likeness(cosine, self._unrelated)
                 helps = relevance(covered, like, len(worth), lexical_sees=sees)
@@ -180,7 +181,12 @@ class Searcher:
     ) -> list[Fused]:
         """Put in front the passages that hold most of the question's rare codes, which mean one thing each."""
         lexical = self._projections.lexical
-        rare = [code for code in named if 0 < frequencies.get(code, 0) <= max(CODE_IN, lexical.count // 100)]
+        in_names = lexical.frequencies_in_names(named)
+        rare = [
+            code
+            for code in named
+            if 0 < max(frequencies.get(code, 0), in_names[code]) <= max(CODE_IN, lexical.count // 100)
+        ]
         if not rare:
             return fused
         held: Counter[int] = Counter()

@@ -81,3 +81,25 @@ def test_a_chinese_question_finds_its_passage_however_it_is_asked(base_of: Opene
         }
     )
     assert holds in base.search(question).hits[0].text
+
+
+def test_the_name_of_a_file_is_searched_and_a_new_name_at_once(base_of: Opened) -> None:
+    budget = "The total is 41,250 euros, of which the workshop takes a third."
+    base = base_of({"Kestrel budget.txt": budget, "Osprey budget.txt": "The total is 7,300 euros, without a workshop."})
+    assert base.search("What does the Kestrel budget say?").hits[0].text == budget
+    folder = base.folder
+    (folder / "Kestrel budget.txt").rename(folder / "Merlin budget.txt")
+    base.sync()
+    assert base.search("What does the Merlin budget say?").hits[0].text == budget
+    assert base.search("Kestrel").hits == (), "the old name is forgotten"
+
+
+def test_which_kind_a_file_is_of_makes_no_passage_relevant(base_of: Opened) -> None:
+    base = base_of({"one.txt": "The lamp has a fan.", "two.txt": "Leave is thirty days."})
+    assert base.search("txt").hits == ()
+
+
+def test_a_code_in_the_name_of_a_file_finds_it(base_of: Opened) -> None:
+    filler = {f"INV-2024-{n:04}.txt": f"Payment is due within {n + 10} days." for n in range(12)}
+    base = base_of(filler)
+    assert base.search("When is INV-2024-0007 due?").hits[0].source == "INV-2024-0007.txt"
