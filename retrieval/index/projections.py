@@ -18,8 +18,8 @@ from retrieval.index.dense_location import DensePlace
 from retrieval.index.engines.engine import EngineUnavailable
 from retrieval.index.lexical import TantivyIndex
 from retrieval.index.projection import ProjectionDamaged
-from retrieval.store import EMBEDDED, Store
 from retrieval.index.searched_words import name_tokens, passage_tokens
+from retrieval.store import EMBEDDED, Store
 
 PAGE = 1000  # passages that are in memory at once
 RETRY_S = 5.0  # for how long searches do not wait for an engine that was away
