@@ -8,7 +8,7 @@ import re
 import threading
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import pairwise
 from typing import Literal
@@ -81,6 +81,7 @@ _CHINESE_ASKING = re.compile(
     "是?(?:请告诉我|我想知道|我想了解|我想问|想知道|告诉我|什么时候|什么时间|什么地方|什么样|为什么|怎么样|有没有|是不是|能不能|可不可以"
     "|什么|怎么|怎样|如何|何时|何地|多少|多久|哪里|哪儿|哪个|哪些|哪一|请问|是否|可以)"
 )
+_QUOTED = re.compile(r"[\"“”„«「『]([^\"“”„«»「」『』]+)[\"“”»」』]")
 # Signs that are not seen, and letters that they would tear apart.
 _UNSEEN = dict.fromkeys([0xAD, 0x180E, 0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF])
 _ABBREVIATIONS = frozenset({"e.g", "i.e"})
@@ -95,6 +96,16 @@ def query_tokens(text: str) -> list[str]:
     """Return the tokens of a question, without function words unless it consists of nothing else."""
     pairs = list(_tokens(text))
     return [token for token, function in pairs if not function] or [token for token, _ in pairs]
+
+
+def phrases(text: str) -> list[list[str]]:
+    """Return the tokens of what stands in a question's quotation marks; they must stand together to count."""
+    return [tokens for match in _QUOTED.finditer(text) if len(tokens := document_tokens(match.group(1))) > 1]
+
+
+def holds_phrase(tokens: Sequence[str], phrase: Sequence[str]) -> bool:
+    """Say whether the tokens of a passage hold those of a phrase, one after the other."""
+    return f" {' '.join(phrase)} " in f" {' '.join(tokens)} "
 
 
 def codes(text: str) -> list[str]:

@@ -32,7 +32,7 @@ from retrieval.search.verify import is_stale
 from retrieval.settings import RetrievalSettings
 from retrieval.source_filter import source_matches
 from retrieval.sync.missing_vectors import text_to_embed
-from retrieval.tokens import codes, document_tokens, query_tokens
+from retrieval.tokens import codes, document_tokens, holds_phrase, phrases, query_tokens
 from retrieval.web.origins import address_in
 
 CANDIDATES = 100  # of each side
@@ -95,7 +95,10 @@ class Searcher:
         with _timed(seconds, "read"):
             last = by_vector[-1][1] if by_vector else None
             worth = word_worths(tokens, frequencies, lexical.count)
-            ranked = self._relevant(worth, fused, last, top_k, sees=seen >= 1, always=wanted.source is not None)
+            quoted = phrases(query)
+            looked_at = max(top_k + TIED, RERANKED if self.reranker or quoted else 0)
+            ranked = self._relevant(worth, fused[:looked_at], last, sees=seen >= 1, always=wanted.source is not None)
+            ranked = _phrases_first(quoted, ranked)
         rerank_scores: Sequence[float | None] = [None] * len(ranked)
         if self.reranker is not None and ranked:
             with _timed(seconds, "rerank"):
@@ -146,9 +149,8 @@ class Searcher:
     def _relevant(
         self,
         worth: Mapping[str, float],
-        fused: Sequence[Fused],
+        best: Sequence[Fused],
         last: float | None,
-        top_k: int,
         *,
         sees: bool,
         always: bool,
@@ -158,7 +160,6 @@ class Searcher:
         Of a passage that only its words found it is known that its cosine is at most the `last` of the dense side.
         Of equal scores the likelier goes first; `always` keeps the best one whatever it is worth.
         """
-        best = fused[: max(top_k + TIED, RERANKED if self.reranker else 0)]
         chunks = {chunk.number: chunk for chunk in self._catalogue.chunks([found.number for found in best])}
         held = self._projections.lexical.held(list(chunks))
         kept, all_of_it = [], []
@@ -228,6 +229,20 @@ class Searcher:
             also_in=tuple(dict.fromkeys(other.source for other in places[1:])),
             address=address_in(row.notes) if row else None,
         )
+
+
+def _phrases_first(
+    quoted: Sequence[Sequence[str]], ranked: list[tuple[Fused, StoredChunk, float]]
+) -> list[tuple[Fused, StoredChunk, float]]:
+    """Put in front the passages in which most of what the question quotes stands together; else keep the order."""
+    if not quoted:
+        return ranked
+
+    def missing(found: tuple[Fused, StoredChunk, float]) -> int:
+        tokens = document_tokens(text_to_embed(found[1].headings, found[1].text))
+        return -sum(holds_phrase(tokens, phrase) for phrase in quoted)
+
+    return sorted(ranked, key=missing)
 
 
 def _allows(wanted: Filter, place: Occurrence) -> bool:

@@ -103,3 +103,12 @@ def test_a_code_in_the_name_of_a_file_finds_it(base_of: Opened) -> None:
     filler = {f"INV-2024-{n:04}.txt": f"Payment is due within {n + 10} days." for n in range(12)}
     base = base_of(filler)
     assert base.search("When is INV-2024-0007 due?").hits[0].source == "INV-2024-0007.txt"
+
+
+def test_what_stands_in_quotation_marks_stands_together(base_of: Opened) -> None:
+    apart = "The harbour master of the old harbour wrote to the master of the new one about a new harbour."
+    base = base_of(
+        {"apart.txt": apart, "together.txt": "Of many things, among them tides, the new harbour master knew."}
+    )
+    for marks in ('"new harbour master"', "“new harbour master”"):
+        assert base.search(f"harbour harbour {marks}").hits[0].source == "together.txt"
