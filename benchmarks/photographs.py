@@ -2,8 +2,8 @@
 
 `python -m benchmarks.photographs [--size 2B] [--budget 50] [--folder DIR]`: random weights of the real shape, one look
 and one answer (`effort: quick`), JPEGs of 12, 48 and 64 megapixels. For each: with how many pixels it was looked at,
-the time to the end of an answer of 24 tokens, and how long the model is kept after a client has cancelled amid the looking.
-Beside them the first one with the budget's rule switched off, as it was before.
+the time to the end of an answer of 24 tokens, and how long the model is kept after a client has cancelled amid the
+looking. Beside them the first one with the budget's rule switched off, as it was before.
 """
 
 import argparse
@@ -81,13 +81,15 @@ def asked(agent: Any, name: str, path: Path, *, cancel: bool = True) -> dict[str
     seen: list[str] = []
     began = time.monotonic()
     answer = agent.answer(
-        Question(QUESTION, (str(path),)), on_pictures=lambda pictures, _: seen.extend(f"{p.width} x {p.height}" for p in pictures),
+        Question(QUESTION, (str(path),)),
+        on_pictures=lambda pictures, _: seen.extend(f"{p.width} x {p.height}" for p in pictures),
     )  # fmt: skip
     whole = time.monotonic() - began
     notes = [note for note in answer.degraded if "looked at with" in note]
     looked = notes[0].partition("with ")[2].partition(" of")[0].replace(",", "") if notes else seen[0]
     return {
-        "photograph": name, "looked at": looked, "tokens read": answer.usage.prefill_tokens, "whole answer s": round(whole, 1),
+        "photograph": name, "looked at": looked, "tokens read": answer.usage.prefill_tokens,
+        "whole answer s": round(whole, 1),
         "freed after cancel s": round(cancelled(agent, path), 2) if cancel else None,
     }  # fmt: skip
 

@@ -1,18 +1,16 @@
-"""How well "nothing relevant" is told: answerable questions refused, unanswerable ones answered, by collection.
+"""How well relevant, weak and nothing are told apart: answerable questions refused, unanswerable ones answered.
 
-`python -m benchmarks.relevance --data FOLDER [--embedder minilm] [--passages N] [--questions N] [--fit]` reads the
-collections of benchmarks/retrieval_quality.py. A collection's own questions can be answered from it, another's cannot,
-and neither can its own once their answers are taken out; these are the hard ones. All are also asked of slices of 12
-passages, since most knowledge bases are small and know little of which words are rare.
-
-Three rules are compared: the constants set by hand that the product began with, those fitted on the other collections
-alone, and those that `retrieval.search.relevance` ships, which are fitted on all; `--fit` prints them.
+`python -m benchmarks.relevance --data FOLDER [--fit]` reads collections as benchmarks/retrieval_quality.py does;
+benchmarks/known_sets.py makes those that are not there. A collection's own questions can be answered from it, those of
+another subject cannot. Each of the three curves (both sides, words alone, likeness alone) is fitted on all corpora and,
+for the column "elsewhere", on all but the one it is judged on. `--fit` prints the constants for
+retrieval/search/relevance.py. Samples are small, since the multilingual embedder takes a quarter of a second a passage.
 """
 
 import argparse
 import random
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,84 +18,58 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.report import publish
-from benchmarks.retrieval_quality import Collection, cached, read, slug
-from retrieval.embedders.embedder import Embedder
+from benchmarks.retrieval_quality import Collection, cached, read
 from retrieval.embedders.open import open_embedder
 from retrieval.index.dense import ExactIndex
-from retrieval.index.lexical import TantivyIndex, worths
+from retrieval.index.lexical import TantivyIndex
 from retrieval.search.fusion import fuse, lexical_weight
-from retrieval.search.relevance import BOTH, THRESHOLD, WORDS, coverage, likeness, unrelated_cosine, word_worths
+from retrieval.search.relevance import RELEVANT, THRESHOLD, coverage, likeness, relevance, unrelated_cosine, word_worths
 from retrieval.tokens import document_tokens, query_tokens
 from retrieval.vectors import Vectors
 
-SETS = ("cranfield", "cmrc2018", "xquad-en")
-# Cranfield's judges also marked what helps but little, so that of a random dozen most "answers" answer nothing.
-SLICED = ("cmrc2018", "xquad-en")
-SLICES, SLICE, ASKED = 25, 12, 10
-CANDIDATES, TOP_K = 100, 5
-LOST = 0.03
-"""Share of any collection's answerable questions that may lose their answer; the threshold follows from it."""
+RUNS = {
+    "minilm": ("cranfield", "xquad-en"),
+    "multilingual": ("xquad-en", "xquad-zh", "drcd", "cmrc2018"),
+}
+ALIKE = {"xquad-zh": "xquad", "xquad-en": "xquad"}
+"""Collections that answer each other's questions."""
+PASSAGES, QUESTIONS, CANDIDATES, TOP_K = 300, 120, 100, 5
+REFUSED = {"both": 0.03, "words": 0.03, "likeness": 0.1}
+"""Share of any corpus's answerable questions that may get nothing; the curves are placed by it."""
 
-Weights = NDArray[np.float64]
-"""(3,): bias, coverage, likeness."""
-
-
-@dataclass(frozen=True)
-class Passage:
-    """What the rules see of a passage that was found."""
-
-    covered: float
-    covered_before: float
-    """As the product began: rarity from the real passages alone."""
-    cosine: float | None
-    cosine_before: float | None
-    """None where only words found it; now the last cosine among the candidates stands for it."""
-    is_answer: bool
+Row = NDArray[np.float64]
+"""(5,): one, coverage, likeness, logarithm of the question's length, its product with coverage."""
 
 
 @dataclass(frozen=True)
 class Group:
-    """Questions of one collection, asked of another or the same, and the best passages of each."""
+    """Questions of one collection asked of another or the same, with the features of what they found."""
 
+    embedder: str
     corpus: str
     questions: str
-    kind: str
-    """answerable, answer taken out, or other subject."""
-    sliced: bool
-    dense: bool
-    cases: tuple[tuple[Passage, ...], ...]
+    answerable: bool
+    situation: str
+    cases: tuple[tuple[tuple[Row, bool, float], ...], ...]
+    """For each question, of its best passages: features, whether it is an answer, relevance as shipped."""
 
 
 def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder of the collections")
-    parser.add_argument("--embedder", default="minilm", help="as in the settings")
-    parser.add_argument("--passages", type=int, default=2000, help="of each collection at most")
-    parser.add_argument("--questions", type=int, default=400, help="of each collection at most")
     parser.add_argument("--fit", action="store_true", help="print the constants for retrieval/search/relevance.py")
     arguments = parser.parse_args()
-    embedder = open_embedder(arguments.embedder)
-    collections = {
-        name: reduced(read(arguments.data / name, arguments.data / name), arguments.passages, arguments.questions)
-        for name in SETS
-    }
-    unrelated = unrelated_cosine(embedder)
-    groups = list(gather(collections, embedder))
+    groups = [group for name, sets in RUNS.items() for group in gather(arguments.data, name, sets)]
     if arguments.fit:
-        for dense in (True, False):
-            print("both sides" if dense else "words", fitted([g for g in groups if g.dense == dense], unrelated))
+        for situation in ("both", "words", "likeness"):
+            weights = fitted([g for g in groups if g.situation == situation], situation)
+            print(situation, np.round(weights, 2).tolist())
     publish(
-        "relevance" + ("" if arguments.embedder == "minilm" else "_" + slug(arguments.embedder)),
-        f'Refused as "nothing relevant", in %, embedder {arguments.embedder}',
-        [
-            row(merged, groups, unrelated)
-            for merged in by_subject(groups)
-            if merged.dense or arguments.embedder == "minilm"  # words alone are the same with every embedder
-        ],
-        embedder=embedder.fingerprint,
-        unrelated_cosine=round(unrelated, 3),
-        passages={name: len(collection.passages) for name, collection in collections.items()},
+        "relevance",
+        "Share of questions in %: nothing shown, and shown as relevant",
+        [row(group, groups) for group in groups if len(group.cases) >= 20],
+        passages=PASSAGES,
     )
 
 
@@ -117,239 +89,156 @@ def reduced(collection: Collection, passages: int, questions: int) -> Collection
     )
 
 
-def gather(collections: dict[str, Collection], embedder: Embedder) -> Iterator[Group]:
+def gather(data: Path, name: str, sets: Sequence[str]) -> Iterator[Group]:
     """Ask every collection's questions of every collection, with both sides and with words alone."""
-    vectors: dict[str, tuple[Vectors, Vectors]] = {}
-    for name, collection in collections.items():
-        vectors[name] = (
-            cached("passages", embedder, collection.passages, embedder.embed_documents),
-            cached("questions", embedder, collection.questions, lambda texts: np.stack(
-                [embedder.embed_query(text) for text in texts])),
-        )  # fmt: skip
-    for corpus in collections:
-        bench = Bench(collections, vectors, embedder, corpus)
-        yield from bench.whole()
-        if corpus in SLICED:
-            yield from bench.sliced()
+    embedder = open_embedder(name, threads=1)
+    unrelated = unrelated_cosine(embedder)
+    collections = {one: reduced(read(data / one, data / one), PASSAGES, QUESTIONS) for one in sets}
 
+    def ask(texts: list[str]) -> Vectors:
+        return np.stack([embedder.embed_query(text) for text in texts])
 
-class Bench:
-    """One collection as a corpus, and all questions."""
-
-    def __init__(
-        self,
-        collections: dict[str, Collection],
-        vectors: dict[str, tuple[Vectors, Vectors]],
-        embedder: Embedder,
-        corpus: str,
-    ) -> None:
-        self._collections, self._vectors, self._embedder, self._corpus = collections, vectors, embedder, corpus
-        self._tokens = [document_tokens(passage) for passage in collections[corpus].passages]
-        self._held = [frozenset(tokens) for tokens in self._tokens]
-
-    def whole(self) -> Iterator[Group]:
-        """Ask of the whole collection."""
-        everything = list(range(len(self._tokens)))
-        for asked, collection in self._collections.items():
-            for dense in self._sides(collection):
-                questions = list(range(len(collection.questions)))
-                cases = tuple(self._ask(everything, asked, questions, dense))
-                yield Group(self._corpus, asked, self._kind(asked), False, dense, cases)
-                if asked == self._corpus:
-                    cases = tuple(self._ask(everything, asked, questions, dense, without_answers=True))
-                    yield Group(self._corpus, asked, "answer taken out", False, dense, cases)
-
-    def sliced(self) -> Iterator[Group]:
-        """Ask of small random parts of it."""
-        for asked, collection in self._collections.items():
-            for dense in self._sides(collection):
-                chance = random.Random(2)
-                cases: list[tuple[Passage, ...]] = []
-                for _ in range(SLICES):
-                    members = sorted(chance.sample(range(len(self._tokens)), SLICE))
-                    questions = list(range(len(collection.questions)))
-                    if asked == self._corpus:
-                        inside = set(map(str, members))
-                        questions = [i for i in questions if inside & collection.relevant[i].keys()]
-                    chosen = chance.sample(questions, min(ASKED, len(questions)))
-                    cases += self._ask(members, asked, chosen, dense)
-                yield Group(self._corpus, asked, self._kind(asked), True, dense, tuple(cases))
-
-    def _kind(self, asked: str) -> str:
-        return "answerable" if asked == self._corpus else "other subject"
-
-    def _sides(self, collection: Collection) -> tuple[bool, ...]:
-        return (True, False) if self._embedder.knows("".join(collection.questions)) else (False,)
-
-    def _ask(
-        self,
-        members: Sequence[int],
-        asked: str,
-        questions: Sequence[int],
-        dense: bool,
-        *,
-        without_answers: bool = False,
-    ) -> Iterator[tuple[Passage, ...]]:
+    vectors = {
+        one: (
+            cached("passages", embedder, c.passages, embedder.embed_documents),
+            cached("questions", embedder, c.questions, ask),
+        )
+        for one, c in collections.items()
+    }
+    for corpus, collection in collections.items():
+        tokens = [document_tokens(passage) for passage in collection.passages]
+        held = [frozenset(words) for words in tokens]
         with tempfile.TemporaryDirectory() as folder:
-            lexical, exact = TantivyIndex(Path(folder)), ExactIndex(self._embedder.dimension)
-            lexical.add(members, [self._tokens[member] for member in members])
+            lexical, exact = TantivyIndex(Path(folder)), ExactIndex(embedder.dimension)
+            lexical.add(range(len(tokens)), tokens)
             lexical.commit(1)
-            exact.add(members, self._vectors[self._corpus][0][list(members)])
-            for question in questions:
-                collection = self._collections[asked]
-                answers = set(map(int, collection.relevant[question])) if asked == self._corpus else set()
-                allowed = set(members) - answers if without_answers else None
-                vector = self._vectors[asked][1][question] if dense else None
-                yield self._found(lexical, exact, collection.questions[question], vector, answers, allowed)
+            exact.add(range(len(tokens)), vectors[corpus][0])
+            for asked, other in collections.items():
+                answerable = asked == corpus or (ALIKE.get(asked) is not None and ALIKE.get(asked) == ALIKE.get(corpus))
+                found: dict[str, list[tuple[tuple[Row, bool, float], ...]]] = {}
+                for place, text in enumerate(other.questions):
+                    answers = set(map(int, other.relevant[place])) if answerable else set()
+                    for dense in (True, False):
+                        vector = vectors[asked][1][place] if dense else None
+                        situation, case = look(lexical, exact, held, text, vector, answers, unrelated)
+                        found.setdefault(situation, []).append(case)
+                for situation, cases in found.items():
+                    if situation != "blind":
+                        yield Group(name, corpus, asked, answerable, situation, tuple(cases))
             lexical.close()
 
-    def _found(
-        self,
-        lexical: TantivyIndex,
-        exact: ExactIndex,
-        text: str,
-        vector: Vectors | None,
-        answers: set[int],
-        allowed: set[int] | None,
-    ) -> tuple[Passage, ...]:
-        """Search as `retrieval.search.search` does, up to its judgement."""
-        frequencies, tokens = lexical.frequencies(document_tokens(text)), query_tokens(text)
-        by_vector = [] if vector is None else exact.search(vector, CANDIDATES, allowed)
-        weight = lexical_weight(text, frequencies, lexical.count)
-        by_words = lexical.search(tokens, CANDIDATES, allowed)
-        fused = fuse(by_vector, by_words, method="minmax", dense_weight=float(bool(by_vector)), lexical_weight=weight)
-        now = word_worths(tokens, frequencies, lexical.count)
-        before = worths(tokens, frequencies, lexical.count)
-        last = by_vector[-1][1] if by_vector else None
-        return tuple(
-            Passage(
-                coverage(now, self._held[hit.number]),
-                coverage(before, self._held[hit.number]),
-                last if hit.dense_score is None else hit.dense_score,
-                hit.dense_score,
-                hit.number in answers,
-            )
-            for hit in fused[:TOP_K]
-        )
+
+def look(
+    lexical: TantivyIndex,
+    exact: ExactIndex,
+    held: Sequence[frozenset[str]],
+    text: str,
+    vector: Vectors | None,
+    answers: set[int],
+    unrelated: float,
+) -> tuple[str, tuple[tuple[Row, bool, float], ...]]:
+    """Search as `retrieval.search.search` does, up to its judgement; the situation and the best passages."""
+    tokens = query_tokens(text)
+    frequencies = lexical.frequencies(document_tokens(text))
+    by_vector = [] if vector is None else exact.search(vector, CANDIDATES)
+    seen = lexical_weight(text, frequencies, lexical.count)
+    by_words = lexical.search(tokens, CANDIDATES)
+    fused = fuse(by_vector, by_words, method="minmax", dense_weight=float(bool(by_vector)), lexical_weight=seen)
+    worth = word_worths(tokens, frequencies, lexical.count)
+    last = by_vector[-1][1] if by_vector else None
+    length = float(np.log(max(1, len(worth))))
+    case = []
+    for hit in fused[:TOP_K]:
+        covered = coverage(worth, held[hit.number])
+        cosine = last if hit.dense_score is None else hit.dense_score
+        like = None if cosine is None else likeness(cosine, unrelated)
+        helps = relevance(covered, like, len(worth), lexical_sees=seen >= 1)
+        features = np.array([1.0, covered, like or 0.0, length, length * covered])
+        case.append((features, hit.number in answers, helps))
+    situation = "words" if vector is None else "both" if seen >= 1 else "likeness"
+    return "blind" if vector is None and seen < 1 else situation, tuple(case)
 
 
-def before(passage: Passage) -> float:
-    """Return how far above its threshold of .2 the rule set by hand saw a passage, as log-odds."""
-    if passage.cosine_before is None:
-        margin = -4.0 + 8.0 * passage.covered_before
-    else:
-        margin = -5.0 + 5.0 * passage.covered_before + 6.0 * passage.cosine_before
-    return margin - float(np.log(0.2 / 0.8))
+USED = {"both": [0, 1, 2, 3, 4], "words": [0, 1, 3, 4], "likeness": [0, 2]}
+"""Which features a curve weighs."""
 
 
-def shipped(unrelated: float) -> Callable[[Passage], float]:
-    """Return the product's rule as log-odds above its threshold."""
-
-    def margin(passage: Passage) -> float:
-        curve = WORDS if passage.cosine is None else BOTH
-        like = 0.0 if passage.cosine is None else likeness(passage.cosine, unrelated)
-        odds = curve.bias + curve.coverage * passage.covered + curve.likeness * like
-        return odds - float(np.log(THRESHOLD / (1 - THRESHOLD)))
-
-    return margin
-
-
-def by_weights(weights: Weights, unrelated: float) -> Callable[[Passage], float]:
-    """Return a fitted rule."""
-    return lambda passage: float(weights @ features(passage, unrelated))
-
-
-def features(passage: Passage, unrelated: float) -> Weights:
-    """Return what the curve weighs, (3,)."""
-    like = 0.0 if passage.cosine is None else likeness(passage.cosine, unrelated)
-    return np.array([1.0, passage.covered, like])
-
-
-def fitted(groups: Sequence[Group], unrelated: float) -> Weights:
-    """Fit a logistic curve that tells the best answer of answerable questions from the best of the others.
+def fitted(groups: Sequence[Group], situation: str) -> Row:
+    """Fit a curve that tells the best answer of answerable questions from the best of the others.
 
     Which passage is best depends on the curve, so both are found in turns. Each group counts alike, and both kinds of
-    question count alike. The bias is then moved to where no group of answerable ones loses more than `LOST` of them.
+    question count alike. The bias is then moved to where of no answerable group more than `REFUSED` is
+    refused.
     """
-    weights = np.array([-3.0, 5.0, 5.0])
-    told = [group for group in groups if group.kind != "answer taken out"]
-    for _ in range(10):
+    used = USED[situation]
+    weights = np.zeros(5)
+    weights[[0, 1, 2]] = -3.0, 5.0, 5.0
+    groups = [g for g in groups if len(g.cases) >= 20]
+    for _ in range(8):
         rows, labels, counts = [], [], []
-        for group in told:
-            best = list(best_of(group, weights, unrelated))
-            rows += best
-            labels += [float(group.kind == "answerable")] * len(best)
-            counts += [1 / len(best) if best else 0.0] * len(best)
-        weights = logistic(np.array(rows), np.array(labels), np.array(counts), weights)
-    cuts = [
-        np.quantile([weights @ best for best in best_of(group, weights, unrelated)], LOST)
-        for group in told
-        if group.kind == "answerable"
-    ]
+        for group in groups:
+            best = list(best_of(group, weights))
+            rows += [features[used] for features in best]
+            labels += [float(group.answerable)] * len(best)
+            counts += [1 / len(best)] * len(best)
+        found = np.zeros(5)
+        found[used] = logistic(np.array(rows), np.array(labels), np.array(counts), weights[used])
+        weights = found
+    answered = [g for g in groups if g.answerable]
+    shown = [[max((float(weights @ f) for f, _, _ in case), default=0.0) for case in g.cases] for g in answered]
+    cuts = [np.quantile(best, REFUSED[situation]) for best in shown]
     weights[0] -= min(cuts)
     return weights
 
 
-def best_of(group: Group, weights: Weights, unrelated: float) -> Iterator[Weights]:
+def best_of(group: Group, weights: Row) -> Iterator[Row]:
     """Yield for each question its best passage, of answerable ones the best answer, where one was found."""
     for case in group.cases:
-        rows = [features(p, unrelated) for p in case if p.is_answer or group.kind != "answerable"]
+        rows = [features for features, is_answer, _ in case if is_answer or not group.answerable]
         if rows:
-            yield max(rows, key=lambda row: float(weights @ row))
+            yield max(rows, key=lambda features: float(weights @ features))
 
 
-def logistic(rows: NDArray[np.float64], labels: Weights, counts: Weights, weights: Weights) -> Weights:
+def logistic(rows: NDArray[np.float64], labels: Row, counts: Row, weights: Row) -> Row:
     """Return maximum-likelihood weights by Newton's method, both labels weighing the same, with a touch of ridge."""
     for label in (0.0, 1.0):
         counts[labels == label] *= 500 / counts[labels == label].sum()
     for _ in range(30):
         chances = 1 / (1 + np.exp(-rows @ weights))
         slope = rows.T @ (counts * (labels - chances)) - 1e-3 * weights
-        bend = (rows * (counts * chances * (1 - chances))[:, None]).T @ rows + 1e-3 * np.eye(3)
+        bend = (rows * (counts * chances * (1 - chances))[:, None]).T @ rows + 1e-3 * np.eye(len(weights))
         weights = weights + np.linalg.solve(bend, slope)
     return weights
 
 
-def by_subject(groups: Sequence[Group]) -> Iterator[Group]:
-    """Put the questions of all other collections together."""
-    keys = {(g.corpus, g.sliced, g.dense, g.kind): None for g in groups}
-    for corpus, sliced, dense, kind in keys:
-        alike = [g for g in groups if (g.corpus, g.sliced, g.dense, g.kind) == (corpus, sliced, dense, kind)]
-        cases = tuple(case for group in alike for case in group.cases)
-        yield Group(corpus, " and ".join(group.questions for group in alike), kind, sliced, dense, cases)
-
-
-def row(group: Group, groups: Sequence[Group], unrelated: float) -> dict[str, object]:
+def row(group: Group, groups: Sequence[Group]) -> dict[str, object]:
     """Return a table row."""
-    others = [
-        g for g in groups if g.dense == group.dense and group.corpus not in (g.corpus, g.questions)
-    ]  # fmt: skip
-    trained = any(g.kind == "answerable" for g in others) and any(g.kind == "other subject" for g in others)
-    held_out = by_weights(fitted(others, unrelated), unrelated) if trained else None
-    rule = shipped(unrelated)
+    others = [g for g in groups if g.situation == group.situation and g.corpus != group.corpus]
+    trained = {g.answerable for g in others if len(g.cases) >= 20} == {True, False}
+    elsewhere = fitted(others, group.situation) if trained else None
+    best = [max((helps for _, _, helps in case), default=0.0) for case in group.cases]
+    lost = [[helps for _, is_answer, helps in case if is_answer] for case in group.cases]
+    lost = [answers for answers in lost if answers]
     return {
-        "passages": group.corpus + (f", {SLICE} at a time" if group.sliced else ""),
-        "questions": group.kind,
-        "sides": "both" if group.dense else "words",
+        "passages": group.corpus,
+        "questions": group.questions,
+        "embedder": group.embedder,
+        "sides": group.situation,
         "asked": len(group.cases),
-        "should be": "answered" if group.kind == "answerable" else "refused",
-        "by hand": refused(group, before),
-        "fitted elsewhere": held_out and refused(group, held_out),
-        "shipped": refused(group, rule),
-        "answers lost": lost(group, rule) if group.kind == "answerable" else None,
+        "should be": "answered" if group.answerable else "refused",
+        "nothing, fitted elsewhere": None
+        if elsewhere is None
+        else share(max((float(elsewhere @ f) for f, _, _ in case), default=-1.0) < 0 for case in group.cases),
+        "nothing": share(helps < THRESHOLD for helps in best),
+        "relevant": share(helps >= RELEVANT for helps in best),
+        "answers lost": share(max(answers) < THRESHOLD for answers in lost) if group.answerable else None,
     }
 
 
-def refused(group: Group, rule: Callable[[Passage], float]) -> float:
-    """Return the share of questions of which no passage is left, in %."""
-    return round(100 * sum(all(rule(p) < 0 for p in case) for case in group.cases) / len(group.cases), 1)
-
-
-def lost(group: Group, rule: Callable[[Passage], float]) -> float:
-    """Return the share of questions whose answers were found and all left out, in %."""
-    answered = [[p for p in case if p.is_answer] for case in group.cases]
-    answered = [answers for answers in answered if answers]
-    return round(100 * sum(all(rule(p) < 0 for p in answers) for answers in answered) / len(answered), 1)
+def share(told: Iterator[bool]) -> float | None:
+    """Return how many are true, in %."""
+    values = list(told)
+    return round(100 * sum(values) / len(values), 1) if values else None
 
 
 if __name__ == "__main__":

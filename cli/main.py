@@ -19,6 +19,7 @@ from cli.doctor import doctor
 from cli.edge import Edge, Run, leave, verbose_option
 from cli.finetune.evaluate import finetune_evaluate
 from cli.finetune.export import finetune_export
+from cli.finetune.job import api_words, chat_words, export_words, train_words
 from cli.finetune.train import finetune
 from cli.graph import graph
 from cli.kb.add import add
@@ -59,6 +60,8 @@ def app(ctx: click.Context) -> None:
 
 
 for command in (ask, search, kb, data, finetune, session, serve, install, uninstall, model, adapter, graph, doctor):
+    app.add_command(command)
+for command in (train_words, export_words, api_words, chat_words):  # LLaMA-Factory's, which the help does not list
     app.add_command(command)
 kb.add_command(export)
 finetune.add_command(finetune_evaluate)

@@ -34,7 +34,7 @@ def serve(run: Run, /, http: bool, host: str | None, port: int | None, **flags: 
       lorgnette serve --http --root ~/Pictures
     """  # noqa: D301
     if http:
-        _serve_http(run, host or "127.0.0.1", 8765 if port is None else port, flags)
+        serve_http(run, host or "127.0.0.1", 8765 if port is None else port, flags)
         return
     if host is not None or port is not None:
         raise click.UsageError("--host and --port need --http.")
@@ -52,7 +52,8 @@ def serve(run: Run, /, http: bool, host: str | None, port: int | None, **flags: 
     serve_stdio(server, stdout)
 
 
-def _serve_http(run: Run, host: str, port: int, flags: dict[str, Any]) -> None:
+def serve_http(run: Run, host: str, port: int, flags: dict[str, Any]) -> None:
+    """Serve over HTTP until it is stopped, under the settings with these flags laid over them."""
     settings = _settings(run, flags)
     from mcp_server.http_server import HttpServer
 

@@ -175,5 +175,6 @@ def citation_of(passage: Passage) -> Citation:
         page=passage.page,
         start=passage.start,
         end=passage.end,
+        weak=passage.weak,
         quote=passage.text,
     )

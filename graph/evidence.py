@@ -40,7 +40,8 @@ def listed(words: Prompts, passages: Sequence[Passage]) -> str:
 def _place(passage: Passage) -> str:
     page = f", page {passage.page}" if passage.page is not None else ""
     heading = " > ".join(" ".join(_plain(heading).split()) for heading in passage.headings)
-    return " ".join(f"{_plain(passage.source)}{page}{f', under {heading!r}' if heading else ''}".split())
+    weak = ", weak match: it may not answer the question" if passage.weak else ""
+    return " ".join(f"{_plain(passage.source)}{page}{f', under {heading!r}' if heading else ''}{weak}".split())
 
 
 def _lines(text: str) -> str:

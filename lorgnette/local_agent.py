@@ -1,5 +1,6 @@
 """The agent as Python programs have it: ask, follow, search, save; everything opens with its first use."""
 
+import re
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -17,11 +18,14 @@ from lorgnette.model_sharing.handover import hand_over
 from lorgnette.opening import LoadProgress, OpenAgent, open_served_agent, use_named_reranker
 from lorgnette.search_source import named_source
 from lorgnette.settings import Settings
+from model.pictures.source import tidied
 
 if TYPE_CHECKING:
     from typing import Unpack
 
     from retrieval.records import SearchOutcome
+
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
 
 class LocalAgent:
@@ -168,5 +172,5 @@ class LocalAgent:
 
     def _source(self, image: str | Path) -> str:
         """Take a relative path from the working folder, as every program does; the agent would from the first root."""
-        here, text = Path.cwd(), str(image)
-        return text if ":" in text or self.settings.roots[0] == here else str(here / text)
+        here, text = Path.cwd(), tidied(str(image))
+        return text if _ADDRESS.match(text) or self.settings.roots[0] == here else str(here / text)

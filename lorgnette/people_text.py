@@ -77,6 +77,7 @@ _IN_CHINESE = tuple(
         (r"review: skipped, (.*)", r"没有复核({0})"),
         (r"review: nothing was chosen among the drafts.*, (.*)", r"没有在草稿中选择({0})"),
         (r"knowledge base: nothing relevant was found", r"文档里没有找到相关内容"),
+        (r"knowledge base: only weak matches were found.*", r"只找到可能相关的段落,未必能回答问题"),
         (r"knowledge base: the passages were not graded, (.*)", r"没有判断段落是否相关,按搜索的顺序使用({0})"),
         (r"knowledge base: it was not searched in other words, (.*)", r"没有换一种说法再搜索({0})"),
         (r"knowledge base: the plan wants it, but it is empty.*", r"计划需要文档,但没有文档或不允许搜索"),

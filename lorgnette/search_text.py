@@ -36,13 +36,16 @@ class HitResult(Result):
     sha256: str = Field(description="Of the file when it was indexed")
     indexed_at: float = Field(description="Seconds since 1970")
     stale: bool = Field(description="Whether the file has changed or gone since")
-    score: float
+    score: float = Field(description="What the order of this one search rests on; it compares with no other search's")
     dense_rank: int | None
     dense_score: float | None
     lexical_rank: int | None
     lexical_score: float | None
     rerank_score: float | None
-    relevance: float = Field(description="How likely it helps, 0 to 1; never below the threshold")
+    relevance: float = Field(description="How likely it helps, 0 to 1")
+    match: Literal["relevant", "weak"] = Field(
+        description="weak: it may not answer the question; say so where the answer rests on it"
+    )
     also_in: list[str] = Field(description="Other files that hold the same passage")
     address: str | None = Field(description="Where the file was fetched from")
     before: list[str] = Field([], description="Passages in front of it, where they were asked for")
@@ -101,7 +104,7 @@ def render_found(result: SearchResult, *, for_model: bool = False) -> str:
         also = f", also in {', '.join(hit.also_in)}" if hit.also_in else ""
         address = f", from {hit.address}" if hit.address else ""
         place = f"{hit.source}{address}{page}, characters {hit.start} to {hit.end}{path}"
-        lines.append(f"[{number}] {place}, score {hit.score:.2f}{also}{stale} ({hit.id})")
+        lines.append(f"[{number}] {place}, {hit.match}, relevance {hit.relevance:.2f}{also}{stale} ({hit.id})")
         lines += [f"Before:\n{quoted(text)}" for text in hit.before]
         lines.append(quoted(hit.text))
         lines += [*(f"After:\n{quoted(text)}" for text in hit.after), ""]

@@ -103,6 +103,8 @@ class Hit:
     rerank_score: float | None = None
     relevance: float = 0.0
     """How likely it helps, 0 to 1, whatever the order rests on."""
+    match: Literal["relevant", "weak"] = "relevant"
+    """weak: it may not answer the question, and is shown because it may."""
     also_in: tuple[str, ...] = ()
     """Other files that hold the same passage."""
     address: str | None = None

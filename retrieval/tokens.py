@@ -8,12 +8,12 @@ import re
 import threading
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import pairwise
 from typing import Literal
 
-TOKENS_FINGERPRINT = "tokens-1"
+TOKENS_FINGERPRINT = "tokens-2"
 """Changes whenever the same text may give other tokens; an index made under another one must be rebuilt."""
 
 MAX_TOKEN_CHARS = 64
@@ -76,6 +76,15 @@ _ENGLISH_WORDS = """
     with would you your yours"""
 _ENGLISH = frozenset(_ENGLISH_WORDS.split())
 _CHINESE = frozenset("的了着过吗呢吧啊呀是在有和与及或之其于以而也都就又被把从对到为由这那哪什么谁何多少几个些该此请问")
+# What a question is asked with, not about; longest first. The pairs that touch one are no words either.
+_CHINESE_ASKING = re.compile(
+    "是?(?:请告诉我|我想知道|我想了解|我想问|想知道|告诉我|什么时候|什么时间|什么地方|什么样|为什么|怎么样|有没有|是不是|能不能|可不可以"
+    "|什么|怎么|怎样|如何|何时|何地|多少|多久|哪里|哪儿|哪个|哪些|哪一|请问|是否|可以)"
+)
+_QUOTED = re.compile(r"[\"“”„«「『]([^\"“”„«»「」『』]+)[\"“”»」』]")
+# Signs that are not seen, and letters that they would tear apart.
+_UNSEEN = dict.fromkeys([0xAD, 0x180E, 0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF])
+_ABBREVIATIONS = frozenset({"e.g", "i.e"})
 
 
 def document_tokens(text: str) -> list[str]:
@@ -87,6 +96,26 @@ def query_tokens(text: str) -> list[str]:
     """Return the tokens of a question, without function words unless it consists of nothing else."""
     pairs = list(_tokens(text))
     return [token for token, function in pairs if not function] or [token for token, _ in pairs]
+
+
+def phrases(text: str) -> list[list[str]]:
+    """Return the tokens of what stands in a question's quotation marks; they must stand together to count."""
+    return [tokens for match in _QUOTED.finditer(text) if len(tokens := document_tokens(match.group(1))) > 1]
+
+
+def holds_phrase(tokens: Sequence[str], phrase: Sequence[str]) -> bool:
+    """Say whether the tokens of a passage hold those of a phrase, one after the other."""
+    return f" {' '.join(phrase)} " in f" {' '.join(tokens)} "
+
+
+def codes(text: str) -> list[str]:
+    """Return the tokens of a question that name one thing: numbers of invoices, parts, errors, standards, versions."""
+    return [t for t in dict.fromkeys(query_tokens(text)) if _is_code(t)]
+
+
+def _is_code(token: str) -> bool:
+    digits = sum(char.isdigit() for char in token)
+    return digits > 0 and (digits >= 5 or digits < sum(char.isalnum() for char in token) or not token.isalnum())
 
 
 def script_of(char: str) -> Script | None:
@@ -106,7 +135,7 @@ def script_counts(text: str) -> Counter[Script]:
 def _tokens(text: str) -> Iterator[tuple[str, bool]]:
     """Yield each token and whether it is a function word."""
     # Twice, because case folding may leave characters that compatibility normalisation would have changed.
-    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text.translate(_UNSEEN)).casefold())
     text = _THOUSANDS.sub("", text)
     for match in _PIECES.finditer(text):
         if match["unspaced"]:
@@ -117,15 +146,22 @@ def _tokens(text: str) -> Iterator[tuple[str, bool]]:
 
 def _unspaced(run: str) -> Iterator[tuple[str, bool]]:
     """Yield the characters of a run and its pairs of neighbours."""
-    for char in run:
-        yield char, char in _CHINESE
-    for first, second in pairwise(run):
-        yield first + second, first in _CHINESE and second in _CHINESE  # 什么, 多少, 的是
+    run = run.translate(_simplified())
+    asking = [False] * len(run)
+    for match in _CHINESE_ASKING.finditer(run):
+        asking[match.start() : match.end()] = [True] * len(match.group())
+    for char, asks in zip(run, asking, strict=True):
+        yield char, asks or char in _CHINESE
+    for (first, asks), (second, asks_too) in pairwise(zip(run, asking, strict=True)):
+        yield first + second, asks or asks_too or (first in _CHINESE and second in _CHINESE)  # 什么, 多少, 的是
 
 
 def _spaced(run: str) -> Iterator[tuple[str, bool]]:
     """Yield the words of a run, and before them the run as a whole if it is a code."""
     run = _fold(_POSSESSIVE.sub("", run))
+    if run in _ABBREVIATIONS:
+        yield from ((word, True) for word in run.split("."))
+        return
     words = _INSIDE.findall(run)
     # "and/or" and "two-dimensional" are words that touch; a digit, an underscore or an inner dot makes a name of them.
     if (len(words) > 1 or run[-1] in "+#") and (re.search(r"[\d_.:@+#]", run)):
@@ -143,6 +179,16 @@ def _fold(word: str) -> str:
         if not (unicodedata.combining(char) and folded and folded[-1].isascii()):
             folded.append(char)
     return unicodedata.normalize("NFC", "".join(folded)).translate(_FOLD)
+
+
+@lru_cache(maxsize=1)
+def _simplified() -> dict[int, str]:
+    """Return the simplified form of each traditional character, by OpenCC's table."""
+    from importlib.resources import files
+
+    lines = (files("opencc") / "dictionary" / "TSCharacters.txt").read_text("utf-8").splitlines()
+    pairs = [line.split("\t") for line in lines if "\t" in line]
+    return {ord(before): after.split()[0] for before, after in pairs if len(before) == 1} | {ord("麼"): "么"}
 
 
 _stemming = threading.Lock()

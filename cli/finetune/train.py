@@ -1,20 +1,22 @@
 """`lorgnette finetune`: train an adapter from a configuration, and say what would be trained."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from cli.edge import STOPPED, verbose_option
+from cli.edge import verbose_option
+from cli.finetune.job import FileGroup, do, split_words
 
 if TYPE_CHECKING:
     from finetune.config.schema import FinetuneConfig
 
 
-@click.group(short_help="Train, measure and ship adapters.")
+@click.group(short_help="Train, measure and ship adapters.", cls=FileGroup)
 @verbose_option
 def finetune() -> None:
     """Train adapters that --adapter uses, from a YAML file with LLaMA-Factory's keys.
+
+    `lorgnette finetune FILE.yaml` does what the file says: trains, predicts, merges or serves.
 
     \b
     Examples:
@@ -47,45 +49,17 @@ def train_command(ctx: click.Context, words: tuple[str, ...], dry_run: bool) -> 
     """  # noqa: D301
     import logging
 
-    from finetune.config.loading import load_config
+    from finetune.config.job import read_job
 
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it warns of a kernel that nothing here needs
-    path, overrides = _split(words)
-    config = load_config(path, overrides)
-    for note in config.notes:
+    path, overrides = split_words(words)
+    job = read_job(path, overrides)
+    for note in job.config.notes:
         click.echo(f"Note: {note}", err=True)
     if dry_run:
-        _dry_run(config)
+        _dry_run(job.config)
         return
-    from common.safe_text import printable
-    from finetune.training.train import train
-
-    result = train(config, say=lambda text: click.echo(printable(text), err=True))
-    if result.stopped:
-        click.echo(
-            f"Stopped after step {result.steps}; {result.checkpoint} is whole. Go on with the same command and "
-            "--resume_from_checkpoint=true"
-        )
-        ctx.exit(STOPPED)
-    if result.first_process:
-        loss = result.metrics.get("eval_loss", result.metrics["train_loss"])
-        click.echo(
-            f"{result.output_dir} holds the adapter after {result.steps} steps (loss {loss:.4g}); "
-            f"report: {result.output_dir / 'report.html'}; ask with --adapter {result.output_dir}"
-        )
-
-
-def _split(words: tuple[str, ...]) -> tuple[Path | None, list[str]]:
-    """Return the file, named in the first place or by --config, and the rest."""
-    rest = list(words)
-    if rest and not rest[0].startswith("--"):
-        return Path(rest.pop(0)), rest
-    for place, word in enumerate(rest):
-        if word == "--config" and place + 1 < len(rest):
-            return Path(rest[place + 1]), rest[:place] + rest[place + 2 :]
-        if word.startswith("--config="):
-            return Path(word.partition("=")[2]), rest[:place] + rest[place + 1 :]
-    return None, rest
+    do(ctx, job)
 
 
 def _dry_run(config: "FinetuneConfig") -> None:

@@ -4,7 +4,7 @@ Where names come from is `source`'s, and what they mean in other programs `trans
 """
 
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from datetime import date
 from functools import cache
@@ -57,20 +57,22 @@ class KeyTwice(FinetuneError):
         super().__init__(f"{first!r} and {second!r} both set {key!r}, to different values; keep one of them.")
 
 
-def load_config(path: Path | None, overrides: Sequence[str] = ()) -> FinetuneConfig:
+def load_config(path: Path | None, overrides: Sequence[str] = (), *, leave_out: Collection[str] = ()) -> FinetuneConfig:
     """Read a YAML file, flat or in sections, and lay the command line over it.
 
     Args:
         path: The file; None for the defaults.
         overrides: `--section.key=value`, `--key=value`, `--key value`, or `--key` for true.
+        leave_out: Names that somebody else reads.
 
     Raises:
         ConfigUnreadable, NoFlag, UnknownKey, KeyRefused, KeyTwice, ValueRefused: In words for the user.
     """
     notes: list[str] = []
     sections = {*SECTIONS, *FOREIGN_SECTIONS}
-    values = _resolve(list(read_pairs(path, sections)) if path is not None else [], notes)
-    values |= _resolve(list(parse_overrides(overrides)), notes)
+    pairs = list(read_pairs(path, sections)) if path is not None else []
+    values = _resolve([pair for pair in pairs if pair[0] not in leave_out], notes)
+    values |= _resolve([pair for pair in parse_overrides(overrides) if pair[0] not in leave_out], notes)
     return _build(values, tuple(dict.fromkeys(notes)))
 
 

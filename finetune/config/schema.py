@@ -176,6 +176,14 @@ class TrainingConfig:
     """AdamW's."""
     max_grad_norm: Annotated[float, Field(ge=0)] = 1.0
     """Gradients longer than this are shortened to it; 0 = never."""
+    adam_beta1: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    """Of AdamW: how slowly the mean of the gradient changes."""
+    adam_beta2: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    """The same of its square."""
+    adam_epsilon: Annotated[float, Field(gt=0)] = 1e-8
+    """Added to the root of that square."""
+    data_seed: Annotated[int, Field(ge=0, lt=2**32)] | None = None
+    """Of the order of the rows; none = seed."""
     optim: Optimizer = "adamw_torch"
     """adamw_torch, adamw_torch_fused, adafactor, sgd, paged_adamw_8bit, ...; those of 8 bits need bitsandbytes."""
     gradient_checkpointing: bool = False

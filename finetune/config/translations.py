@@ -120,6 +120,16 @@ def _api_key(value: Any, given: Mapping[str, Any]) -> Translated:
     return Translated()
 
 
+def _dtype(value: Any, given: Mapping[str, Any]) -> Translated:
+    name = str(value).removeprefix("torch.")
+    if name in ("auto", "None", "null"):
+        return Translated()
+    meanings = {"bfloat16": {"bf16": True}, "float16": {"fp16": True}, "float32": {"bf16": False}}
+    if name not in meanings:
+        raise Refused("write one of 'auto', 'bfloat16', 'float16', 'float32'")
+    return Translated(dict(meanings[name]))
+
+
 LORA_TYPES: dict[str, dict[str, Any]] = {
     "lora": {"finetuning_type": "lora"},
     "moelora": {"finetuning_type": "moe_lora"},
@@ -138,6 +148,11 @@ PROCESSES = "several processes are started by accelerate; leave it out, docs/fin
 SAMPLING = "how answers are sampled is no part of training; give it to `lorgnette finetune evaluate`, or leave it out"
 PLAIN = "the adapter begins as LoRA does; leave it out"
 WHOLE = "all rows are read before the training begins; leave it out"
+UPLOAD = "nothing is uploaded; run `hf upload NAME output_dir` afterwards, and leave it out"
+ON_TOP = "the adapter that adapter_name_or_path names is trained on; merge it first for a new one on top"
+LAST = "the last weights are kept and every checkpoint; choose one by the report, and write false"
+PREFERENCES = "only supervised fine-tuning (sft) is done here; leave it out"
+OPTIMIZERS = "write one of optim's names instead, and false"
 NF4 = "4 bits are always NF4 with doubled quantization; leave the key out"
 ARITHMETIC = "the arithmetic follows bf16 and fp16"
 
@@ -146,8 +161,8 @@ TRANSLATIONS: dict[str, Translation] = {
     "stage": _only("sft", otherwise="only supervised fine-tuning (sft) is done here; write stage: sft"),
     "do_train": _only(True, otherwise="to see the configuration without training, add --dry-run"),
     "do_eval": _noted("eval_strategy decides"),
-    "do_predict": _noted("`lorgnette finetune evaluate` does it"),
-    "predict_with_generate": _noted("`lorgnette finetune evaluate` does it"),
+    "do_predict": _only(False, otherwise="`lorgnette finetune FILE` predicts where do_train is not set; give it there"),
+    "predict_with_generate": _noted("answers are always written"),
     "template": _only(
         "qwen3_vl",
         "qwen3_vl_nothink",
@@ -160,6 +175,49 @@ TRANSLATIONS: dict[str, Translation] = {
     "use_fast_tokenizer": _noted("not needed"),
     "save_on_each_node": _noted("not needed, the first node saves"),
     "include_num_input_tokens_seen": _noted("not needed"),
+    "include_tokens_per_second": _noted("the log has it"),
+    "enable_thinking": _only(
+        False,
+        note="answers are learned as they stand",
+        otherwise="thinking is learned where the answers hold it; write enable_thinking: false",
+    ),
+    "freeze_vit": _as("freeze_vision_tower"),
+    "freeze_aligner": _as("freeze_multi_modal_projector"),
+    "freeze_llm": _as("freeze_language_model"),
+    "torch_dtype": _dtype,
+    "logging_dir": _noted("logs go into output_dir"),
+    "neftune_noise_alpha": _only(None, 0, otherwise="no noise is added to embeddings; leave it out"),
+    "push_to_hub": _only(
+        False, otherwise="nothing is uploaded; run `hf upload NAME output_dir` afterwards, and leave it out"
+    ),
+    "hub_model_id": _noted("nothing is uploaded; run `hf upload NAME output_dir` afterwards"),
+    "model_revision": _only("main", otherwise="pull that revision with `lorgnette model pull`; write main"),
+    "cache_dir": _noted("models are where `lorgnette model pull` lays them"),
+    "low_cpu_mem_usage": _noted("not needed, weights are always loaded without a second copy"),
+    "resize_vocab": _only(False, otherwise="no words are added to a tokenizer; write false"),
+    "rope_scaling": _only(None, otherwise="positions are those of the checkpoint; leave it out"),
+    "shift_attn": _only(False, otherwise="attention is that of the checkpoint; write false"),
+    "use_galore": _only(False, otherwise=OPTIMIZERS),
+    "use_badam": _only(False, otherwise=OPTIMIZERS),
+    "use_apollo": _only(False, otherwise=OPTIMIZERS),
+    "use_muon": _only(False, otherwise=OPTIMIZERS),
+    "use_adam_mini": _only(False, otherwise=OPTIMIZERS),
+    "interleave_probs": _only(None, otherwise="rows of several files are joined; leave it out"),
+    "ignore_pad_token_for_loss": _only(True, otherwise="padding is never learned; write true"),
+    "val_max_samples": _as("max_samples"),
+    "create_new_adapter": _only(
+        False,
+        otherwise="an adapter is trained on where adapter_name_or_path names one; merge it first for a new one on top",
+    ),
+    "lora_bias": _only("none", otherwise="biases are not trained; leave it out"),
+    "print_param_status": _noted("--dry-run prints what is trained"),
+    "load_best_model_at_end": _only(
+        False, otherwise="the last weights are kept and every checkpoint; choose one by the report, and write false"
+    ),
+    "ref_model": _never(PREFERENCES),
+    "pref_loss": _never(PREFERENCES),
+    "pref_beta": _never(PREFERENCES),
+    "reward_model": _never(PREFERENCES),
     "video_max_pixels": _noted("a video's frames have the budget of pictures (image_max_pixels)"),
     "neat_packing": _as("packing"),
     "flash_attn": _only("auto", "sdpa", note="SDPA is used", otherwise="SDPA is always used; write flash_attn: auto"),

@@ -42,12 +42,24 @@ class Answering:
     """Longest answer, in tokens."""
     max_pixels: int | None = None
     """Pixel budget of a picture; none = the model's own."""
+    temperature: float = 0.0
+    """0 takes the likeliest token, so that the same question has the same answer."""
+    top_p: float = 1.0
+    top_k: int = 50
+    repetition_penalty: float = 1.0
+    seed: int = 0
+    """Of the sampling."""
     batch_tokens: int = BATCH_TOKENS
     """Tokens of a batch, padding and answers included: their keys and values take about 1.2 GB in the 4B model."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return what the result says of it."""
         return {**asdict(self), "adapter": None if self.adapter is None else str(self.adapter)}
+
+    @property
+    def samples(self) -> bool:
+        """Whether another token than the likeliest may be written."""
+        return self.temperature > 0 or self.repetition_penalty != 1
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -89,7 +101,9 @@ def answers_to(samples: Sequence[Sample], answering: Answering, out: Path, watch
 
         read_adapter(answering.adapter.expanduser())
         fingerprint = digest(answering.adapter.expanduser())
-    how = [answering.quantization, answering.bf16, answering.max_new_tokens, answering.max_pixels]
+    how: list[Any] = [answering.quantization, answering.bf16, answering.max_new_tokens, answering.max_pixels]
+    if answering.samples:
+        how += [answering.temperature, answering.top_p, answering.top_k, answering.repetition_penalty, answering.seed]
     weights = _stamps(find_local(answering.model))
     asked = [_asked(sample) for sample in samples]
     keys = {
@@ -113,6 +127,21 @@ def answers_to(samples: Sequence[Sample], answering: Answering, out: Path, watch
         for name in answering.names
     }
     return Answers(said, refused, cut_off)
+
+
+def _sampling(answering: Answering) -> dict[str, Any]:
+    """Return the options of `generate` by which tokens are chosen."""
+    if not answering.samples:
+        return {}
+    import torch
+
+    torch.manual_seed(answering.seed)
+    options: dict[str, Any] = {"repetition_penalty": answering.repetition_penalty}
+    if answering.temperature > 0:
+        options |= {
+            "do_sample": True, "temperature": answering.temperature, "top_p": answering.top_p, "top_k": answering.top_k
+        }  # fmt: skip
+    return options
 
 
 def _generate(
@@ -153,6 +182,7 @@ def _generate(
         [(number, name == ADAPTER) for number, name in wanted],
         max_new_tokens=answering.max_new_tokens,
         max_pixels=answering.max_pixels,
+        sampling=_sampling(answering),
         batch_tokens=answering.batch_tokens,
         keep=keep,
         progress=lambda done: watch("answering", there + done, total),

@@ -1,10 +1,10 @@
 """Answers to many questions: batches of like length, padded on the left, by the model's own `generate`.
 
-Greedy, so that the same question has the same answer. It knows no metric. Letters for shapes: B rows, T tokens of the
-longest prompt.
+Greedy unless told else, so that the same question has the same answer. It knows no metric. Letters for shapes: B rows,
+T tokens of the longest prompt.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -89,16 +89,23 @@ def batches(asked: Sequence[Asked], *, max_new_tokens: int, batch_tokens: int) -
 class Answerer:
     """Answers batches with one loaded model."""
 
-    def __init__(self, loaded: "Loaded", *, max_new_tokens: int, max_pixels: int | None) -> None:
+    def __init__(
+        self,
+        loaded: "Loaded",
+        *,
+        max_new_tokens: int,
+        max_pixels: int | None,
+        sampling: Mapping[str, Any] | None = None,
+    ) -> None:
         self._loaded, self._max_new_tokens, self._max_pixels = loaded, max_new_tokens, max_pixels
         generation = _base(loaded.model).generation_config
         eos = generation.eos_token_id
         self._eos: list[int] = eos if isinstance(eos, list) else [eos]
         self._pad = int(loaded.processor.tokenizer.pad_token_id)
+        chosen = {"do_sample": False, "temperature": 1.0, "top_p": 1.0, "top_k": 50, **(sampling or {})}
         self._config = GenerationConfig(
-            do_sample=False, temperature=1.0, top_p=1.0, top_k=50, max_new_tokens=max_new_tokens, use_cache=True,
-            eos_token_id=self._eos, pad_token_id=self._pad,
-        )  # fmt: skip
+            **chosen, max_new_tokens=max_new_tokens, use_cache=True, eos_token_id=self._eos, pad_token_id=self._pad
+        )
 
     def encode(self, sample: Sample) -> dict[str, Any]:
         """Return the model's inputs for everything in front of the sample's last answer.
@@ -189,6 +196,7 @@ def answer_all(
     keep: Callable[[Sequence[tuple[int, bool, Said]]], None],
     progress: Callable[[int], None] | None = None,
     batch_tokens: int,
+    sampling: Mapping[str, Any] | None = None,
 ) -> list[tuple[int, Broken]]:
     """Answer samples with and without the adapter; a prompt is made once for both.
 
@@ -201,6 +209,7 @@ def answer_all(
         keep: Given the answers of each batch as soon as they are there.
         progress: Told how many answers there are so far.
         batch_tokens: Of a batch.
+        sampling: Options of `generate` by which tokens are chosen; none takes the likeliest.
 
     Returns:
         The samples that could not be asked, with the reason.
@@ -213,7 +222,7 @@ def answer_all(
         forms.setdefault(number, []).append(adapted)
     numbers = list(forms)
     some = [samples[number] for number in numbers]
-    answerer = Answerer(loaded, max_new_tokens=max_new_tokens, max_pixels=max_pixels)
+    answerer = Answerer(loaded, max_new_tokens=max_new_tokens, max_pixels=max_pixels, sampling=sampling)
     asked, refused = plan(loaded, some, max_new_tokens=max_new_tokens, max_pixels=max_pixels)
     broken = [(numbers[place], why) for place, why in refused]
     done = sum(len(forms[number]) for number, _ in broken)

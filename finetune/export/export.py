@@ -74,6 +74,7 @@ def export(
     *,
     approximate_merge: bool = False,
     samples: Sequence[Sample] | None = None,
+    largest_file_gb: int | None = None,
 ) -> Exported:
     """Merge the adapter into its base and write the whole model; or write a plain LoRA in place of a mixture.
 
@@ -84,6 +85,7 @@ def export(
         out: The new folder; a model's holds processor, tokenizer and chat template of the base too.
         approximate_merge: For MoE-LoRA: write a LoRA of rank num_experts * r.
         samples: For it: what the experts are weighed on, and what is lost measured on.
+        largest_file_gb: The weights are cut into files of at most so many GB; none leaves that to transformers.
 
     Raises:
         TargetExists, BaseUnknown, CannotMerge, NoApproximation, SamplesMissing: Before anything is loaded.
@@ -109,7 +111,7 @@ def export(
             adapter, "an activated LoRA works from its invocation tokens on alone", "load it beside the base model"
         )
     if not approximate_merge:
-        _merge(adapter, base, out)
+        _merge(adapter, base, out, largest_file_gb)
         return Exported(out, base, merged=True, losses=None)
     losses, broken = approximate(adapter, base, out, samples or (), _dtype(base))
     return Exported(out, base, merged=False, losses=losses, broken=broken)
@@ -132,7 +134,7 @@ def base_of(adapter: Path, config: "PeftConfig") -> str:
     raise BaseUnknown(adapter, named)
 
 
-def _merge(adapter: Path, base: str, out: Path) -> None:
+def _merge(adapter: Path, base: str, out: Path, largest_file_gb: int | None) -> None:
     from model.qwen3_vl.load import load
 
     loaded = load(ModelSettings(model=base, adapter=adapter, quantization="none"), dtype=_dtype(base))
@@ -145,7 +147,8 @@ def _merge(adapter: Path, base: str, out: Path) -> None:
         reason = f"its type {_kind(loaded.model.peft_config['default'])} has no merged form"
         raise CannotMerge(adapter, reason, "load it beside the base model") from error
     with whole_folder(out, size=sum(tensor.nbytes for tensor in merged.parameters())) as folder:
-        merged.save_pretrained(folder)
+        size = {} if largest_file_gb is None else {"max_shard_size": f"{largest_file_gb}GB"}
+        merged.save_pretrained(folder, **size)
         origin = find_local(base)
         for pattern in BASES_OWN:
             for file in origin.glob(pattern):

@@ -69,6 +69,10 @@ def arguments(config: FinetuneConfig, dtype: "torch.dtype") -> Any:
             weight_decay=training.weight_decay,
             max_grad_norm=training.max_grad_norm,
             optim=training.optim,
+            adam_beta1=training.adam_beta1,
+            adam_beta2=training.adam_beta2,
+            adam_epsilon=training.adam_epsilon,
+            data_seed=training.data_seed,
             activation_checkpointing=training.gradient_checkpointing,
             # the reentrant form loses the gradient of a mixture's load-balancing loss
             activation_checkpointing_kwargs={"use_reentrant": False} if training.gradient_checkpointing else None,

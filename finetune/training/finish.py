@@ -9,6 +9,7 @@ from finetune.errors import FinetuneError
 from finetune.output_files import OutputRefused
 from finetune.training.checkpoints import STATE, staging_folder, sync, translating, why_unwritten
 from finetune.training.reporting.curves import draw_curves
+from finetune.training.reporting.foreign_files import write_foreign_files
 from finetune.training.run import Run
 
 
@@ -69,6 +70,7 @@ def report_on_run(run: Run, trainer: Any, metrics: dict[str, float]) -> None:
             run.say(f"Degraded: {degraded[-1]}.")
     try:
         curves = draw_curves(run.output) if config.report.plot_loss else []
+        write_foreign_files(run.output, metrics, trainer.state.max_steps)
         write_report(
             run.output / "report.html",
             RunReport(

@@ -28,6 +28,8 @@ def retriever(state: AgentState, runtime: Runtime[RunContext]) -> AgentState:
         found = _graded(context, question, found, notes)
     if not found:
         notes.append("knowledge base: nothing relevant was found")
+    elif all(passage.weak for passage in found):
+        notes.append("knowledge base: only weak matches were found, which may not answer the question")
     return {"evidence": found, "degraded": noted(state, *notes)}
 
 
@@ -37,7 +39,7 @@ def _graded(context: RunContext, question: str, found: list[Passage], notes: lis
     One passage that is clearly relevant is not graded, and what cannot be graded keeps the search's own order.
     """
     for attempt in range(2):
-        clear = [passage for passage in found if passage.relevance >= CLEAR]
+        clear = [passage for passage in found if not passage.weak and passage.relevance >= CLEAR]
         if len(clear) == 1:
             return clear
         if found:
@@ -84,6 +86,7 @@ def _search(context: RunContext, queries: list[str], notes: list[str]) -> list[P
                     text=hit.text,
                     score=hit.score,
                     relevance=hit.relevance,
+                    weak=hit.match == "weak",
                     headings=hit.headings,
                 ),
             )

@@ -34,9 +34,9 @@ async def search_kb(
 ) -> Annotated[CallToolResult, SearchResult]:
     """Search the user's own documents and return passages that can be cited.
 
-    Use it for facts that stand in the user's files. Each hit has the file, the page, the exact characters, and
-    `stale`, which is true when the file has changed since. No hits means that nothing relevant is there: say so
-    instead of guessing. `degraded` says what was missing, such as a model that is still loading.
+    Use it for facts in the user's files. Each hit has file, page, exact characters, and `stale`: the file has changed
+    since. `match` is `relevant`, or `weak`: it may not answer, so say that you are not sure where your answer rests on
+    it alone. No hits: nothing was found, say so. `degraded` says what was missing.
     """
     app: App = ctx.request_context.lifespan_context
     with tool_errors():
@@ -62,7 +62,7 @@ def _search(app: App, query: str, top_k: int, source: str | None, context: int) 
         return search_result(found, lambda hit: base.neighbours(hit, min(context, MOST_NEIGHBOURS)))
 
     result = look()
-    if not result.hits and not app.first_sync.is_set():
+    if all(hit.match == "weak" for hit in result.hits) and not app.first_sync.is_set():
         app.first_sync.wait(FIRST_SYNC_S)
         result = look()
     if not app.first_sync.is_set():

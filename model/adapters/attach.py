@@ -111,7 +111,11 @@ def read_adapter(folder: Path) -> tuple["PeftConfig", set[str]]:
     """Return the adapter's configuration and the names of its tensors, after checking both files."""
     if not (folder / CONFIG).is_file():
         reason = f"has no {CONFIG}" if folder.is_dir() else "does not exist"
-        raise AdapterNotFound(folder, reason, "give the folder that `save_pretrained` or finetune wrote")
+        beside = _adapters_beside(folder)
+        fix = (
+            f"there is {' and '.join(beside)}" if beside else "give the folder that `save_pretrained` or finetune wrote"
+        )
+        raise AdapterNotFound(folder, reason, fix)
     again = "save or copy it again"
     try:
         content = read_json(folder, CONFIG, again)
@@ -163,3 +167,12 @@ def _listed(names: "Iterable[str]", most: int = 3) -> str:
 def _first_mismatch(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return next((line for line in lines if "size mismatch" in line), lines[0] if lines else type(error).__name__)
+
+
+def _adapters_beside(folder: Path) -> list[str]:
+    """Return up to three adapters in the folder's own folder, which may be what was meant: a run's checkpoints."""
+    try:
+        names = sorted(other.parent.name for other in folder.parent.glob("*/adapter_config.json"))
+    except OSError:
+        return []
+    return [str(folder.parent / name) for name in names[:3]]

@@ -184,7 +184,9 @@ def _from_disk(
         return _from_file(source, name, part, roots, limits, sampling)
     except ImageError as error:
         folder = Path(str(error.values.get("path", "")))
-        frames = _frames_in(folder, sampling.frames) if error.code == "image_not_a_file" and folder.is_dir() else []
+        is_root = any(os.path.realpath(root.expanduser()) == os.fspath(folder) for root in roots)
+        is_folder = error.code == "image_not_a_file" and not is_root and folder.is_dir()
+        frames = _frames_in(folder, sampling.frames) if is_folder else []
         if not frames:
             raise
     shown = [_from_file(source, str(frame), part, [folder], limits, ONE).pictures[0] for frame in frames]

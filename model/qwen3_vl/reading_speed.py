@@ -144,7 +144,7 @@ def speed_of(loaded: "Loaded") -> ReadingSpeed:
 
 @torch.no_grad()
 def _try(base: Any, speed: ReadingSpeed, device: torch.device) -> None:
-    """Read a grey picture of `TRIED_TOKENS` once; its first reading also warms up what the first question would."""
+    """Read a grey picture of `TRIED_TOKENS`, twice; that also warms up what the first question would."""
     vision = base.config.vision_config
     side = round((TRIED_TOKENS * vision.spatial_merge_size**2) ** 0.5)
     grid = torch.tensor([[1, side, side]], device=device)
@@ -160,6 +160,7 @@ def _try(base: Any, speed: ReadingSpeed, device: torch.device) -> None:
         ("language", lambda: base.model.language_model(inputs_embeds=hidden, use_cache=False),
          speed.work.language(TRIED_TOKENS)),
     ):  # fmt: skip
+        run()  # the first time much is made ready
         began = time.monotonic()
         run()
         if device.type == "cuda":

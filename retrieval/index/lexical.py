@@ -1,6 +1,7 @@
 """The lexical projection: BM25 over our own tokens, on tantivy.
 
-Does not cut text into tokens and knows no passage, only numbers. It scores by Okapi BM25 as Robertson and
+Does not cut text into tokens and knows no passage, only numbers. What the files of a passage are called lies in a field
+of its own, so that a folder's name makes no word common and no passage longer. It scores by Okapi BM25 as Robertson and
 Zaragoza give it ("The Probabilistic Relevance Framework: BM25 and Beyond", 2009, equation 3.15) with k1 = 1.2,
 b = 0.75 and idf = ln((N + 1) / (df + 0.5)); a term that stands twice in the query counts twice. tantivy keeps document
 lengths above 40 in one byte, so its scores differ from the exact ones by up to 3 % there, and it counts removed
@@ -28,8 +29,12 @@ from retrieval.tokens import TOKENS_FINGERPRINT
 if TYPE_CHECKING:
     import tantivy
 
+FINGERPRINT = f"{TOKENS_FINGERPRINT}, stored, names"
+"""Of the tokens and of how they lie here; an index made under another one must be rebuilt."""
+
 _WRITER_BYTES = 32_000_000
 _PARTS = (".fast", ".fieldnorm", ".idx", ".pos", ".store", ".term")
+_FIELDS = ("body", "names")
 _NUMBERS_PER_PAGE = 10_000
 
 
@@ -47,11 +52,12 @@ class TantivyIndex:
         self._folder = folder
         self._writer: tantivy.IndexWriter | None = None
         folder.mkdir(parents=True, exist_ok=True)
-        generation = read_generation(folder, TOKENS_FINGERPRINT)
+        generation = read_generation(folder, FINGERPRINT)
         builder = tantivy.SchemaBuilder()
         builder.add_unsigned_field("number", indexed=True, fast=True)
         # Our tokens hold no spaces, so that a join by spaces is taken apart into the same tokens.
-        builder.add_text_field("body", tokenizer_name="whitespace", index_option="freq")
+        for name in _FIELDS:
+            builder.add_text_field(name, stored=True, tokenizer_name="whitespace", index_option="freq")
         self._schema = builder.build()
         with self._translated():
             exists = tantivy.Index.exists(str(folder))
@@ -62,7 +68,7 @@ class TantivyIndex:
             self._index.config_reader(reload_policy="manual")
             self._index.reload()
         if generation is None:
-            write_generation(folder, TOKENS_FINGERPRINT, 0)
+            write_generation(folder, FINGERPRINT, 0)
         self._generation = generation or 0
 
     @property
@@ -75,16 +81,26 @@ class TantivyIndex:
         """How many passages it holds."""
         return self._index.searcher().num_docs
 
-    def add(self, numbers: Sequence[int], tokens: Sequence[Sequence[str]]) -> None:
-        """Add passages; one whose number is there already is replaced."""
+    def add(
+        self, numbers: Sequence[int], tokens: Sequence[Sequence[str]], names: Sequence[Sequence[str]] | None = None
+    ) -> None:
+        """Add passages; one whose number is there already is replaced.
+
+        Args:
+            numbers: Of the passages.
+            tokens: Of what each says.
+            names: Of what the files are called in which each stands.
+        """
         import tantivy
 
         self.remove(numbers)
         with self._translated():
-            for number, words in dict(zip(numbers, tokens, strict=True)).items():
+            passages = zip(tokens, names or [()] * len(tokens), strict=True)
+            for number, fields in dict(zip(numbers, passages, strict=True)).items():
                 document = tantivy.Document()
                 document.add_unsigned("number", number)
-                document.add_text("body", " ".join(words))
+                for field, words in zip(_FIELDS, fields, strict=True):
+                    document.add_text(field, " ".join(words))
                 self._open_writer().add_document(document)
 
     def remove(self, numbers: Sequence[int]) -> None:
@@ -103,19 +119,23 @@ class TantivyIndex:
             if self._writer:
                 self._writer.commit()
                 self._index.reload()
-        write_generation(self._folder, TOKENS_FINGERPRINT, generation)
+        write_generation(self._folder, FINGERPRINT, generation)
         self._generation = generation
 
     def search(self, tokens: Sequence[str], top_k: int, allowed: set[int] | None = None) -> list[tuple[int, float]]:
-        """Return numbers and scores, best first, of passages among the allowed that hold at least one token."""
+        """Return numbers and scores, best first, of passages among the allowed that hold at least one token.
+
+        What a passage says and what its files are called are scored apart and added.
+        """
         from tantivy import Occur, Query
 
         if not tokens or (allowed is not None and not allowed):
             return []
         with self._translated():
             terms = [
-                Query.boost_query(Query.term_query(self._schema, "body", token, "freq"), float(times))
+                Query.boost_query(Query.term_query(self._schema, field, token, "freq"), float(times))
                 for token, times in Counter(tokens).items()
+                for field in _FIELDS
             ]
             query = Query.boolean_query([(Occur.Should, term) for term in terms])
             if allowed is not None:
@@ -128,10 +148,35 @@ class TantivyIndex:
         return sorted(found, key=lambda pair: (-pair[1], pair[0]))
 
     def frequencies(self, tokens: Sequence[str]) -> dict[str, int]:
-        """Return in how many passages each distinct token stands."""
+        """Return in how many passages each distinct token stands; names of files do not count."""
+        return self._frequencies("body", tokens)
+
+    def frequencies_in_names(self, tokens: Sequence[str]) -> dict[str, int]:
+        """Return of how many passages each distinct token stands in a file's name."""
+        return self._frequencies("names", tokens)
+
+    def held(self, numbers: Sequence[int]) -> dict[int, frozenset[str]]:
+        """Return the tokens of passages and of their files' names, as they were added; unknown numbers are left out."""
+        from tantivy import Query
+
+        if not numbers:
+            return {}
         with self._translated():
             searcher = self._index.searcher()
-            return {token: searcher.doc_freq("body", token) for token in dict.fromkeys(tokens)}
+            wanted = Query.term_set_query(self._schema, "number", list(numbers))
+            addresses = [at for _, at in searcher.search(wanted, len(numbers), count=False).hits]
+            found = searcher.fast_field_values("number", addresses)
+            stored = [searcher.doc(address) for address in addresses]
+        return {
+            int(number): frozenset(word for field in _FIELDS for text in document[field] for word in text.split())
+            for number, document in zip(found, stored, strict=True)
+            if number is not None
+        }
+
+    def _frequencies(self, field: str, tokens: Sequence[str]) -> dict[str, int]:
+        with self._translated():
+            searcher = self._index.searcher()
+            return {token: searcher.doc_freq(field, token) for token in dict.fromkeys(tokens)}
 
     def numbers(self) -> Iterator[int]:
         """Yield the numbers it holds."""

@@ -18,9 +18,8 @@ from retrieval.index.dense_location import DensePlace
 from retrieval.index.engines.engine import EngineUnavailable
 from retrieval.index.lexical import TantivyIndex
 from retrieval.index.projection import ProjectionDamaged
+from retrieval.index.searched_words import name_tokens, passage_tokens
 from retrieval.store import EMBEDDED, Store
-from retrieval.sync.missing_vectors import text_to_embed
-from retrieval.tokens import document_tokens
 
 PAGE = 1000  # passages that are in memory at once
 RETRY_S = 5.0  # for how long searches do not wait for an engine that was away
@@ -189,10 +188,19 @@ class Projections:
 
     def _apply_lexical(self, changes: Changes) -> None:
         self._lexical.remove(changes.removed.tolist())
-        for numbers in _pages(changes.added.tolist()):
+        added = changes.added.tolist()
+        if not changes.rebuild:
+            # Also those whose file has another name now.
+            added, _ = (
+                found.tolist() for found in self._catalogue.changed_since(self._lexical.generation, places=True)
+            )
+        for numbers in _pages(added):
             chunks = self._catalogue.chunks(numbers)
-            tokens = [document_tokens(text_to_embed(c.headings, c.text)) for c in chunks]
-            self._lexical.add([c.number for c in chunks], tokens)
+            self._lexical.add(
+                [chunk.number for chunk in chunks],
+                [passage_tokens(chunk) for chunk in chunks],
+                [name_tokens(chunk) for chunk in chunks],
+            )
         self._lexical.commit(changes.generation)
 
     def _bring_dense(self) -> None:

@@ -23,7 +23,7 @@ def with_name(document: Document, chunks: Sequence[Chunk], source: str) -> tuple
     if document.media_type != "image":
         return document, tuple(chunks)
     text = f"{document.text}{_BETWEEN}" if document.text else ""
-    name = _chunk(PICTURE, _words(source), len(text))
+    name = _chunk(PICTURE, path_words(source), len(text))
     return replace(document, text=text + name.text), (*chunks, name)
 
 
@@ -38,7 +38,7 @@ def renamed(chunks: Sequence[Chunk], source: str) -> tuple[Chunk, ...]:
     """Give a picture's chunks another file name; its words are not read again."""
     at = next(i for i, chunk in enumerate(chunks) if chunk.headings == PICTURE)
     caption = next((chunk.text for chunk in chunks[at:] if chunk.headings == CAPTION), None)
-    return with_caption((*chunks[:at], _chunk(PICTURE, _words(source), chunks[at].start)), caption)
+    return with_caption((*chunks[:at], _chunk(PICTURE, path_words(source), chunks[at].start)), caption)
 
 
 def described_text(document: Document, source: str, caption: str | None) -> str:
@@ -51,7 +51,7 @@ def _chunk(headings: tuple[str, ...], text: str, start: int) -> Chunk:
     return Chunk(chunk_id(headings, text), text, start, start + len(text), None, headings)
 
 
-def _words(source: str) -> str:
+def path_words(source: str) -> str:
     """Write a path so that its words can be found: RedCar as Red Car, and as one line of real characters."""
     legible = source.encode("utf-8", "backslashreplace").decode()
     return " ".join("".join(c if c.isprintable() else " " for c in _HUMP.sub(" ", legible)).split())

@@ -4,8 +4,10 @@ It opens nothing and loads nothing; what is not ready yet is left out, and the r
 """
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from retrieval.catalogue.catalogue import Catalogue
@@ -16,17 +18,27 @@ from retrieval.index.engines.engine import EngineUnavailable
 from retrieval.index.projections import Projections
 from retrieval.records import Filter, Hit, SearchOutcome
 from retrieval.search.fusion import Fused, fuse, lexical_weight
-from retrieval.search.relevance import THRESHOLD, coverage, likeness, relevance, unrelated_cosine, word_worths
+from retrieval.search.relevance import (
+    THRESHOLD,
+    coverage,
+    likeness,
+    match_of,
+    relevance,
+    unrelated_cosine,
+    word_worths,
+)
 from retrieval.search.rerank import Reranker
 from retrieval.search.verify import is_stale
 from retrieval.settings import RetrievalSettings
 from retrieval.source_filter import source_matches
 from retrieval.sync.missing_vectors import text_to_embed
-from retrieval.tokens import document_tokens, query_tokens
+from retrieval.tokens import codes, document_tokens, holds_phrase, phrases, query_tokens
 from retrieval.web.origins import address_in
 
 CANDIDATES = 100  # of each side
 RERANKED = 30  # of the fused ones
+TIED = 5  # read beyond what is asked for, since of equal scores the likelier goes first
+CODE_IN = 5  # passages that may hold a code that still tells one from the others
 
 _ANYTHING = Filter()
 
@@ -78,10 +90,15 @@ class Searcher:
         with _timed(seconds, "fusion"):
             weights = {"dense_weight": float(bool(by_vector)), "lexical_weight": seen}
             fused = fuse(by_vector, by_words, method=self._settings.fusion, **weights)
+            fused = self._codes_first(fused, codes(query), frequencies, allowed)
         modes = ["dense"] * bool(by_vector) + ["lexical"] * bool(seen and by_words)
         with _timed(seconds, "read"):
             last = by_vector[-1][1] if by_vector else None
-            ranked = self._relevant(word_worths(tokens, frequencies, lexical.count), fused, last, top_k)
+            worth = word_worths(tokens, frequencies, lexical.count)
+            quoted = phrases(query)
+            looked_at = max(top_k + TIED, RERANKED if self.reranker or quoted else 0)
+            ranked = self._relevant(worth, fused[:looked_at], last, sees=seen >= 1, always=wanted.source is not None)
+            ranked = _phrases_first(quoted, ranked)
         rerank_scores: Sequence[float | None] = [None] * len(ranked)
         if self.reranker is not None and ranked:
             with _timed(seconds, "rerank"):
@@ -130,24 +147,57 @@ class Searcher:
             return []
 
     def _relevant(
-        self, worth: Mapping[str, float], fused: Sequence[Fused], last: float | None, top_k: int
+        self,
+        worth: Mapping[str, float],
+        best: Sequence[Fused],
+        last: float | None,
+        *,
+        sees: bool,
+        always: bool,
     ) -> list[tuple[Fused, StoredChunk, float]]:
         """Read the best candidates, with how likely they help, and leave out those that do not.
 
         Of a passage that only its words found it is known that its cosine is at most the `last` of the dense side.
+        Of equal scores the likelier goes first; `always` keeps the best one whatever it is worth.
         """
-        best = fused[: max(top_k, RERANKED if self.reranker else 0)]
         chunks = {chunk.number: chunk for chunk in self._catalogue.chunks([found.number for found in best])}
-        kept = []
+        held = self._projections.lexical.held(list(chunks))
+        kept, all_of_it = [], []
         for found in best:
             chunk = chunks.get(found.number)  # gone since the projections caught up
             if chunk is not None:
-                covered = coverage(worth, frozenset(document_tokens(text_to_embed(chunk.headings, chunk.text))))
+                covered = coverage(worth, held.get(found.number, frozenset()))
                 cosine = last if found.dense_score is None else found.dense_score
-                helps = relevance(covered, None if cosine is None else likeness(cosine, self._unrelated))
+                like = None if cosine is None else likeness(cosine, self._unrelated)
+                helps = relevance(covered, like, len(worth), lexical_sees=sees)
+                all_of_it.append((found, chunk, helps))
                 if helps >= THRESHOLD:
                     kept.append((found, chunk, helps))
-        return kept
+        # Whoever names a file wants to see what it says.
+        kept = kept or (all_of_it[:1] if always else [])
+        return sorted(kept, key=lambda found: (-round(found[0].score, 6), -found[2]))
+
+    def _codes_first(
+        self, fused: list[Fused], named: Sequence[str], frequencies: Mapping[str, int], allowed: set[int] | None
+    ) -> list[Fused]:
+        """Put in front the passages that hold most of the question's rare codes, which mean one thing each."""
+        lexical = self._projections.lexical
+        in_names = lexical.frequencies_in_names(named)
+        rare = [
+            code
+            for code in named
+            if 0 < max(frequencies.get(code, 0), in_names[code]) <= max(CODE_IN, lexical.count // 100)
+        ]
+        if not rare:
+            return fused
+        held: Counter[int] = Counter()
+        for code in rare:
+            held.update(number for number, _ in lexical.search([code], CANDIDATES, allowed))
+        known = {found.number for found in fused}
+        fused += [Fused(number, 0.0) for number in held if number not in known]
+        # The score stays one that can be compared: 1 for each code, and what the fusion says.
+        fused = [replace(f, score=f.score + held[f.number]) for f in fused]
+        return sorted(fused, key=lambda found: (-found.score, found.number))
 
     def _hit(
         self, found: Fused, chunk: StoredChunk, helps: float, rerank_score: float | None, wanted: Filter
@@ -170,6 +220,7 @@ class Searcher:
             stale=is_stale(self._folder, place),
             score=found.score if rerank_score is None else rerank_score,
             relevance=helps,
+            match=match_of(helps),
             dense_rank=found.dense_rank,
             dense_score=found.dense_score,
             lexical_rank=found.lexical_rank,
@@ -178,6 +229,20 @@ class Searcher:
             also_in=tuple(dict.fromkeys(other.source for other in places[1:])),
             address=address_in(row.notes) if row else None,
         )
+
+
+def _phrases_first(
+    quoted: Sequence[Sequence[str]], ranked: list[tuple[Fused, StoredChunk, float]]
+) -> list[tuple[Fused, StoredChunk, float]]:
+    """Put in front the passages in which most of what the question quotes stands together; else keep the order."""
+    if not quoted:
+        return ranked
+
+    def missing(found: tuple[Fused, StoredChunk, float]) -> int:
+        tokens = document_tokens(text_to_embed(found[1].headings, found[1].text))
+        return -sum(holds_phrase(tokens, phrase) for phrase in quoted)
+
+    return sorted(ranked, key=missing)
 
 
 def _allows(wanted: Filter, place: Occurrence) -> bool:

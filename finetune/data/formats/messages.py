@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from finetune.data.formats.grounding import fill_places
 from finetune.data.formats.reading import Reading, columns_of, extras_of, sample_of
 from finetune.data.formats.tools import called, returned, with_tools
 from finetune.data.sample import Frames, ImageFile, Part, Role, Sample
@@ -44,7 +45,7 @@ def read(value: Any, reading: Reading) -> Sample:
     said = each(row.get("messages"), "messages", say)
     said = with_tools(said, text_of(row, "system", default=""), row.get("tools"))
     media.finish()
-    return sample_of(row, messages_of(said), reading)
+    return fill_places(sample_of(row, messages_of(said), reading), row.get("objects"), reading.pictures)
 
 
 def _parts(content: object, media: Media) -> list[Part]:

@@ -28,7 +28,7 @@ def test_a_folder_is_synced_searched_and_verified(lorgnette: Any, folder: Path) 
     assert synced.stdout.splitlines()[-1].startswith("1 added, 0 updated, 0 renamed, 0 removed, 0 unchanged, 1 skipped")
     assert any(line.startswith("Skipped: empty.txt: ") for line in synced.stdout.splitlines())
     searched = lorgnette("search", "What does ERR_42 mean?")
-    assert searched.stdout.splitlines()[0].startswith('[1] lamp.md, characters 0 to 56 under "Lamp", score ')
+    assert searched.stdout.splitlines()[0].startswith('[1] lamp.md, characters 0 to 56 under "Lamp", relevant, ')
     assert "ERR_42 when the fan" in searched.stdout
     verified = lorgnette("kb", "verify", "ERR_42")
     assert verified.exit_code == 0 and verified.stdout.startswith("exact    lamp.md, characters 0 to 56")

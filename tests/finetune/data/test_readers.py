@@ -235,6 +235,32 @@ def test_a_film_is_read_as_frames_at_even_times(folder: Path) -> None:
     assert block["times_s"] == video.times_s
 
 
+def grounded(folder: Path, objects: Any, answer: str = "<bbox>") -> Dataset:
+    messages = [{"role": "user", "content": "<image>find <ref-object>"}, {"role": "assistant", "content": answer}]
+    row = {"messages": messages, "images": ["a.png"], **({} if objects is None else {"objects": objects})}
+    return read_dataset(save(folder, "rows.jsonl", [row, {"messages": [{"role": "user", "content": "?"},
+                                                               {"role": "assistant", "content": "!"}]}]))  # fmt: skip
+
+
+def test_boxes_of_ms_swift_are_learned_in_thousandths_of_their_picture(folder: Path) -> None:
+    dataset = grounded(folder, {"ref": ["the cat"], "bbox": [[16, 12, 32, 48]]})  # of 64 x 48 pixels
+    assert dataset.samples[0].messages[0].text == "find the cat"
+    assert dataset.samples[0].answer == "[250, 250, 500, 1000]"
+    shares = {"ref": ["the cat"], "bbox": [[0.25, 0.25, 0.5, 1]], "bbox_type": "norm1"}
+    assert grounded(folder, shares).samples[0].answer == "[250, 250, 500, 1000]"
+
+
+@pytest.mark.parametrize(
+    ("objects", "reason"),
+    [(None, "there is no 'objects' that says what they are"), ({"ref": ["cat"], "bbox": []}, "more <bbox> marks"),
+     ({"ref": ["cat"], "bbox": [[1, 2]] * 2}, "1 of its boxes"), ({"ref": ["cat"], "bbox": ["here"]}, "no [x1, y1"),
+     ({"ref": ["cat"], "bbox": [[1, 2, 3, 4]], "image_id": [3]}, "of picture 3"), ([1], "'objects' is list")],
+)  # fmt: skip
+def test_a_literal_mark_is_never_learned(folder: Path, objects: Any, reason: str) -> None:
+    dataset = grounded(folder, objects)
+    assert len(dataset.samples) == 1 and reason in dataset.broken[0].reason
+
+
 def test_open_eqa_shows_evenly_spaced_frames_of_the_episode(folder: Path) -> None:
     episode = folder / "frames" / "scan" / "0001"
     episode.mkdir(parents=True)

@@ -25,7 +25,8 @@ REFUSED = {
     "huge.png": "save it smaller",
     "../elsewhere.png": "outside the allowed folders",
     "/etc/hostname": "outside the allowed folders",
-    "file:///etc/hostname": "is a file: address",
+    "file:///etc/hostname": "outside the allowed folders",
+    "file://server/a.png": "is a file: address of another machine",
     "http://127.0.0.1:9/a.png": "never fetched",
     "data:image/png;base64,%%%": "write it as 'data:image/png;base64,...'",
     "data:image/png;base64,AAAA": "convert it to PNG",
@@ -63,7 +64,7 @@ def root(tmp_path: Path) -> Path:
     (folder / "empty.png").touch()
     (folder / "text.png").write_text("Dear Sir or Madam,")
     with (folder / "huge.png").open("wb") as file:
-        file.truncate(33 * 1024 * 1024)  # sparse
+        file.truncate(65 * 1024 * 1024)  # sparse
     return folder
 
 

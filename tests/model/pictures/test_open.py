@@ -113,7 +113,7 @@ def test_each_allowed_format_opens_whatever_the_file_is_called(root: Path, form:
     assert r > 250 and g < 5 and b < 5
 
 
-@pytest.mark.parametrize("form", ["TGA", "PCX", "SGI"])
+@pytest.mark.parametrize("form", ["PCX", "SGI"])
 def test_a_format_that_is_not_allowed_is_refused(root: Path, form: str) -> None:
     with refused("image_format_refused", "convert it to PNG"):
         open_bytes(root, encoded(Image.new("RGB", (16, 16)), form))

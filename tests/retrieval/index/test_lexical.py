@@ -12,6 +12,7 @@ from rank_bm25 import BM25Okapi
 
 from retrieval.index.lexical import TantivyIndex, idf
 from retrieval.index.projection import ProjectionDamaged, ProjectionInUse
+from retrieval.tokens import TOKENS_FINGERPRINT
 
 FIVE = {1: "wing lift", 2: "wing drag drag", 3: "heat flow", 7: "lift lift lift", 9: "shock wave heat wing lift"}
 
@@ -266,6 +267,25 @@ def test_an_index_of_other_tokens_is_refused(tmp_path: Path, monkeypatch: pytest
     index = TantivyIndex(tmp_path)
     fill(index)
     index.close()
-    monkeypatch.setattr("retrieval.index.lexical.TOKENS_FINGERPRINT", "tokens-0")
-    with pytest.raises(ProjectionDamaged, match="tokens-1"):
+    monkeypatch.setattr("retrieval.index.lexical.FINGERPRINT", "tokens-0")
+    with pytest.raises(ProjectionDamaged, match=TOKENS_FINGERPRINT):
         TantivyIndex(tmp_path)
+
+
+def test_names_are_searched_beside_the_words_and_make_no_word_common(tmp_path: Path) -> None:
+    index = TantivyIndex(tmp_path)
+    index.add([1, 2, 3], [["wing"], ["heat"], ["heat"]], [["report"], ["report"], []])
+    index.commit(1)
+    assert [number for number, _ in index.search(["wing", "report"], 5)] == [1, 2]
+    assert index.frequencies(["report", "heat"]) == {"report": 0, "heat": 2}
+    assert index.frequencies_in_names(["report", "heat"]) == {"report": 2, "heat": 0}
+    index.close()
+
+
+def test_the_tokens_of_a_passage_are_given_back_without_being_cut_again(tmp_path: Path) -> None:
+    index = TantivyIndex(tmp_path)
+    index.add([1, 2], [["wing", "lift", "wing"], []], [["report"], []])
+    index.commit(1)
+    assert index.held([2, 1, 9]) == {1: frozenset({"wing", "lift", "report"}), 2: frozenset()}
+    assert index.held([]) == {}
+    index.close()

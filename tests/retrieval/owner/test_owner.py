@@ -9,6 +9,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -189,10 +190,10 @@ for line in sys.stdin:
 def test_each_search_of_another_process_sees_the_last_sync(tmp_path: Path) -> None:
     folder = tmp_path / "documents"
     folder.mkdir()
-    (folder / "code.txt").write_text("The code of the day is ERR_0.", "utf-8")
+    (folder / "code.txt").write_text("The word of the day is amber.", "utf-8")
     base = KnowledgeBase(RetrievalSettings(kb=folder, embedder="no-such-model", reranker="none"), tmp_path / "home")
     base.sync()
-    assert base.search("ERR_0").hits  # it owns the indexes
+    assert base.search("amber").hits  # it owns the indexes
     with subprocess.Popen(
         [sys.executable, "-c", GUEST, folder, tmp_path / "home"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
@@ -205,13 +206,13 @@ def test_each_search_of_another_process_sees_the_last_sync(tmp_path: Path) -> No
             print(query, file=questions, flush=True)
             return answers.readline().strip()
 
-        assert asked("ERR_0") == "code.txt"
-        for day in range(1, 4):
-            (folder / "code.txt").write_text(f"The code of the day is ERR_{day}.", "utf-8")
+        assert asked("amber") == "code.txt"
+        for before, today in pairwise(["amber", "beryl", "coral", "diamond"]):
+            (folder / "code.txt").write_text(f"The word of the day is {today}.", "utf-8")
             base.sync()
-            assert (asked(f"ERR_{day}"), asked(f"ERR_{day - 1}")) == ("code.txt", "nothing")
+            assert (asked(today), asked(before)) == ("code.txt", "nothing")
         (folder / "code.txt").unlink()
         base.sync()
-        assert asked("ERR_3") == "nothing"
+        assert asked("diamond") == "nothing"
         questions.close()
     base.close()

@@ -1,0 +1,114 @@
+"""Relevant, weak and nothing; codes; a named source. Words alone are searched, so that no weights are needed."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from retrieval.knowledge_base import KnowledgeBase
+from retrieval.records import Filter
+from retrieval.search.relevance import RELEVANT, THRESHOLD, match_of, relevance
+from retrieval.settings import RetrievalSettings
+
+Opened = Callable[[dict[str, str]], KnowledgeBase]
+
+
+@pytest.fixture
+def base_of(tmp_path: Path) -> Iterator[Opened]:
+    bases: list[KnowledgeBase] = []
+
+    def opened(files: dict[str, str]) -> KnowledgeBase:
+        folder = tmp_path / "documents"
+        folder.mkdir()
+        for name, text in files.items():
+            (folder / name).write_text(text, "utf-8")
+        settings = RetrievalSettings(kb=folder, embedder="no-such-model", reranker="none")
+        bases.append(KnowledgeBase(settings, tmp_path / "home"))
+        bases[0].sync()
+        return bases[0]
+
+    yield opened
+    for base in bases:
+        base.close()
+
+
+def test_what_is_shown_is_called_relevant_or_weak_and_what_is_neither_is_left_out() -> None:
+    assert THRESHOLD < RELEVANT
+    assert [match_of(helps) for helps in (THRESHOLD, RELEVANT - 0.01, RELEVANT, 1.0)] == [
+        "weak", "weak", "relevant", "relevant",
+    ]  # fmt: skip
+
+
+def test_a_question_in_another_language_is_judged_by_likeness_alone() -> None:
+    assert relevance(0.0, 0.9, 8, lexical_sees=False) >= THRESHOLD, "not a word is shared, and it says the same"
+    assert relevance(0.0, 0.0, 8, lexical_sees=False) < THRESHOLD
+
+
+def test_a_rare_code_comes_first_bare_and_inside_a_question(base_of: Opened) -> None:
+    filler = {
+        f"invoice{n}.txt": f"Please pay the open invoice number INV-2024-{n:04}; the amount of the invoice is due now."
+        for n in range(12)
+    }
+    base = base_of(filler | {"note.txt": "The open invoice, the invoice number and the amount of the invoice due."})
+    for question in ("INV-2024-0007", "What is the open amount due on invoice number INV-2024-0007?"):
+        assert base.search(question).hits[0].source == "invoice7.txt"
+
+
+def test_with_a_source_the_best_hit_is_shown_whatever_it_is_worth(base_of: Opened) -> None:
+    base = base_of({"lamp.txt": "The lamp has a fan.", "leave.txt": "Annual leave is thirty days in this company."})
+    question = "Does a lamp flicker whenever colleagues organise birthday parties downstairs?"
+    (hit,) = base.search(question, wanted=Filter(source="lamp.txt")).hits
+    assert hit.source == "lamp.txt" and hit.match == "weak"
+    assert not base.search(question).hits
+
+
+@pytest.mark.parametrize(
+    ("question", "holds"),
+    [
+        ("什么时候体检", "体检在每年六月"),
+        ("体检是什么时候", "体检在每年六月"),
+        ("體檢是什麼時候", "体检在每年六月"),
+        ("报销怎么办理", "三十天"),
+        ("我想知道年假有多少天", "十五天"),
+    ],
+)
+def test_a_chinese_question_finds_its_passage_however_it_is_asked(base_of: Opened, question: str, holds: str) -> None:
+    base = base_of(
+        {
+            "体检.txt": "公司为员工安排体检。体检在每年六月进行,由人事部门通知。",
+            "报销.txt": "报销须在三十天内办理,并附发票。",
+            "年假.txt": "员工每年的年假为十五天。",
+        }
+    )
+    assert holds in base.search(question).hits[0].text
+
+
+def test_the_name_of_a_file_is_searched_and_a_new_name_at_once(base_of: Opened) -> None:
+    budget = "The total is 41,250 euros, of which the workshop takes a third."
+    base = base_of({"Kestrel budget.txt": budget, "Osprey budget.txt": "The total is 7,300 euros, without a workshop."})
+    assert base.search("What does the Kestrel budget say?").hits[0].text == budget
+    folder = base.folder
+    (folder / "Kestrel budget.txt").rename(folder / "Merlin budget.txt")
+    base.sync()
+    assert base.search("What does the Merlin budget say?").hits[0].text == budget
+    assert base.search("Kestrel").hits == (), "the old name is forgotten"
+
+
+def test_which_kind_a_file_is_of_makes_no_passage_relevant(base_of: Opened) -> None:
+    base = base_of({"one.txt": "The lamp has a fan.", "two.txt": "Leave is thirty days."})
+    assert base.search("txt").hits == ()
+
+
+def test_a_code_in_the_name_of_a_file_finds_it(base_of: Opened) -> None:
+    filler = {f"INV-2024-{n:04}.txt": f"Payment is due within {n + 10} days." for n in range(12)}
+    base = base_of(filler)
+    assert base.search("When is INV-2024-0007 due?").hits[0].source == "INV-2024-0007.txt"
+
+
+def test_what_stands_in_quotation_marks_stands_together(base_of: Opened) -> None:
+    apart = "The harbour master of the old harbour wrote to the master of the new one about a new harbour."
+    base = base_of(
+        {"apart.txt": apart, "together.txt": "Of many things, among them tides, the new harbour master knew."}
+    )
+    for marks in ('"new harbour master"', "“new harbour master”"):
+        assert base.search(f"harbour harbour {marks}").hits[0].source == "together.txt"
