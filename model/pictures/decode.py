@@ -174,7 +174,7 @@ def _shrink(size: tuple[int, int]) -> int:
 def _formats(source: str, data: bytes) -> tuple[str, ...]:
     """Return Pillow's names of the formats that the bytes may be of."""
     if data[4:8] == b"ftyp":  # HEIC and AVIF share a container
-        import pi_heif  # type: ignore[import-untyped]
+        import pi_heif
 
         pi_heif.register_heif_opener()
         return ("AVIF", "HEIF")
