@@ -579,5 +579,5 @@ def test_the_settings_recipe_reads_real_files(catalogue: Catalogue, folder: Path
     assert (report.added, report.skipped) == (4, 1)  # a README is read whatever its name ends in
     assert {f.source: f.codec for f in catalogue.files()}["gbk2.txt"] == "gb18030"
     assert {f.source for f in catalogue.skipped()} == {"program.bin"}
-    assert sync(catalogue, folder, letters, recipe).unchanged == 3
-    assert sync(catalogue, folder, letters, open_recipe(RetrievalSettings(chunk_tokens=64))).updated == 3
+    assert sync(catalogue, folder, letters, recipe).unchanged == 4
+    assert sync(catalogue, folder, letters, open_recipe(RetrievalSettings(chunk_tokens=64))).updated == 4
