@@ -91,7 +91,9 @@ def make_batch(store: Store, writer: RowWriter, seed: int, number: int, *, relea
     terse = max(TERSE_SHARE, min(1.0, 2 - number / TERSE_STEPS))
     kinds: list[Kind] = ["pictures"]
     if number >= TERSE_STEPS or number % 4 == 0:
-        kinds.append("text" if number % 3 else "compare")
+        kinds.append("text")
+    if number >= TERSE_STEPS and number % 3 == 0:
+        kinds.append("compare")
     return [_part(store, writer, rng, kind, ease, terse, released) for kind in kinds]
 
 

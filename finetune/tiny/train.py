@@ -29,6 +29,8 @@ from finetune.tiny.rows import RowWriter
 if TYPE_CHECKING:
     from transformers import Qwen3VLForConditionalGeneration
 
+SHARES = {"pictures": 0.65, "compare": 0.1, "text": 0.25}
+"""Of the loss: counted by words, the few that are learned of text would hardly weigh."""
 TOWER_SHARE = 0.1  # of the language side's rates, once the tower is trained along
 EVALUATION_SEED, EVALUATION_FILES, EVALUATION_BATCHES = 1_000_003, 6, 9
 
@@ -40,7 +42,7 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=300, help=f"of {pictures.PICTURES_A_FILE} drawn pictures each")
     parser.add_argument("--language-files", type=int, default=120, help="of them, for the language stage")
     parser.add_argument("--tower-steps", type=int, default=2100, help="of the dense stage; 0 leaves it out")
-    parser.add_argument("--steps", type=int, default=3000, help="of the language stage")
+    parser.add_argument("--steps", type=int, default=6000, help="of the language stage")
     parser.add_argument("--release-at", type=int, help="step from which the tower is trained along; by default 85 %%")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--processes", type=int, default=1, help="that draw")
@@ -119,7 +121,9 @@ def _train_language(
             model.model.visual.requires_grad_(step >= release_at)
             set_learning_rates(optimizers, step, steps)
             scored = [row_model.loss_of(model, p.rows, features_for(model, p, bf16), bf16=bf16, run=run) for p in parts]
-            loss = sum((total for total, _ in scored), torch.zeros(())) / sum(count for _, count in scored)
+            shares = [SHARES[p.kind] for p in parts]
+            means = [share * total / max(count, 1) for share, (total, count) in zip(shares, scored, strict=True)]
+            loss = sum(means, torch.zeros(())) / sum(shares)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             for optimizer in optimizers:
