@@ -258,7 +258,7 @@ def test_what_is_saved_loads_with_the_same_weights(untrained: Path, tmp_path: Pa
 
 
 def patch_weight(model: Any) -> torch.Tensor:
-    """Return the patch embedding's weights; transformers fuses it or not, as what ran before in this process left it."""
+    """Return the patch embedding's weights; what ran before in this process decides whether transformers fuses it."""
     embedding = model.model.visual.patch_embed
     weight: torch.Tensor = (embedding.linear_proj if hasattr(embedding, "linear_proj") else embedding.proj).weight
     return weight
