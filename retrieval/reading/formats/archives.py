@@ -8,14 +8,13 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
-from retrieval.reading.formats.docx import check_archive, parse_xml
+from retrieval.reading.formats.archive import DAMAGE, check_archive, parse_xml
 from retrieval.reading.formats.html import read_html
 from retrieval.reading.formats.word_text import local, value
 from retrieval.reading.headings import escape, heading_line
 from retrieval.reading.unreadable import Broken, Empty, Encrypted, Unreadable
 from retrieval.records import Document
 
-_DAMAGE = (KeyError, ValueError, AttributeError, IndexError, TypeError, EOFError, NotImplementedError, RecursionError)
 _UNSEEN = frozenset(("tracked-changes", "sequence-decls", "forms", "desc"))
 
 
@@ -36,7 +35,7 @@ def read_open_document(data: bytes, *, max_unpacked_bytes: int) -> Document:
         root = _part(archive, "content.xml", "OpenDocument")
         try:
             lines = list(_blocks(root))
-        except _DAMAGE as error:
+        except DAMAGE as error:
             raise Broken("OpenDocument", f"{type(error).__name__}: {error}") from None
         styles = _part(archive, "styles.xml", "OpenDocument", needed=False)
         beside = [] if styles is None else [e for e in styles.iter() if local(e) in ("header", "footer")]
@@ -120,7 +119,7 @@ def read_epub(data: bytes, *, max_unpacked_bytes: int) -> Document:
                 chapters.append(read_html(found).text)
             except Empty:
                 continue
-            except (Unreadable, zipfile.BadZipFile, zlib.error, *_DAMAGE) as error:
+            except (Unreadable, zipfile.BadZipFile, zlib.error, *DAMAGE) as error:
                 notes.append(f"its chapter {chapter} could not be read ({getattr(error, 'reason', error)})")
     if not chapters:
         raise Empty("no chapter has a word that could be read")
@@ -134,5 +133,5 @@ def _part(archive: zipfile.ZipFile, name: str, kind: str, *, needed: bool = True
         return None
     try:
         return parse_xml(archive.read(name))
-    except (LxmlError, zipfile.BadZipFile, zlib.error, *_DAMAGE) as error:
+    except (LxmlError, zipfile.BadZipFile, zlib.error, *DAMAGE) as error:
         raise Broken(kind, f"its part {name!r}: {error}") from None

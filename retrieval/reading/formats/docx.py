@@ -11,14 +11,13 @@ import zipfile
 import zlib
 from typing import Any
 
+from retrieval.reading.formats.archive import DAMAGE, check_archive, parse_xml
+from retrieval.reading.formats.inner_pictures import InnerPictures
 from retrieval.reading.formats.word_text import Styles, WordText, child, local, read_styles, value
 from retrieval.reading.headings import heading_line
-from retrieval.reading.unreadable import Broken, Empty, Encrypted, TooLarge, Unreadable
+from retrieval.reading.unreadable import Broken, Empty, Unreadable
 from retrieval.records import Document
 
-_MAX_PARTS = 10_000
-_MAX_PICTURES = 60
-_MAX_PIXELS = 50_000_000
 _MIN_PICTURE_BYTES = 200
 # In the order in which they follow the body; the type of a relationship ends so.
 _BESIDE = {
@@ -26,7 +25,6 @@ _BESIDE = {
     "diagramData": "Diagram", "chart": "Chart",
 }  # fmt: skip
 _EMBEDDED = {"package": "an embedded file", "oleObject": "an embedded object", "aFChunk": "an embedded document"}
-_DAMAGE = (KeyError, ValueError, AttributeError, IndexError, TypeError, EOFError, NotImplementedError, RecursionError)
 
 
 def is_docx(data: bytes) -> bool:
@@ -57,7 +55,7 @@ def read_docx(data: bytes, *, max_unpacked_bytes: int) -> Document:
             lines, title = word.lines(), word.title()
     except (LxmlError, zipfile.BadZipFile, zlib.error) as error:
         raise Broken("Word document", str(error)) from None
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise Broken("Word document", f"{type(error).__name__}: {error}") from None
     text = "".join(lines).strip()
     if not re.search(r"\w", text):
@@ -66,43 +64,13 @@ def read_docx(data: bytes, *, max_unpacked_bytes: int) -> Document:
     return Document(text, "docx", title=title or first.strip("# \n"), notes=tuple(notes))
 
 
-def check_archive(data: bytes, max_unpacked_bytes: int, kind: str) -> None:
-    """Refuse an archive by its directory.
-
-    Raises:
-        Broken: It has none.
-        Encrypted: It wants a password.
-        TooLarge: It has too many parts, or would unpack to more than `max_unpacked_bytes`.
-    """
-    # The sizes may lie, but zipfile unpacks no more than they say.
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            parts = archive.infolist()
-    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError) as error:
-        raise Broken(kind, str(error)) from None
-    if any(part.flag_bits & 1 for part in parts):
-        raise Encrypted
-    if len(parts) > _MAX_PARTS:
-        raise TooLarge("the number of its parts", len(parts), _MAX_PARTS)
-    size = sum(part.file_size for part in parts)
-    if size > max_unpacked_bytes:
-        raise TooLarge("its unpacked size in bytes", size, max_unpacked_bytes)
-
-
-def parse_xml(data: bytes) -> Any:
-    """Parse without entities, network or huge trees."""
-    from lxml import etree
-
-    return etree.fromstring(data, etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=False))
-
-
 class _Word:
     """An open Word document."""
 
     def __init__(self, archive: zipfile.ZipFile, notes: list[str]) -> None:
         self._archive = archive
         self._notes = notes
-        self._pictures = 0
+        self._pictures = InnerPictures(notes, "in it were not read")
         self._main = next(
             (part for kind, _, part in self._related("") if kind == "officeDocument"), "word/document.xml"
         )
@@ -173,7 +141,7 @@ class _Word:
 
         try:
             return parse_xml(self._archive.read(part))
-        except (LxmlError, zipfile.BadZipFile, zlib.error, *_DAMAGE) as error:
+        except (LxmlError, zipfile.BadZipFile, zlib.error, *DAMAGE) as error:
             self._notes.append(f"its part {part} could not be read ({error})")
             return None
 
@@ -188,19 +156,9 @@ class _Word:
         return found
 
     def _words_in_picture(self, part: str) -> list[str]:
-        from retrieval.reading.ocr import lines_to_text, read_picture
-        from retrieval.reading.pictures import open_picture
-
-        if self._pictures == _MAX_PICTURES:
-            self._notes.append(f"pictures after the first {_MAX_PICTURES} in it were not read")
-        self._pictures += 1
-        if self._pictures > _MAX_PICTURES:
-            return []
         try:
-            data = self._archive.read(part)
-            image = open_picture(data, max_pixels=_MAX_PIXELS)
-            return lines_to_text(read_picture(image)).splitlines()
-        except (Unreadable, zipfile.BadZipFile, zlib.error, *_DAMAGE) as error:
+            return self._pictures.words(lambda: self._archive.read(part))
+        except (Unreadable, zipfile.BadZipFile, zlib.error, *DAMAGE) as error:
             self._notes.append(f"its picture {part} could not be read ({getattr(error, 'reason', error)})")
             return []
 

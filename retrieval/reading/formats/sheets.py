@@ -8,7 +8,7 @@ import datetime
 import io
 import re
 
-from retrieval.reading.formats.docx import check_archive
+from retrieval.reading.formats.archive import check_archive
 from retrieval.reading.headings import escape, heading_line
 from retrieval.reading.unreadable import Broken, Empty, Encrypted
 from retrieval.records import Document

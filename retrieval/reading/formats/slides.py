@@ -6,13 +6,12 @@ import zipfile
 from collections.abc import Iterator
 from typing import Any
 
-from retrieval.reading.formats.docx import check_archive
+from retrieval.reading.formats.archive import check_archive
+from retrieval.reading.formats.inner_pictures import InnerPictures
 from retrieval.reading.unreadable import Broken, Empty, Unreadable
 from retrieval.records import Document, Page
 
 _BETWEEN = "\n\n"
-_MAX_PIXELS = 50_000_000
-_MAX_PICTURES = 60
 
 
 def read_slides(data: bytes, *, max_unpacked_bytes: int) -> Document:
@@ -52,7 +51,7 @@ def read_slides(data: bytes, *, max_unpacked_bytes: int) -> Document:
 class _Slides:
     def __init__(self) -> None:
         self.notes: list[str] = []
-        self._pictures = 0
+        self._pictures = InnerPictures(self.notes, "were not read")
 
     def slide(self, slide: Any, number: int) -> str:
         lines = [line for shape in slide.shapes for line in self._shape(shape, number)]
@@ -82,16 +81,7 @@ class _Slides:
             self.notes.append(f"slide {number}: {shape.name!r} was not read; its kind is not known")
 
     def _picture(self, shape: Any, number: int) -> Iterator[str]:
-        from retrieval.reading.ocr import lines_to_text, read_picture
-        from retrieval.reading.pictures import open_picture
-
-        self._pictures += 1
-        if self._pictures > _MAX_PICTURES:
-            self.notes += [f"pictures after the first {_MAX_PICTURES} were not read"][
-                self._pictures - _MAX_PICTURES - 1 :
-            ]
-            return
         try:
-            yield from lines_to_text(read_picture(open_picture(shape.image.blob, max_pixels=_MAX_PIXELS))).splitlines()
+            yield from self._pictures.words(lambda: shape.image.blob)
         except (Unreadable, KeyError, ValueError, AttributeError) as error:
             self.notes.append(f"slide {number}: a picture could not be read ({getattr(error, 'reason', error)})")

@@ -1,0 +1,41 @@
+"""What zip archives of XML have in common: they are judged by their directory before they are unpacked."""
+
+import io
+import zipfile
+from typing import Any
+
+from retrieval.reading.unreadable import Broken, Encrypted, TooLarge
+
+_MAX_PARTS = 10_000
+DAMAGE = (KeyError, ValueError, AttributeError, IndexError, TypeError, EOFError, NotImplementedError, RecursionError)
+"""What parts that are not as their format says make our readers and the libraries raise."""
+
+
+def check_archive(data: bytes, max_unpacked_bytes: int, kind: str) -> None:
+    """Refuse an archive by its directory.
+
+    Raises:
+        Broken: It has none.
+        Encrypted: It wants a password.
+        TooLarge: It has too many parts, or would unpack to more than `max_unpacked_bytes`.
+    """
+    # The sizes may lie, but zipfile unpacks no more than they say.
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            parts = archive.infolist()
+    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError) as error:
+        raise Broken(kind, str(error)) from None
+    if any(part.flag_bits & 1 for part in parts):
+        raise Encrypted
+    if len(parts) > _MAX_PARTS:
+        raise TooLarge("the number of its parts", len(parts), _MAX_PARTS)
+    size = sum(part.file_size for part in parts)
+    if size > max_unpacked_bytes:
+        raise TooLarge("its unpacked size in bytes", size, max_unpacked_bytes)
+
+
+def parse_xml(data: bytes) -> Any:
+    """Parse without entities, network or huge trees."""
+    from lxml import etree
+
+    return etree.fromstring(data, etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=False))
