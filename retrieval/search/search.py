@@ -16,6 +16,7 @@ from retrieval.catalogue.rows import Occurrence, StoredChunk
 from retrieval.embedders.embedder import Embedder
 from retrieval.index.engines.engine import EngineUnavailable
 from retrieval.index.projections import Projections
+from retrieval.index.searched_words import passage_tokens
 from retrieval.records import Filter, Hit, SearchOutcome
 from retrieval.search.fusion import Fused, fuse, lexical_weight
 from retrieval.search.relevance import (
@@ -239,7 +240,7 @@ def _phrases_first(
         return ranked
 
     def missing(found: tuple[Fused, StoredChunk, float]) -> int:
-        tokens = document_tokens(text_to_embed(found[1].headings, found[1].text))
+        tokens = passage_tokens(found[1])
         return -sum(holds_phrase(tokens, phrase) for phrase in quoted)
 
     return sorted(ranked, key=missing)
