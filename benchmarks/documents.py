@@ -4,17 +4,16 @@ Run: `python -m benchmarks.documents`; it prints a table and writes `benchmarks/
 """
 
 import csv
-import json
 import shutil
 import tempfile
 from pathlib import Path
 
+from benchmarks.report import publish
 from retrieval.knowledge_base import KnowledgeBase
 from retrieval.settings import RetrievalSettings
 
 ROOT = Path(__file__).parent.parent
 CASES = ROOT / "tests" / "data" / "documents"
-RESULT = ROOT / "benchmarks" / "results" / "documents.json"
 
 
 def main() -> None:
@@ -41,9 +40,7 @@ def main() -> None:
             if not first:
                 missed.append(f"{row['file']}: {row['query']}")
         base.close()
-    RESULT.write_text(json.dumps({**counts, "not_first": missed}, ensure_ascii=False, indent=1) + "\n", "utf-8")
-    print("| " + " | ".join(counts) + " |\n|" + "--:|" * len(counts))
-    print("| " + " | ".join(map(str, counts.values())) + " |")
+    publish("documents", "Documents as people have them: kept cases of each kind", [counts], not_first=missed)
     print("\n".join(missed))
 
 
