@@ -214,8 +214,7 @@ def _answering(tree: "FinetuneConfig | None", options: dict[str, Any]) -> "Answe
     model, quantization, pixels = options["model"], options["quantization"], options["max_pixels"]
     bf16 = None
     if tree is not None:
-        trained = {None: "auto", 4: "nf4", 8: "int8"}[tree.model.quantization_bit]
-        model, quantization = model or tree.model.model_name_or_path, quantization or trained
+        model, quantization = model or tree.model.model_name_or_path, quantization or tree.model.quantization
         pixels, bf16 = pixels or tree.data.image_max_pixels, tree.model.bf16
     elif model is None:
         model = "tiny" if adapter is None else base_of(adapter, read_adapter(adapter)[0])

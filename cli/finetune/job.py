@@ -4,7 +4,7 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 PORT = 8000
 """Of LLaMA-Factory's API, where API_PORT names none."""
-QUANTIZATIONS: "dict[int | None, Literal['auto', 'nf4', 'int8']]" = {None: "auto", 4: "nf4", 8: "int8"}
 FILES = (".yaml", ".yml", ".json")
 
 
@@ -40,19 +39,23 @@ def _command(name: str, word: str | None, text: str) -> click.Command:
     @verbose_option
     @click.pass_context
     def command(ctx: click.Context, words: tuple[str, ...]) -> None:
-        from finetune.config.job import read_job
-
-        path, overrides = split_words(words)
-        job = read_job(path, overrides, word)
-        for note in job.config.notes:
-            click.echo(f"Note: {note}", err=True)
-        do(ctx, job, chat=word == "chat")
+        do(ctx, job_of(words, word), chat=word == "chat")
 
     command.help = f"{text} The keys are LLaMA-Factory's; docs/finetuning.md has the table."
     return command
 
 
-def split_words(words: tuple[str, ...]) -> tuple[Path | None, list[str]]:
+def job_of(words: tuple[str, ...], word: str | None = None) -> "Job":
+    """Read the configuration that the command line names, and tell its notes."""
+    from finetune.config.job import read_job
+
+    job = read_job(*_split(words), word)
+    for note in job.config.notes:
+        click.echo(f"Note: {note}", err=True)
+    return job
+
+
+def _split(words: tuple[str, ...]) -> tuple[Path | None, list[str]]:
     """Return the file, named in the first place or by --config, and the rest."""
     rest = list(words)
     if rest and not rest[0].startswith("--"):
@@ -119,7 +122,7 @@ def _predict(job: "Job", adapter: Path | None) -> None:
     out = config.training.output_dir
     answering = Answering(
         model=config.model.model_name_or_path, adapter=adapter,
-        quantization=QUANTIZATIONS[config.model.quantization_bit], bf16=config.model.bf16,
+        quantization=config.model.quantization, bf16=config.model.bf16,
         max_new_tokens=how.max_new_tokens, max_pixels=config.data.image_max_pixels,
         temperature=how.temperature if how.do_sample else 0.0, top_p=how.top_p, top_k=how.top_k,
         repetition_penalty=how.repetition_penalty, seed=config.training.seed,
@@ -162,7 +165,7 @@ def _flags(job: "Job") -> dict[str, Any]:
     model = job.config.model
     return {
         "model": model.model_name_or_path, "adapter": model.adapter_name_or_path,
-        "quantization": QUANTIZATIONS[model.quantization_bit],
+        "quantization": model.quantization,
     }  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.edge import verbose_option
-from cli.finetune.job import FileGroup, do, split_words
+from cli.finetune.job import FileGroup, do, job_of
 
 if TYPE_CHECKING:
     from finetune.config.schema import FinetuneConfig
@@ -49,13 +49,8 @@ def train_command(ctx: click.Context, words: tuple[str, ...], dry_run: bool) -> 
     """  # noqa: D301
     import logging
 
-    from finetune.config.job import read_job
-
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it warns of a kernel that nothing here needs
-    path, overrides = split_words(words)
-    job = read_job(path, overrides)
-    for note in job.config.notes:
-        click.echo(f"Note: {note}", err=True)
+    job = job_of(words)
     if dry_run:
         _dry_run(job.config)
         return

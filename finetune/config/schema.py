@@ -50,6 +50,9 @@ class KeyMissing(FinetuneError):
         super().__init__(f"The key {key!r} is missing; write for example: {key}: {example}")
 
 
+QUANTIZATIONS: dict[Literal[4, 8] | None, Literal["auto", "nf4", "int8"]] = {None: "auto", 4: "nf4", 8: "int8"}
+
+
 @dataclass(frozen=True)
 class ModelConfig:
     """The base model, which is not changed, and how it is held in memory."""
@@ -70,6 +73,11 @@ class ModelConfig:
     """Leaves the mergers between tower and language model as they are."""
     freeze_language_model: bool = False
     """Puts no adapter into the language model."""
+
+    @property
+    def quantization(self) -> Literal["auto", "nf4", "int8"]:
+        """The base's form in the words of the model's settings."""
+        return QUANTIZATIONS[self.quantization_bit]
 
 
 @dataclass(frozen=True)
