@@ -17,7 +17,6 @@ from types import FrameType
 from typing import Any
 
 import uvicorn
-from starlette.types import ASGIApp
 
 from lorgnette.documents import Documents
 from lorgnette.model_sharing.registry import advertise, shape_of
@@ -57,8 +56,7 @@ class HttpServer:
         self.key = secrets.token_hex(32)
         """Other processes of this machine may bear it instead of the token."""
         guard = build_http_app(settings, self.key, [self._place.name], open_agent)
-        pages = for_pages(guard, security([self._place.name, *settings.allowed_hosts]))
-        self._server = _Server(guard, pages, self._started)
+        self._server = _Server(guard, self._started)
         self._announcement = contextlib.ExitStack()
         self._say: Callable[[str], None] = lambda text: None
 
@@ -117,10 +115,10 @@ def build_http_app(
 class _Server(uvicorn.Server):
     """uvicorn, which ends its requests before it waits for them, and does not kill itself with the signal it got."""
 
-    def __init__(self, guard: Guard, app: ASGIApp, started: Callable[[], None]) -> None:
+    def __init__(self, guard: Guard, started: Callable[[], None]) -> None:
         super().__init__(
             uvicorn.Config(
-                app,
+                for_pages(guard),
                 http=PromptProtocol,
                 log_config=None,
                 access_log=False,

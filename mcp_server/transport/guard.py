@@ -39,14 +39,14 @@ def security(hosts: Sequence[str]) -> TransportSecuritySettings:
     )  # fmt: skip
 
 
-def for_pages(app: ASGIApp, checks: TransportSecuritySettings) -> ASGIApp:
-    """Return the application with the headers that a browser wants before a page may read its answers (CORS).
+def for_pages(guard: "Guard") -> ASGIApp:
+    """Return the guarded application with the headers that a browser wants before a page may read its answers (CORS).
 
     The pages are those whose Origin the guard lets pass; another's is refused by both.
     """
-    forms = [re.escape(form).replace(r":\*", r":\d+") for form in checks.allowed_origins]
+    forms = [re.escape(form).replace(r":\*", r":\d+") for form in guard.checks.allowed_origins]
     return CORSMiddleware(
-        app,
+        guard,
         allow_origin_regex="|".join(forms),
         allow_methods=["GET", "POST", "DELETE", "OPTIONS"],
         allow_headers=["*"],
@@ -74,6 +74,8 @@ class Guard:
             token: That every client must bear; none asks for none.
             key: That other processes of this machine may bear instead, at the endpoint.
         """
+        self.checks = checks
+        """Host and Origin that pass."""
         self._app, self._checks = app, TransportSecurityMiddleware(checks)
         self._token, self._key = token, key
         self._running: set[anyio.CancelScope] = set()
