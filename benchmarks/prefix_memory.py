@@ -28,7 +28,7 @@ def measure(pictures: int, limit: int) -> list[dict[str, Any]]:
     from langchain_core.messages import HumanMessage, SystemMessage
 
     from graph.prompts import SYSTEM
-    from model.pictures.open import Picture
+    from model.pictures.picture import Picture
     from model.qwen3_vl.chat import ChatQwen3VL
     from model.qwen3_vl.load import load
     from model.settings import ModelSettings

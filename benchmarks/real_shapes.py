@@ -168,7 +168,7 @@ def open_form(form: str, folder: Path) -> tuple[Ask, str]:
         return own_pipeline(folder), "OpenVINO GenAI's VLMPipeline, its defaults"
     from langchain_core.messages import HumanMessage, SystemMessage
 
-    from model.pictures.open import Picture
+    from model.pictures.picture import Picture
     from model.settings import ModelSettings
 
     if form.startswith("ov-"):

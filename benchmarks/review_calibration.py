@@ -31,7 +31,7 @@ from graph.judging.verdict import TINY_FLOOR, published
 from graph.wording.language import prompts_for
 from model.call_options import PROBABILITY_KEY
 from model.open import open_chat
-from model.pictures.open import Picture
+from model.pictures.picture import Picture
 from model.settings import ModelSettings
 
 SEED = "review calibration"

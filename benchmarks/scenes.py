@@ -33,7 +33,7 @@ from finetune.data.drawn.wording import CHINESE, ENGLISH
 from finetune.evaluation.metrics import iou
 from graph.answer import Grade, Plan, Query, Review
 from graph.prompts import SYSTEM
-from model.pictures.open import Picture
+from model.pictures.picture import Picture
 
 SEED = "unseen"
 PICTURE_SIZES = ((320, 240), (300, 300), (480, 320), (240, 320), (640, 480), (200, 200), (400, 250), (150, 130))

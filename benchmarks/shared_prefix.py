@@ -127,7 +127,7 @@ def once(speak: Speak, size: tuple[int, int], seed: int) -> list[Said]:
     from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 
     from graph.prompts import ENGLISH, SYSTEM
-    from model.pictures.open import Picture
+    from model.pictures.picture import Picture
 
     image = {"type": "image", "image": Picture("noise", None, noise(size, seed), "")}
 

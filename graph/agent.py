@@ -22,8 +22,9 @@ from graph.wording.language import is_latin, prompts_for
 from model.errors import ImageError
 from model.open import REMOTE
 from model.pictures.fit import fitted
-from model.pictures.limits import ONE
-from model.pictures.open import Opened, Picture, open_again, open_source
+from model.pictures.limits import ONE, Sampling
+from model.pictures.open import Opened, open_again, open_source
+from model.pictures.picture import Picture
 from model.served import served
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ class Agent(ServedAgent):
         if not question.text.strip():
             raise QuestionEmpty
         bundled = self._identity.name == "tiny"
-        opened = open_pictures(question.images, self._settings, bundled=bundled)
+        opened = open_pictures(question.images, self._settings, sampling=ONE if bundled else None)
         pictures = tuple(picture for one in opened for picture in one.pictures)
         knowledge = self._knowledge if question.use_knowledge else None
         search = knowledge is not None and not knowledge.is_empty
@@ -365,19 +366,20 @@ class Archive:
         return write(self._reports, title, render(turns, title, session_id))
 
 
-def open_pictures(images: Sequence[str], settings: AgentSettings, *, bundled: bool = False) -> tuple[Opened, ...]:
+def open_pictures(
+    images: Sequence[str], settings: AgentSettings, *, sampling: Sampling | None = None
+) -> tuple[Opened, ...]:
     """Open what a question names; cheap beside a model, so that a mistyped path need not wait for one.
 
     Args:
         images: As the user named them.
         settings: Say which folders may be read.
-        bundled: Whether the bundled checkpoint looks, which knows no films and no documents of several pages: it gets
-            one frame and one page.
+        sampling: How many frames and pages; the bundled checkpoint, which knows no films and no documents of several
+            pages, gets one.
 
     Raises:
         ImageError: A picture was refused.
     """
-    sampling = ONE if bundled else None
     return tuple(open_source(source, settings.roots, sampling=sampling) for source in images)
 
 

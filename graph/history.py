@@ -12,7 +12,7 @@ from typing import Any
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
 from graph.answer import Turn
-from model.pictures.open import Picture
+from model.pictures.picture import Picture
 
 STEP = 4
 """Old turns go by this many at once: what stays then begins with the same tokens for a while, and is not read anew."""

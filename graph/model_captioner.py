@@ -10,7 +10,7 @@ from common.errors import LorgnetteError
 from graph.prompts import ENGLISH, SYSTEM
 from graph.settings import AgentSettings
 from model.open import is_remote
-from model.pictures.open import Picture
+from model.pictures.picture import Picture
 from retrieval.sync.captions import Caption, CaptionerUnavailable, CaptionFailed
 
 if TYPE_CHECKING:

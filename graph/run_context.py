@@ -23,7 +23,7 @@ from graph.repetition import RepetitionGuard
 from graph.wording.conversation import show
 from model.call_options import Cancelled, DeadlineExceeded
 from model.errors import ModelError
-from model.pictures.open import Picture
+from model.pictures.picture import Picture
 from model.thinking import WITHDRAWN_KEY, split_thinking, thinking_of
 from retrieval.records import SearchOutcome
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from graph.answer import Answer, Event
 from graph.question import Question, QuestionOptions
-from model.pictures.open import Picture
+from model.pictures.picture import Picture
 
 if TYPE_CHECKING:
     from typing import Unpack

@@ -11,7 +11,7 @@ from graph.answer import Box
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw, ImageFont
 
-    from model.pictures.open import Picture
+    from model.pictures.picture import Picture
 
     Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 

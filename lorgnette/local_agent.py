@@ -18,6 +18,7 @@ from lorgnette.model_sharing.handover import hand_over
 from lorgnette.opening import LoadProgress, OpenAgent, open_served_agent, use_named_reranker
 from lorgnette.search_source import named_source
 from lorgnette.settings import Settings
+from model.pictures.limits import ONE
 from model.pictures.source import tidied
 
 if TYPE_CHECKING:
@@ -93,7 +94,8 @@ class LocalAgent:
                 return handed
         from graph.agent import open_pictures
 
-        open_pictures(sources, self.settings)  # a mistyped path is told before minutes of loading
+        # A mistyped path is told before minutes of loading; one frame or page of each tells it.
+        open_pictures(sources, self.settings, sampling=ONE)
         return self._served().answer(asked, on_event=on_event, on_pictures=on_pictures, cancel=cancel)
 
     def open(self) -> None:

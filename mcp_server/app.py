@@ -9,7 +9,6 @@ from mcp.server import MCPServer
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.subscriptions import InMemorySubscriptionBus
 
-from common.home import data_home
 from lorgnette.documents import Documents
 from lorgnette.opening import OpenAgent, open_served_agent
 from lorgnette.settings import Settings
@@ -34,6 +33,7 @@ from mcp_server.state.notifications import RecentSessions, ResourceNotifier
 from mcp_server.subscriptions import subscriptions
 from mcp_server.tools.get_job import add_job_resource
 from mcp_server.tools.register import add_tools
+from model.pictures.drawn import drawn_folder
 
 INSTRUCTIONS = """Lorgnette looks at pictures on the user's machine with a local vision model, answers questions \
 about them, and searches the user's documents. Give paths inside the allowed folders: {roots}. Pass every picture that \
@@ -60,7 +60,7 @@ def build_server(
     """
     documents = documents or Documents(settings)
     loader = loader or AgentLoader(settings, open_agent or partial(open_served_agent, documents=documents))
-    places, jobs, drawn = Places(settings.queue_size), Jobs(), DrawnPictures(data_home() / "pictures")
+    places, jobs, drawn = Places(settings.queue_size), Jobs(), DrawnPictures(drawn_folder())
 
     held = Held(DocumentResource(documents), SessionResource(settings), lambda: status(documents, loader, places))
     bus, recent = InMemorySubscriptionBus(), RecentSessions()

@@ -10,7 +10,8 @@ from typing import Any, Literal
 from langchain_core.messages import AIMessage, BaseMessage, ChatMessage, HumanMessage, SystemMessage
 
 from model.errors import ModelError
-from model.pictures.open import Picture, open_picture
+from model.pictures.open import open_picture
+from model.pictures.picture import Picture
 
 Role = Literal["system", "user", "assistant"]
 

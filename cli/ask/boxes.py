@@ -12,7 +12,7 @@ from common.errors import LorgnetteError
 
 if TYPE_CHECKING:
     from graph.answer import Answer
-    from model.pictures.open import Picture
+    from model.pictures.picture import Picture
 
 
 class BoxesOverPicture(LorgnetteError):

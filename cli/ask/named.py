@@ -7,12 +7,12 @@ from pathlib import Path
 from lorgnette.settings import Settings
 from model.errors import ImageError
 from model.pictures.data_url import is_data_url
+from model.pictures.drawn import PREFIX
 from model.pictures.files import LOOKED_AT, path_of
 from model.pictures.source import split_source, tidied
 
 DESCRIBE = "Describe the picture."
 """What is asked about pictures where the user asks nothing."""
-_DRAWN = "lorgnette://picture/"
 
 
 def question_and_pictures(
@@ -42,7 +42,7 @@ def is_picture(word: str) -> bool:
 
     A picture, a film or a document, and a part of one.
     """
-    if is_data_url(word) or word.lower().startswith((_DRAWN, "file:")):
+    if is_data_url(word) or word.lower().startswith((PREFIX, "file:")):
         return True
     path = _path(word)
     return path.suffix.lower() in LOOKED_AT and (not any(map(str.isspace, path.name)) or path.is_file())

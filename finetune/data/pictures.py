@@ -20,6 +20,7 @@ from finetune.data.unusable import Unusable
 from finetune.output_files import keep_once
 from model.errors import ImageError
 from model.pictures.files import FILM_SUFFIXES
+from model.pictures.frame_folder import evenly, frames_of
 from model.pictures.limits import DEFAULT_LIMITS, Sampling
 from model.pictures.open import open_picture, open_source
 
@@ -91,16 +92,13 @@ class Pictures:
     def evenly(self, folder: Path) -> Frames:
         """Return evenly spaced frames of a folder, the first and the last among them; all where it holds fewer."""
         try:
-            names = sorted(entry.name for entry in os.scandir(folder) if entry.name.lower().endswith(SUFFIXES))
+            names = frames_of([entry.name for entry in os.scandir(folder) if entry.name.lower().endswith(SUFFIXES)])
         except OSError:
             raise Unusable(f"{str(folder)!r} is no folder of frames") from None
-        colour = [name for name in names if "-rgb." in name]  # beside which OpenEQA's export lays depth pictures
-        names = colour or names
         if not names:
             raise Unusable(f"the folder {str(folder)!r} holds no pictures")
-        last, count = len(names) - 1, min(self.frames, len(names))
-        places = [round(k * last / (count - 1)) for k in range(count)] if count > 1 else [0]
-        return Frames(tuple(self.picture(str(folder / names[place])).path for place in places))
+        chosen = evenly(names, self.frames)
+        return Frames(tuple(self.picture(str(folder / name)).path for name in chosen))
 
     def _film(self, path: Path) -> Frames:
         """Return evenly spaced frames of a film, which become files once."""

@@ -19,6 +19,7 @@ from finetune.data.token_counts import TokenCounter
 from finetune.data.unusable import Unusable
 from model.errors import ImageError
 from model.qwen3_vl.generation import OutOfMemory
+from model.qwen3_vl.load import base_model
 from model.qwen3_vl.processor import encode
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def plan(
     It looks at the headers of picture files only.
     """
     counter = TokenCounter(loaded.processor, max_pixels=max_pixels)
-    limit = _base(loaded.model).config.get_text_config().max_position_embeddings - max_new_tokens
+    limit = base_model(loaded.model).config.get_text_config().max_position_embeddings - max_new_tokens
     found: list[Asked] = []
     broken: list[tuple[int, Broken]] = []
     for number, sample in enumerate(samples):
@@ -98,7 +99,7 @@ class Answerer:
         sampling: Mapping[str, Any] | None = None,
     ) -> None:
         self._loaded, self._max_new_tokens, self._max_pixels = loaded, max_new_tokens, max_pixels
-        generation = _base(loaded.model).generation_config
+        generation = base_model(loaded.model).generation_config
         eos = generation.eos_token_id
         self._eos: list[int] = eos if isinstance(eos, list) else [eos]
         self._pad = int(loaded.processor.tokenizer.pad_token_id)
@@ -145,7 +146,7 @@ class Answerer:
         model = self._loaded.model
         inputs = left_padded(prompts, self._pad)
         length = inputs["input_ids"].shape[1]
-        _base(model).model.rope_deltas = None  # of the batch before
+        base_model(model).model.rope_deltas = None  # of the batch before
         switch: AbstractContextManager[Any] = nullcontext()
         if not adapted and hasattr(model, "disable_adapter"):
             switch = model.disable_adapter()
@@ -243,7 +244,3 @@ def answer_all(
             if progress is not None:
                 progress(done)
     return broken
-
-
-def _base(model: Any) -> Any:
-    return model.get_base_model() if hasattr(model, "get_base_model") else model

@@ -14,7 +14,7 @@ from graph.state import AgentState, noted
 from graph.value_citations import cite_values
 from model.call_options import Cancelled
 from model.pictures.boxes import GroundedBox, read_boxes
-from model.pictures.open import Picture
+from model.pictures.picture import Picture
 
 SHOWN_CHARS = 120
 """So much of a sentence stands in a note."""

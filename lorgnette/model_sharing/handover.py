@@ -29,7 +29,7 @@ from model.pictures.source import split_source
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from model.pictures.open import Picture
+    from model.pictures.picture import Picture
 
 ASK_PATH = "/lorgnette/ask"
 OTHER_SETTINGS = 409

@@ -5,7 +5,6 @@ What is drawn here belongs to one question; it draws nothing for pictures that c
 
 import hashlib
 import logging
-import re
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -19,14 +18,13 @@ from common.atomic_files import write_whole
 from graph.answer import Answer
 from lorgnette.answer_text import Drawn
 from lorgnette.box_drawing import boxes_png, on_picture
-from model.pictures.open import Picture
+from model.pictures.drawn import ID, URI, drawn_path
+from model.pictures.picture import Picture
 
 logger = logging.getLogger(__name__)
 
-URI = "lorgnette://picture/{id}"
 MAX_FOLDER_BYTES = 64 * 2**20
 MAX_PNG_BYTES = 600_000  # as base64 in a result it stays below what clients accept
-_ID = re.compile(r"[0-9a-f]{32}")
 
 
 class DrawnPictures:
@@ -72,7 +70,7 @@ class DrawnPictures:
 
     def read(self, name: str) -> bytes | None:
         """Return a picture, none where there is none of that id any more."""
-        if not _ID.fullmatch(name):
+        if not ID.fullmatch(name):
             return None
         try:
             return self._path(name).read_bytes()
@@ -80,7 +78,7 @@ class DrawnPictures:
             return None
 
     def _path(self, name: str) -> Path:
-        return self._folder / f"{name}.png"
+        return drawn_path(name, self._folder)
 
     def _make_room(self, newest: Path) -> None:
         files = []

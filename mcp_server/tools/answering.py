@@ -18,7 +18,7 @@ from lorgnette.answer_text import AskResult, JobAskResult, fit, render, structur
 from mcp_server.progress import Watch, heartbeat, in_thread
 from mcp_server.state.app import App
 from mcp_server.state.box_pictures import links
-from model.pictures.open import Picture
+from model.pictures.picture import Picture
 from model.worker import asking
 
 GRACE_S = 3.0  # an answer ends itself at its deadline; what has not by then is left behind before clients give up

@@ -14,7 +14,7 @@ from model.openvino.engine import Engine, Pipeline
 from model.openvino.errors import EngineOptionRefused
 from model.openvino.pictures import PictureSizes
 from model.openvino.prompt import PICTURE_TAG, Template
-from model.pictures.open import Picture
+from model.pictures.picture import Picture
 from model.settings import ModelSettings
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from model.messages import Image, Text, Turn, Video
-from model.pictures.open import Picture
+from model.pictures.picture import Picture
 
 PICTURE_TAG = "<|vision_start|><|image_pad|><|vision_end|>"
 """A picture in a prompt; GenAI makes as many tokens of it as the picture has."""

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
-from common.home import data_home
 from model.errors import ImageError
+from model.pictures.drawn import ID, PREFIX, drawn_folder, drawn_path
 from model.pictures.source import tidied
 
 SUFFIXES = (
@@ -28,7 +28,6 @@ LOOKED_AT = (*SUFFIXES, *FILM_SUFFIXES, ".pdf")
 
 # `C:\a.png` is no address, and neither is a file called "at 12:30.png": hence the list after the first form.
 _ADDRESS = re.compile(r"\s*(?:([^/\\]+)://|(file|https?|ftp|blob|javascript):)", re.IGNORECASE)
-_DRAWN = re.compile(r"lorgnette://picture/([0-9a-f]{32})", re.IGNORECASE)
 _DEVICE = re.compile(r"(CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|CLOCK\$|(COM|LPT)[0-9¹²³])\s*:?", re.IGNORECASE)
 
 # O_NONBLOCK: opening a pipe nobody writes to must not wait. O_BINARY exists on Windows only, the others not there.
@@ -55,9 +54,10 @@ def opened(name: str, roots: Sequence[Path], source: str) -> Iterator[tuple[Path
         ImageError: It is outside the roots, missing, no file, or unreadable.
     """
     name = path_of(name, source)
-    if drawn := _DRAWN.fullmatch(name):
-        folder = data_home() / "pictures"
-        name, roots = str(folder / f"{drawn[1].lower()}.png"), (folder,)
+    lower = name.lower()
+    if lower.startswith(PREFIX) and ID.fullmatch(lower.removeprefix(PREFIX)):
+        folder = drawn_folder()
+        name, roots = str(drawn_path(lower.removeprefix(PREFIX), folder)), (folder,)
         if not os.path.isfile(name):
             raise ImageError("image_drawn_gone", source=source)
     else:

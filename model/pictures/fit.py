@@ -3,7 +3,7 @@
 import math
 from dataclasses import replace
 
-from model.pictures.open import Picture
+from model.pictures.picture import Picture
 
 
 def fitted(picture: Picture, pixels: int | None) -> Picture:

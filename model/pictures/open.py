@@ -3,13 +3,12 @@
 It fetches nothing, runs nothing, and does not know models: scaling down to a pixel budget is the processor's.
 """
 
-import base64
 import hashlib
 import io
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -17,70 +16,19 @@ from model.errors import ImageError
 from model.pictures.data_url import is_data_url, read_data_url
 from model.pictures.decode import Contents, Decoded, contents, decode, decode_frames
 from model.pictures.files import SUFFIXES, opened
+from model.pictures.frame_folder import evenly, frames_of
 from model.pictures.kinds import HEAD_BYTES, Kind, kind_of
 from model.pictures.limits import DEFAULT_LIMITS, ONE, ImageLimits, Sampling
+from model.pictures.picture import Picture
 from model.pictures.source import WHOLE, Fragment, Region, split_source
 
 if TYPE_CHECKING:
     from PIL import Image
 
-_LOSSLESS_PIXELS = 1 << 20
+MOST_PAGES = 8
+"""So many pages may be named at once."""
 _HASHED_AT_ONCE = 1 << 20
 _NO_SUCH_NAME = ("image_not_found", "image_web_address", "image_device_name", "image_drawn_gone")
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A picture that was opened once, safely; two are equal when source, path, bytes and part are."""
-
-    source: str
-    """As the caller gave it; a data: URL is shortened to `data:image/png;sha256=...`."""
-    path: Path | None
-    """Where the file really is, links followed; None for a data: URL."""
-    image: "Image.Image" = field(compare=False, repr=False)
-    """RGB, upright by its EXIF, fully decoded: what is looked at."""
-    sha256: str
-    """Of the file's bytes, in hexadecimal."""
-    part: Fragment = WHOLE
-    """Which part of the file this picture is, so that it can be opened again alone."""
-    data: bytes | None = field(default=None, compare=False, repr=False)
-    """The file's bytes, where it came as a data: URL."""
-    time_s: float | None = None
-    """Of a frame, from the beginning of its film."""
-    size: tuple[int, int] = (0, 0)
-    """Width and height of the whole picture in the file, upright; boxes are told in these pixels."""
-    place: tuple[int, int, int, int] = (0, 0, 0, 0)
-    """Left, upper, right and lower edge of what is looked at, in the pixels of `size`."""
-    whole: "Image.Image | None" = field(default=None, compare=False, repr=False)
-    """The whole picture, where `image` is a region of it."""
-
-    def __post_init__(self) -> None:
-        if not self.size[0]:
-            object.__setattr__(self, "size", self.image.size)
-        if not self.place[2]:
-            object.__setattr__(self, "place", (0, 0, *self.size))
-
-    @property
-    def width(self) -> int:
-        """Width in pixels of what is looked at."""
-        return self.image.width
-
-    @property
-    def height(self) -> int:
-        """Height in pixels of what is looked at."""
-        return self.image.height
-
-    def in_file(self, x1: int, y1: int, x2: int, y2: int) -> tuple[int, int, int, int]:
-        """Return a box in pixels of `image` as one in pixels of the whole picture in the file."""
-        left, top, right, bottom = self.place
-        wide, high = (right - left) / self.image.width, (bottom - top) / self.image.height
-        found = round(left + x1 * wide), round(top + y1 * high), round(left + x2 * wide), round(top + y2 * high)
-        return found[0], found[1], max(found[0] + 1, found[2]), max(found[1] + 1, found[3])
-
-    def to_draw_on(self) -> tuple["Image.Image", float]:
-        """Return the whole picture, and how many of its pixels stand for one of the file."""
-        image = self.whole or self.image
-        return image, image.width / self.size[0]
 
 
 @dataclass(frozen=True)
@@ -148,20 +96,6 @@ def open_again(path: Path, part: str, roots: Sequence[Path]) -> Picture:
     return _from_disk(str(path), str(path), fragment, roots, DEFAULT_LIMITS, ONE).pictures[0]
 
 
-def to_data_url(picture: Picture, *, lossless: bool = False) -> str:
-    """Return the upright RGB picture as a data: URL: PNG up to a megapixel or where `lossless`, JPEG above."""
-    buffer = io.BytesIO()
-    small = picture.width * picture.height <= _LOSSLESS_PIXELS
-    if small or lossless:
-        mime = "image/png"
-        picture.image.save(buffer, "PNG", compress_level=6 if small else 1)  # large: time counts more than bytes
-    else:
-        mime = "image/jpeg"
-        # Without chroma subsampling, so that small coloured text in a screenshot stays legible.
-        picture.image.save(buffer, "JPEG", quality=92, subsampling=0)
-    return f"data:{mime};base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
-
-
 @dataclass(frozen=True)
 class _File:
     source: str
@@ -195,20 +129,12 @@ def _from_disk(
 
 
 def _frames_in(folder: Path, most: int) -> list[Path]:
-    """Return evenly spaced pictures of a folder that is a film, the first and the last among them.
-
-    Depth pictures, which OpenEQA's export lays beside each coloured one, are left out.
-    """
+    """Return evenly spaced pictures of a folder that is a film; none where it holds fewer than two."""
     try:
-        names = sorted(name for name in os.listdir(folder) if name.lower().endswith(SUFFIXES))
+        names = frames_of([name for name in os.listdir(folder) if name.lower().endswith(SUFFIXES)])
     except OSError:
         return []
-    names = [name for name in names if "-rgb." in name] or names
-    if len(names) < 2:
-        return []
-    count = min(most, len(names))
-    places = [round(k * (len(names) - 1) / (count - 1)) for k in range(count)] if count > 1 else [0][:count]
-    return [folder / names[place] for place in places]
+    return [folder / name for name in evenly(names, most)] if len(names) > 1 else []
 
 
 def _from_file(
@@ -335,7 +261,8 @@ def _pages(file: _File, count: int, page: Callable[[int], Decoded], part: Fragme
     first, last = part.pages or (1, count)
     if first > count:
         raise ImageError("image_page_missing", source=file.source, page=first, count=count)
-    numbers = list(_first(range(first, min(last, count) + 1), MOST_PAGES if part.pages else sampling.pages))
+    most = MOST_PAGES if part.pages else sampling.pages
+    numbers = range(first, min(last, count, first + most - 1) + 1)
     pictures = tuple(
         file.picture(page(number - 1), replace(part, pages=(number, number) if count > 1 else part.pages))
         for number in numbers
@@ -345,14 +272,6 @@ def _pages(file: _File, count: int, page: Callable[[int], Decoded], part: Fragme
         seen = f"page {first} was" if len(numbers) == 1 else f"pages {first} to {numbers[-1]} were"
         notes.append(f"{_name(file)}: {seen} looked at, of {count}; others with #page=N or #page=M-N")
     return Opened(pictures, tuple(notes))
-
-
-MOST_PAGES = 8
-"""So many pages may be named at once."""
-
-
-def _first(numbers: range, most: int) -> Iterator[int]:
-    return iter(numbers[:most])
 
 
 def _cut(whole: Picture, region: Region) -> Picture:

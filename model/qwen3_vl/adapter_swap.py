@@ -103,8 +103,9 @@ def take_off(model: Any) -> Any:
     from peft.utils import AuxiliaryTrainingWrapper
 
     from model.adapters.moe_lora.tokens import language_model
+    from model.qwen3_vl.load import base_model
 
-    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    base = base_model(model)
     found: list[tuple[str, nn.Module]] = []
     for name, module in base.named_modules():
         if isinstance(module, BaseTunerLayer):

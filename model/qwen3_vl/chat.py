@@ -335,11 +335,10 @@ class ChatQwen3VL(ServedModel, BaseChatModel):
     def _get_reader(self) -> "PrefixReader":
         # Only the worker's thread comes here.
         if self._reader is None:
+            from model.qwen3_vl.load import base_model
             from model.qwen3_vl.prefill import PrefixReader
 
-            model = self.loaded.model
-            base = model.get_base_model() if hasattr(model, "get_base_model") else model
-            self._reader = PrefixReader(base, self.prefix_cache_mib * 2**20, self.speed)
+            self._reader = PrefixReader(base_model(self.loaded.model), self.prefix_cache_mib * 2**20, self.speed)
         return self._reader
 
     def _get_grammars(self) -> "Grammars":

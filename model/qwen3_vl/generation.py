@@ -19,7 +19,7 @@ from model.errors import ModelError
 from model.messages import Turn, for_processor
 from model.qwen3_vl.confidence import Confidence
 from model.qwen3_vl.interruptible import interruptible
-from model.qwen3_vl.load import ALWAYS
+from model.qwen3_vl.load import ALWAYS, base_model
 from model.qwen3_vl.prefill import UNSHARED
 from model.qwen3_vl.processor import encode
 from model.qwen3_vl.sampler import sampler_for
@@ -107,7 +107,7 @@ def generate(request: GenerationRequest) -> Generated:
 def _generate(request: GenerationRequest) -> Generated:
     started = time.monotonic()
     loaded, call, reader = request.loaded, request.call, request.reader
-    base = loaded.model.get_base_model() if hasattr(loaded.model, "get_base_model") else loaded.model
+    base = base_model(loaded.model)
     eos = base.generation_config.eos_token_id
     eos_token_ids = frozenset(eos if isinstance(eos, list) else [eos])
     sampler = sampler_for(call, loaded.device)

@@ -87,6 +87,11 @@ class Loaded:
         return {ALWAYS: self.invocation} if self.invocation else self.node_adapters
 
 
+def base_model(model: Any) -> Any:
+    """Return the model under its adapter, itself where it has none."""
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
+
+
 def load(settings: ModelSettings, progress: "Progress | None" = None, *, dtype: "torch.dtype | None" = None) -> Loaded:
     """Load what the settings name; blocks for as long as it takes.
 

@@ -16,6 +16,7 @@ import torch
 
 from common.atomic_files import write_whole
 from common.home import data_home
+from model.qwen3_vl.load import base_model
 
 if TYPE_CHECKING:
     from model.qwen3_vl.load import Loaded
@@ -126,7 +127,7 @@ class ReadingSpeed:
 
 def speed_of(loaded: "Loaded") -> ReadingSpeed:
     """Return what is known of the model; where that is nothing, a small picture is read to learn it."""
-    base = loaded.model.get_base_model() if hasattr(loaded.model, "get_base_model") else loaded.model
+    base = base_model(loaded.model)
     text = base.config.get_text_config()
     shape = f"{text.num_hidden_layers}x{text.hidden_size}+{base.config.vision_config.depth}"
     threads = torch.get_num_threads() if loaded.device.type == "cpu" else 0

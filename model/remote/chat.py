@@ -31,7 +31,7 @@ from model.call_options import (
     structured,
 )
 from model.messages import Text, Turn, Video, parse_messages
-from model.pictures.open import to_data_url
+from model.pictures.picture import to_data_url
 from model.remote.answer import RemoteAnswer, next_chunk
 from model.remote.errors import (
     RemoteAddressInvalid,

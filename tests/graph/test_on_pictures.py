@@ -11,7 +11,7 @@ from pydantic import Field
 from graph.agent import Archive
 from lorgnette.box_drawing import on_picture
 from model.open import REMOTE
-from model.pictures.open import Picture
+from model.pictures.picture import Picture
 from model.served import ServedModel
 from tests.graph.conftest import Scripted
 

@@ -13,7 +13,8 @@ import pytest
 from PIL import Image, ImageDraw
 
 from model.open import open_chat
-from model.pictures.open import Picture, open_picture
+from model.pictures.open import open_picture
+from model.pictures.picture import Picture
 from model.qwen3_vl.chat import ChatQwen3VL
 from model.qwen3_vl.load import Loaded, load
 from model.settings import ModelSettings

@@ -10,7 +10,7 @@ from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 from peft import LoraConfig, get_peft_model
 
 from model.adapters.node_adapters import AdapterNotActivated, NotInvoked
-from model.pictures.open import Picture
+from model.pictures.picture import Picture
 from model.qwen3_vl.chat import ChatQwen3VL
 from model.qwen3_vl.load import AdaptersExclude, Loaded, load
 from model.qwen3_vl.processor import encode

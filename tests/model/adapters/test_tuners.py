@@ -11,7 +11,7 @@ from langchain_core.messages import BaseMessage, HumanMessage
 from peft import IA3Config, LoraConfig, get_peft_model
 
 from model.adapters.moe_lora import MoeLoraConfig, aux_loss
-from model.pictures.open import Picture
+from model.pictures.picture import Picture
 from model.qwen3_vl.chat import ChatQwen3VL
 from model.qwen3_vl.load import Loaded, load
 from model.qwen3_vl.processor import encode

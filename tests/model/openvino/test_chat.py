@@ -12,7 +12,7 @@ from model.call_options import Cancelled, DeadlineExceeded, InvalidCall, Invalid
 from model.openvino.chat import ChatOpenVINO
 from model.openvino.errors import PromptTooLong
 from model.openvino.prompt import PICTURE_TAG, Template
-from model.pictures.open import Picture
+from model.pictures.picture import Picture
 from model.served import NotOffered
 from model.thinking import thinking_of
 

@@ -31,7 +31,7 @@ from model.openvino.chat import ChatOpenVINO
 from model.openvino.errors import EngineBroken, PromptTooLong
 from model.openvino.vision_memo import TOWER, remembering
 from model.pictures.boxes import read_boxes
-from model.pictures.open import Picture
+from model.pictures.picture import Picture
 from model.qwen3_vl.chat import ChatQwen3VL
 from model.qwen3_vl.load import Loaded
 from model.settings import ModelSettings

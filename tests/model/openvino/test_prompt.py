@@ -3,7 +3,7 @@ import pytest
 from model.hub import tiny_folder
 from model.messages import Image, Text, Turn, for_processor
 from model.openvino.prompt import PICTURE_TAG, Template
-from model.pictures.open import Picture
+from model.pictures.picture import Picture
 from model.qwen3_vl.load import Loaded
 
 SOURCE = (tiny_folder() / "chat_template.jinja").read_text()

@@ -22,7 +22,8 @@ from PIL import Image
 from model.errors import ImageError
 from model.pictures import files as images
 from model.pictures.limits import DEFAULT_LIMITS, ImageLimits
-from model.pictures.open import Picture, open_picture, to_data_url
+from model.pictures.open import open_picture
+from model.pictures.picture import Picture, to_data_url
 from model.pictures.rgb import to_rgb
 
 RED = (255, 0, 0)

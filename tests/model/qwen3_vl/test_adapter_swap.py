@@ -17,7 +17,7 @@ from graph.settings import AgentSettings
 from model.adapters.attach import AdapterCorrupt, AdapterMismatch, AdapterNotFound, attach_adapter
 from model.adapters.moe_lora import MoeLoraConfig
 from model.open import ModelIdentity
-from model.pictures.open import Picture
+from model.pictures.picture import Picture
 from model.qwen3_vl.adapter_swap import ChangedMeanwhile, NodesHaveAdapters, RestartNeeded
 from model.qwen3_vl.chat import ChatQwen3VL
 from model.qwen3_vl.load import load

@@ -18,7 +18,7 @@ from pydantic import BaseModel, Field
 
 from model.call_options import Call, Cancellation, Cancelled, InvalidCall, metadata
 from model.messages import UnsupportedContent, parse_messages
-from model.pictures.open import Picture, to_data_url
+from model.pictures.picture import Picture, to_data_url
 from model.qwen3_vl.chat import ChatQwen3VL
 from model.qwen3_vl.generation import GenerationRequest, OutOfMemory, PromptTooLong, generate
 from model.qwen3_vl.load import Loaded

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field, RootModel, field_validator
 
 from graph.answer import Grade, Plan, Query, Review
 from model.call_options import Cancelled, DeadlineExceeded, InvalidOutput, UnsupportedSchema
-from model.pictures.open import Picture
+from model.pictures.picture import Picture
 from model.qwen3_vl.bounded_schema import MAX_ITEMS, MAX_STRING_CHARS, bounded
 from model.qwen3_vl.chat import ChatQwen3VL
 from model.qwen3_vl.closing_bound import closing_bound

@@ -13,7 +13,7 @@ from model.adapters.attach import AdapterOverDisk
 from model.checkpoint import Checkpoint, Tensor
 from model.hub import tiny_folder
 from model.open import open_chat
-from model.pictures.open import Picture
+from model.pictures.picture import Picture
 from model.qwen3_vl.load import load
 from model.qwen3_vl.placement import (
     AttentionUnavailable,

@@ -14,7 +14,8 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 from PIL import Image
 
 from model.call_options import Cancelled
-from model.pictures.open import Picture, open_picture
+from model.pictures.open import open_picture
+from model.pictures.picture import Picture
 from model.qwen3_vl.chat import ChatQwen3VL
 from model.qwen3_vl.load import Loaded
 from model.qwen3_vl.prefix_cache import Layer, PrefixCache

@@ -18,7 +18,7 @@ from lorgnette.settings import Settings
 from model.call_options import Cancelled, DeadlineExceeded, InvalidCall, InvalidOutput
 from model.errors import ModelError
 from model.open import ModelIdentity, open_chat
-from model.pictures.open import Picture, to_data_url
+from model.pictures.picture import Picture, to_data_url
 from model.remote import errors
 from model.remote.chat import remote_chat
 from model.settings import ModelSettings

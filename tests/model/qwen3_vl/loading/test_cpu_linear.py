@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from finetune.data.sample import Message, Origin, Sample
 from finetune.evaluation.batch_generation import Answerer
-from model.pictures.open import Picture
+from model.pictures.picture import Picture
 from model.qwen3_vl.chat import ChatQwen3VL
 from model.qwen3_vl.load import Loaded, load
 from model.qwen3_vl.loading.cpu_linear import CpuLinear
