@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 PICTURES = 48  # a step
 DEEPSTACK_WEIGHT = 0.3
+NO_LETTER_WEIGHT = 0.05  # against a letter's: thirty tokens show none for one that shows one
 COVERED_SHARE = 0.12  # of a token's area under a thing's box, from which it is said to show the thing
 CLASSES = {"color": len(COLORS), "shape": len(SHAPES), "size": 2, "rank": MAX_THINGS}
 WEIGHTS = {
@@ -137,11 +138,13 @@ class Head(nn.Module):
 def losses_of(said: dict[str, torch.Tensor], targets: Targets) -> dict[str, torch.Tensor]:
     """Return the loss of each target."""
     shown = targets.covered.flatten() > 0
+    by_letter = torch.ones(1 + len(ALPHABET))
+    by_letter[0] = NO_LETTER_WEIGHT
     losses = {
         "middle": binary_cross_entropy_with_logits(said["middle"].squeeze(-1), targets.middle.flatten()),
         "covered": binary_cross_entropy_with_logits(said["covered"].squeeze(-1), targets.covered.flatten()),
         "box": smooth_l1_loss(said["box"][shown], targets.box.flatten(0, 2)[shown], beta=0.1),
-        "letter": cross_entropy(said["letter"], targets.letter.flatten()),
+        "letter": cross_entropy(said["letter"], targets.letter.flatten(), by_letter),
         "letters": 10 * binary_cross_entropy_with_logits(said["letters"], targets.letters.flatten(0, 2)),
     }
     return losses | {name: cross_entropy(said[name], wanted.flatten()) for name, wanted in targets.classes.items()}

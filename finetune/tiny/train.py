@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder of the run: pictures, checkpoints, logs, model")
     parser.add_argument("--files", type=int, default=300, help=f"of {pictures.PICTURES_A_FILE} drawn pictures each")
     parser.add_argument("--language-files", type=int, default=120, help="of them, for the language stage")
-    parser.add_argument("--tower-steps", type=int, default=2100, help="of the dense stage; 0 leaves it out")
+    parser.add_argument("--tower-steps", type=int, default=4200, help="of the dense stage; 0 leaves it out")
     parser.add_argument("--steps", type=int, default=6000, help="of the language stage")
     parser.add_argument("--release-at", type=int, help="step from which the tower is trained along; by default 85 %%")
     parser.add_argument("--seed", type=int, default=0)
