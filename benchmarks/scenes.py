@@ -23,13 +23,14 @@ from rich.progress import track
 
 from benchmarks.other_drawings import drawing
 from benchmarks.report import publish
+from finetune.data.drawn.chinese import CHINESE
+from finetune.data.drawn.english import ENGLISH
 from finetune.data.drawn.other_pictures import something_else
 from finetune.data.drawn.passages import sample_facts
 from finetune.data.drawn.protocol import plan_reading_turn, plan_turn, prompts_of, reading_branches
 from finetune.data.drawn.questions import ask, compare
 from finetune.data.drawn.scenes import draw_scene, sample_scene
 from finetune.data.drawn.turns import Turn
-from finetune.data.drawn.wording import CHINESE, ENGLISH
 from finetune.evaluation.metrics import iou
 from graph.answer import Grade, Plan, Query, Review
 from graph.prompts import SYSTEM

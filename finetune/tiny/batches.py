@@ -23,14 +23,14 @@ Kind = Literal["pictures", "compare", "text"]
 LAYOUTS: dict[Kind, Layout] = {
     "pictures": Layout(rows=16, pictures=1, text=0),
     "compare": Layout(rows=4, pictures=2, text=0),
-    "text": Layout(rows=4, pictures=0, text=100),
+    "text": Layout(rows=12, pictures=0, text=100, lanes=1),
 }
 # To find the thing that a question names is learned on pictures of one to three things, by plain questions alone;
 # over these steps the pictures grow to the whole world and the agent's protocol comes in.
 EASY_STEPS, EASY_THINGS = 500, 3
 # Terse talks alone at first, then fewer and fewer.
 TERSE_STEPS, TERSE_SHARE = 300, 0.4
-MAX_PASSAGES = 4
+MAX_PASSAGES, PASSAGE_STEPS = 4, 400  # one passage more every so many steps
 
 
 @dataclass(frozen=True)
@@ -94,13 +94,16 @@ def make_batch(store: Store, writer: RowWriter, seed: int, number: int, *, relea
         kinds.append("text")
     if number >= TERSE_STEPS and number % 3 == 0:
         kinds.append("compare")
-    return [_part(store, writer, rng, kind, ease, terse, released) for kind in kinds]
+    most = min(MAX_PASSAGES, 1 + number // PASSAGE_STEPS)
+    return [_part(store, writer, rng, kind, ease, terse, released, most) for kind in kinds]
 
 
-def _part(store: Store, writer: RowWriter, rng: Random, kind: Kind, ease: float, terse: float, released: bool) -> Part:
+def _part(
+    store: Store, writer: RowWriter, rng: Random, kind: Kind, ease: float, terse: float, released: bool, most: int
+) -> Part:
     layout = LAYOUTS[kind]
     if kind == "text":
-        talks = [_text_talks(rng) for _ in range(layout.rows)]
+        talks = [_text_talks(rng, most, terse) for _ in range(layout.rows)]
         return Part(kind, writer(layout, [()] * layout.rows, talks), None)
     count = layout.rows * layout.pictures
     if released:
@@ -135,11 +138,11 @@ def _talks(rng: Random, kind: Kind, scenes: list[Scene | None], ease: float, ter
     return lambda: compare_branch(rng, first, second)
 
 
-def _text_talks(rng: Random) -> Callable[[], Branch]:
+def _text_talks(rng: Random, most: int, terse: float) -> Callable[[], Branch]:
     """Return what draws talks about the same passages, or plans."""
     if rng.random() < 0.25:
         return lambda: plan_branches(rng, 1)[0]
-    talks = iter(reading_branches(rng, rng.randint(1, MAX_PASSAGES), 100))
+    talks = iter(reading_branches(rng, most, 100, terse=terse / 2))
     return lambda: next(talks)
 
 

@@ -1,6 +1,7 @@
 """The words of the drawn world in all their forms, so that the tokenizer gives each of them one token."""
 
-from finetune.data.drawn.wording import ALSO_CALLED, CHINESE, COLORS, SHAPES, SIZES, plural
+from finetune.data.drawn.chinese import CHINESE
+from finetune.data.drawn.wording import ALSO_CALLED, COLORS, SHAPES, SIZES, plural
 
 _PLACES = [word for words in (*CHINESE.sides.values(), *CHINESE.edges.values()) for word in words]
 

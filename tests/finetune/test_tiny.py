@@ -1,5 +1,6 @@
 """The bundled checkpoint's training: what it learns is what the product says, and it survives a kill."""
 
+import re
 import subprocess
 import sys
 from itertools import pairwise
@@ -14,10 +15,12 @@ from PIL import Image
 from pydantic import BaseModel
 from transformers import Qwen3VLForConditionalGeneration
 
-from finetune.data.drawn import wording
+from finetune.data.drawn.chinese import CHINESE
+from finetune.data.drawn.english import ENGLISH
 from finetune.data.drawn.protocol import compare_branch, picture_branch, plan_branches, reading_branches, terse_branch
 from finetune.data.drawn.scenes import Lettering, Scene, Thing, sample_scene
 from finetune.data.drawn.turns import KINDS
+from finetune.data.drawn.wording import Wording
 from finetune.tiny import pictures, row_model
 from finetune.tiny.build import IGNORE_INDEX, build_tower, save_untrained
 from finetune.tiny.dense import targets_of, tower_outputs
@@ -164,6 +167,15 @@ def test_a_terse_question_is_its_name_with_the_answer_at_once_behind_it(processo
     assert following == [ids[1], IGNORE_INDEX]
 
 
+def test_a_terse_talk_about_passages_is_a_name_with_its_value_and_number_behind_it() -> None:
+    turn = reading_branches(Random(3), 1, 1, ENGLISH, terse=1.0)[0][0]
+    form = r"Evidence:\n\[1\] .*?\b(?:of|for|that)(?P<name> \w+).* (?P<value>\S+?)\.?\n(?P<asked> \w+)"
+    fact = re.fullmatch(form, turn.text)
+        r"Evidence:\n\[1\] .*?\b(?:of|for|that)(?P<name> \w+).* (?P<value>\S+?)\.?\n(?P<asked> \w+)", turn.text
+    )
+    assert fact and fact["asked"] == fact["name"] and turn.answer == f" {fact['value']} [1]" and turn.bare
+
+
 def test_decisions_are_learned_in_the_form_that_the_graph_parses() -> None:
     forms: dict[str, type[BaseModel]] = {"plan": Plan, "review": Review, "grade": Grade, "query": Query}
     seen = set()
@@ -181,8 +193,8 @@ def test_decisions_are_learned_in_the_form_that_the_graph_parses() -> None:
     assert seen == set(forms)
 
 
-@pytest.mark.parametrize("words", [wording.ENGLISH, wording.CHINESE], ids=["English", "Chinese"])
-def test_reading_answers_cite_the_passage_that_holds_the_value(words: wording.Wording) -> None:
+@pytest.mark.parametrize("words", [ENGLISH, CHINESE], ids=["English", "Chinese"])
+def test_reading_answers_cite_the_passage_that_holds_the_value(words: Wording) -> None:
     cited = 0
     before, behind = words.say["read"].split("{value} [{number}]")
     for seed in range(100):
@@ -196,8 +208,8 @@ def test_reading_answers_cite_the_passage_that_holds_the_value(words: wording.Wo
     assert cited > 50
 
 
-@pytest.mark.parametrize("words", [wording.ENGLISH, wording.CHINESE], ids=["English", "Chinese"])
-def test_no_wording_that_is_held_back_is_trained_on(words: wording.Wording) -> None:
+@pytest.mark.parametrize("words", [ENGLISH, CHINESE], ids=["English", "Chinese"])
+def test_no_wording_that_is_held_back_is_trained_on(words: Wording) -> None:
     assert set(words.held_back) == set(words.ask)
     assert all(not set(words.held_back[what]) & set(words.ask[what]) for what in words.ask)
 

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from random import Random
 
-from finetune.data.drawn.wording import ENGLISH, Wording
+from finetune.data.drawn.english import ENGLISH
+from finetune.data.drawn.wording import Wording
 
 SYLLABLES = (
     "ba", "ko", "mi", "ta", "ru", "shi", "le", "no", "va", "dor", "pel", "gan", "ser", "lin", "mo", "zu", "ka", "fe",

@@ -8,7 +8,8 @@ import json
 from collections.abc import Callable
 from random import Random
 
-from finetune.data.drawn import wording
+from finetune.data.drawn.chinese import CHINESE
+from finetune.data.drawn.english import ENGLISH
 from finetune.data.drawn.passages import ABOUT, Fact, made_up_name, numbered, sample_facts
 from finetune.data.drawn.questions import Question, ask, compare, terse
 from finetune.data.drawn.scenes import Scene
@@ -20,8 +21,26 @@ from graph.prompts import Prompts
 
 TASK_OF: dict[str, Task] = {"caption": "caption", "locate": "locate", "word": "read_text", "compare": "compare"}
 NOT_TO_BE_SAVED = {
-    "en": ("Do not save this conversation.", "Don't archive anything.", "Was anything saved?", "What is an archive?"),
-    "zh": ("不要保存这次对话。", "什么也别归档。", "保存了什么吗？", "归档是什么？"),
+    "en": (
+        "Do not save this conversation.",
+        "Don't archive anything.",
+        "Was anything saved?",
+        "What is an archive?",
+        "Please don't save this.",
+        "Never archive our talk.",
+        "Is this conversation saved?",
+        "Where are the archives?",
+    ),
+    "zh": (
+        "不要保存这次对话。",
+        "什么也别归档。",
+        "保存了什么吗？",
+        "归档是什么？",
+        "请别保存。",
+        "这次会话保存了吗？",
+        "不用归档这次对话。",
+        "存档在哪里？",
+    ),
 }
 ASKED_AS_TASK = 0.3  # share of the questions in the words that the responder uses after such a plan
 CHOSEN, REVIEWED, PLANNED, PLANNED_READING, ASKED_TWICE = 0.03, 0.12, 0.05, 0.02, 0.05  # shares of the branches
@@ -33,8 +52,8 @@ def prompts_of(words: Wording) -> Prompts:
 
 
 def either_language(rng: Random) -> Wording:
-    """Draw a language, Chinese in two cases of five."""
-    return wording.CHINESE if rng.random() < 0.4 else wording.ENGLISH
+    """Draw a language, Chinese in 45 cases of a hundred."""
+    return CHINESE if rng.random() < 0.45 else ENGLISH
 
 
 def plan_turn(question: Question, words: Wording) -> Turn:
@@ -150,12 +169,27 @@ def plan_branches(rng: Random, count: int) -> list[list[Turn]]:
     return [[plan_reading_turn(rng, sample_facts(rng, 1)[0], either_language(rng))] for _ in range(count)]
 
 
-def reading_branches(rng: Random, most: int, count: int, words: Wording | None = None) -> list[list[Turn]]:
-    """Show up to `most` numbered passages, and ask about them in `count` talks that all begin with the passages."""
+def reading_branches(
+    rng: Random, most: int, count: int, words: Wording | None = None, *, terse: float = 0.0
+) -> list[list[Turn]]:
+    """Show up to `most` numbered passages, and ask about them in `count` talks that all begin with the passages.
+
+    The share `terse` of the talks is a name alone with the value at once behind it: to find the passage that a name
+    stands in is learned from them first, as the things of a picture are from terse questions.
+    """
     words = words or either_language(rng)
     facts = sample_facts(rng, most)
     evidence = numbered(rng, facts, words)
-    return [_read(rng, facts, evidence, words) for _ in range(count)]
+    return [
+        _read_tersely(rng, facts, evidence, words) if rng.random() < terse else _read(rng, facts, evidence, words)
+        for _ in range(count)
+    ]
+
+
+def _read_tersely(rng: Random, facts: list[Fact], evidence: str, words: Wording) -> list[Turn]:
+    k = rng.randrange(len(facts))
+    shown = prompts_of(words).answer_from_evidence.split("{evidence}", maxsplit=1)[0] + evidence
+    return [Turn("terse read", f"{shown}\n {facts[k].name}", f" {facts[k].value} [{k + 1}]", bare=True)]
 
 
 def _read(rng: Random, facts: list[Fact], evidence: str, words: Wording) -> list[Turn]:

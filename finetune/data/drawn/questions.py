@@ -5,8 +5,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 
+from finetune.data.drawn.english import ENGLISH
 from finetune.data.drawn.scenes import COLORS, SHAPES, WORDS, Scene, Thing
-from finetune.data.drawn.wording import ENGLISH, Wording
+from finetune.data.drawn.wording import Wording
 
 
 @dataclass(frozen=True)

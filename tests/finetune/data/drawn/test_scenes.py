@@ -6,10 +6,11 @@ from random import Random
 import numpy as np
 import pytest
 
+from finetune.data.drawn.chinese import CHINESE
+from finetune.data.drawn.english import ENGLISH
 from finetune.data.drawn.other_pictures import something_else
 from finetune.data.drawn.questions import ask, compare
 from finetune.data.drawn.scenes import COLORS, MAX_THINGS, SHAPES, TOUCHING, Scene, Thing, draw_scene, sample_scene
-from finetune.data.drawn.wording import CHINESE, ENGLISH
 
 
 def test_a_seed_names_a_picture() -> None:
