@@ -171,8 +171,6 @@ def test_a_terse_talk_about_passages_is_a_name_with_its_value_and_number_behind_
     turn = reading_branches(Random(3), 1, 1, ENGLISH, terse=1.0)[0][0]
     form = r"Evidence:\n\[1\] .*?\b(?:of|for|that)(?P<name> \w+).* (?P<value>\S+?)\.?\n(?P<asked> \w+)"
     fact = re.fullmatch(form, turn.text)
-        r"Evidence:\n\[1\] .*?\b(?:of|for|that)(?P<name> \w+).* (?P<value>\S+?)\.?\n(?P<asked> \w+)", turn.text
-    )
     assert fact and fact["asked"] == fact["name"] and turn.answer == f" {fact['value']} [1]" and turn.bare
 
 
