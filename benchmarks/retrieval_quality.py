@@ -11,6 +11,7 @@ import hashlib
 import json
 import random
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,8 @@ from retrieval.embedders.embedder import Embedder
 from retrieval.embedders.open import open_embedder
 from retrieval.index.dense import ExactIndex
 from retrieval.index.lexical import TantivyIndex
+from retrieval.index.searched_words import STRAY
+from retrieval.language import language_of, languages_of
 from retrieval.search.fusion import Ranking, fuse, lexical_weight
 from retrieval.tokens import document_tokens, query_tokens
 from retrieval.vectors import Vectors
@@ -93,7 +96,8 @@ def read(corpus: Path, asked: Path) -> Collection:
 
 def measure(collection: Collection, embedder: Embedder | None, *, langchain: bool) -> list[dict[str, object]]:
     """Return a row for each way to search the collection."""
-    lexical, weights = search_lexically(collection)
+    languages = [language_of(passage) for passage in collection.passages]
+    lexical, weights = search_lexically(collection, languages)
     runs: dict[str, Sequence[Ranking]] = {"lexical": lexical}
     if embedder is not None:
         dense = search_densely(collection, embedder)
@@ -116,17 +120,23 @@ def measure(collection: Collection, embedder: Embedder | None, *, langchain: boo
     return rows
 
 
-def search_lexically(collection: Collection) -> tuple[list[Ranking], list[float]]:
+def search_lexically(collection: Collection, languages: Sequence[str]) -> tuple[list[Ranking], list[float]]:
     """Return what our lexical side finds, and how much fusion trusts it."""
     with tempfile.TemporaryDirectory() as folder:
         index = TantivyIndex(Path(folder))
-        index.add(range(len(collection.passages)), [document_tokens(passage) for passage in collection.passages])
+        index.add(
+            range(len(collection.passages)),
+            [document_tokens(*pair) for pair in zip(collection.passages, languages, strict=True)],
+        )
         index.commit(1)
         found: list[Ranking] = []
+        held = [language for language, n in Counter(languages).items() if n >= STRAY * len(languages)]
         weights = []
         for question in collection.questions:
-            found.append(index.search(query_tokens(question), CANDIDATES))
-            weights.append(lexical_weight(question, index.frequencies(document_tokens(question)), index.count))
+            language = languages_of(question, held)[0]
+            found.append(index.search(query_tokens(question, language), CANDIDATES))
+            frequencies = index.frequencies(document_tokens(question, language))
+            weights.append(lexical_weight(question, frequencies, index.count, language))
         index.close()
     return found, weights
 

@@ -71,7 +71,7 @@ class Made:
         ]
         return f"# Passage {number}\n\n{' '.join(words)}\n"
 
-    def knows(self, text: str) -> bool:
+    def knows(self, text: str, language: str | None = None) -> bool:
         """All of it is English."""
         return True
 

@@ -8,12 +8,15 @@ import re
 import threading
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import pairwise
 from typing import Literal
 
-TOKENS_FINGERPRINT = "tokens-2"
+from retrieval.function_words import function_words
+from retrieval.language import SNOWBALL, UNKNOWN
+
+TOKENS_FINGERPRINT = "tokens-3"
 """Changes whenever the same text may give other tokens; an index made under another one must be rebuilt."""
 
 MAX_TOKEN_CHARS = 64
@@ -50,14 +53,18 @@ _RANGES: tuple[tuple[Script, str], ...] = (
 )
 _UNSPACED = "".join(chars for script, chars in _RANGES if script in ("han", "kana", "hangul", "southeast"))
 _SCRIPT = re.compile("|".join(f"(?P<{script}>[{chars}])" for script, chars in _RANGES))
-_STEMMERS: dict[Script, str] = {
-    "latin": "english",
-    "cyrillic": "russian",
-    "greek": "greek",
-    "arabic": "arabic",
-    "devanagari": "hindi",
-    "tamil": "tamil",
-}
+_USUAL: Mapping[Script, str] = {
+    "latin": "en", "cyrillic": "ru", "greek": "el", "arabic": "ar", "devanagari": "hi", "tamil": "ta",
+}  # fmt: skip
+"""The language that a script's words are taken for where nothing better is known."""
+_SCRIPT_OF: Mapping[str, Script] = {
+    "bg": "cyrillic", "mk": "cyrillic", "ru": "cyrillic", "uk": "cyrillic", "el": "greek", "ar": "arabic",
+    "fa": "arabic", "ur": "arabic", "hi": "devanagari", "ne": "devanagari", "ta": "tamil", "he": "hebrew",
+    "hy": "other", "ja": "kana", "ko": "hangul", "th": "southeast", "zh": "han",
+}  # fmt: skip
+"""Of the languages that are not written in Latin letters; Serbian is written in both, and mostly in Latin ones here."""
+_MARKS_MATTER = frozenset({"vi"})
+"""Languages in which a word without its marks is another word."""
 # Marks belong to the letter before them: without \u0300-\u036f and the Indic vowel signs a word would fall apart.
 _WORD = rf"(?:(?![{_UNSPACED}])[\w\u0300-\u036f\u0900-\u0903\u093a-\u094f\u0b80-\u0bcd])+"
 _PIECES = re.compile(rf"(?P<unspaced>[{_UNSPACED}]+)|(?P<word>{_WORD}(?:['’.:/@+\-]{_WORD})*(?:\+\+|#(?!\w))?)")
@@ -67,14 +74,6 @@ _POSSESSIVE = re.compile(r"['’]s$")
 _NOT_ACCENTS = {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i"}
 _FOLD = str.maketrans(_NOT_ACCENTS)
 
-_ENGLISH_WORDS = """
-    a about after all also am an and any are as at be been before being between both but by can could did do does
-    doing done down during each either few for from further had has have having he her here hers him his how i if in
-    into is it its itself may me might more most must my neither no nor not of off on once only or other our ours out
-    over own same shall she should so some such than that the their theirs them then there these they this those
-    through to too under until up upon us very was we were what when where whether which while who whom whose why will
-    with would you your yours"""
-_ENGLISH = frozenset(_ENGLISH_WORDS.split())
 _CHINESE = frozenset("的了着过吗呢吧啊呀是在有和与及或之其于以而也都就又被把从对到为由这那哪什么谁何多少几个些该此请问")
 # What a question is asked with, not about; longest first. The pairs that touch one are no words either.
 _CHINESE_ASKING = re.compile(
@@ -87,20 +86,25 @@ _UNSEEN = dict.fromkeys([0xAD, 0x180E, 0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF])
 _ABBREVIATIONS = frozenset({"e.g", "i.e"})
 
 
-def document_tokens(text: str) -> list[str]:
-    """Return the tokens of a passage, in order and with repetitions."""
-    return [token for token, _ in _tokens(text)]
+def document_tokens(text: str, language: str | None = None) -> list[str]:
+    """Return the tokens of a passage, in order and with repetitions.
+
+    Args:
+        text: Of the passage.
+        language: In which it is written, ISO 639-1; None takes the usual one of each word's script.
+    """
+    return [token for token, _ in _tokens(text, language, both=True)]
 
 
-def query_tokens(text: str) -> list[str]:
+def query_tokens(text: str, language: str | None = None) -> list[str]:
     """Return the tokens of a question, without function words unless it consists of nothing else."""
-    pairs = list(_tokens(text))
+    pairs = list(_tokens(text, language))
     return [token for token, function in pairs if not function] or [token for token, _ in pairs]
 
 
-def phrases(text: str) -> list[list[str]]:
+def phrases(text: str, language: str | None = None) -> list[list[str]]:
     """Return the tokens of what stands in a question's quotation marks; they must stand together to count."""
-    return [tokens for match in _QUOTED.finditer(text) if len(tokens := document_tokens(match.group(1))) > 1]
+    return [tokens for match in _QUOTED.finditer(text) if len(tokens := document_tokens(match.group(1), language)) > 1]
 
 
 def holds_phrase(tokens: Sequence[str], phrase: Sequence[str]) -> bool:
@@ -132,8 +136,12 @@ def script_counts(text: str) -> Counter[Script]:
     return Counter(script for script in scripts if script)
 
 
-def _tokens(text: str) -> Iterator[tuple[str, bool]]:
-    """Yield each token and whether it is a function word."""
+def _tokens(text: str, language: str | None, *, both: bool = False) -> Iterator[tuple[str, bool]]:
+    """Yield each token and whether it is a function word.
+
+    `both` adds the stems of words without their marks, as people type them, where those are others: a passage is found
+    by both, a question means the one it has.
+    """
     # Twice, because case folding may leave characters that compatibility normalisation would have changed.
     text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text.translate(_UNSEEN)).casefold())
     text = _THOUSANDS.sub("", text)
@@ -141,7 +149,7 @@ def _tokens(text: str) -> Iterator[tuple[str, bool]]:
         if match["unspaced"]:
             yield from _unspaced(match["unspaced"])
         else:
-            yield from _spaced(match["word"])
+            yield from _spaced(match["word"], language, both)
 
 
 def _unspaced(run: str) -> Iterator[tuple[str, bool]]:
@@ -156,9 +164,9 @@ def _unspaced(run: str) -> Iterator[tuple[str, bool]]:
         yield first + second, asks or asks_too or (first in _CHINESE and second in _CHINESE)  # 什么, 多少, 的是
 
 
-def _spaced(run: str) -> Iterator[tuple[str, bool]]:
+def _spaced(run: str, language: str | None, both: bool) -> Iterator[tuple[str, bool]]:
     """Yield the words of a run, and before them the run as a whole if it is a code."""
-    run = _fold(_POSSESSIVE.sub("", run))
+    marked, run = _POSSESSIVE.sub("", run), _fold(_POSSESSIVE.sub("", run))
     if run in _ABBREVIATIONS:
         yield from ((word, True) for word in run.split("."))
         return
@@ -166,8 +174,26 @@ def _spaced(run: str) -> Iterator[tuple[str, bool]]:
     # "and/or" and "two-dimensional" are words that touch; a digit, an underscore or an inner dot makes a name of them.
     if (len(words) > 1 or run[-1] in "+#") and (re.search(r"[\d_.:@+#]", run)):
         yield run[:MAX_TOKEN_CHARS], False
-    for word in words:
-        yield _stem(word[:MAX_TOKEN_CHARS]), word in _ENGLISH
+    with_marks = words if run == marked else _INSIDE.findall(marked)
+    if len(with_marks) != len(words):
+        with_marks = words
+    for word, as_written in zip(words, with_marks, strict=True):
+        spoken = _language_of_word(word, language)
+        if spoken == "en":  # its marks come from other languages, and its stemmer knows none
+            as_written = word
+        function = as_written in function_words(spoken)
+        stem = _stem(as_written[:MAX_TOKEN_CHARS], spoken)
+        yield stem, function
+        if both and as_written != word and (typed := _stem(word[:MAX_TOKEN_CHARS], spoken)) != stem:
+            yield typed, function
+
+
+def _language_of_word(word: str, language: str | None) -> str:
+    """Return the language of the text if it is written in this word's script, else the usual one of the script."""
+    script = script_of(word[0]) or "other"
+    if language and language != UNKNOWN and _SCRIPT_OF.get(language, "latin") == script:
+        return language
+    return _USUAL.get(script, "")
 
 
 def _fold(word: str) -> str:
@@ -195,13 +221,16 @@ _stemming = threading.Lock()
 
 
 @lru_cache(maxsize=1 << 16)
-def _stem(word: str) -> str:
-    """Return the Snowball stem in the language that its script stands for, English for Latin."""
-    language = _STEMMERS.get(script_of(word[0]) or "other")
-    if language is None or any(char.isdigit() for char in word):
-        return word
+def _stem(word: str, language: str) -> str:
+    """Return the word's Snowball stem in that language, without accents; the word itself where it has no stemmer."""
+    # The languages of a script that have none share enough endings with its usual one in Cyrillic, and only there.
+    stemmer = SNOWBALL.get(language) or ("russian" if language in ("uk", "bg", "mk") else None)
+    if language in _MARKS_MATTER:
+        return unicodedata.normalize("NFC", word)
+    if stemmer is None or any(char.isdigit() for char in word):
+        return _fold(word)
     with _stemming:  # a Snowball stemmer keeps the word that it works on in itself
-        return str(_stemmer(language).stemWord(word)) or word
+        return _fold(str(_stemmer(stemmer).stemWord(word))) or _fold(word)
 
 
 @lru_cache

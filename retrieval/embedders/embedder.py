@@ -54,8 +54,13 @@ class Embedder(Protocol):
     def dimension(self) -> int:
         """D."""
 
-    def knows(self, text: str) -> bool:
-        """Tell whether the text is written in a script that the model was trained on."""
+    def knows(self, text: str, language: str | None = None) -> bool:
+        """Tell whether the text is written in what the model was trained on.
+
+        Args:
+            text: A question or a passage.
+            language: Of the text, ISO 639-1, where it is known; else its script must do.
+        """
 
     def embed_documents(self, texts: Sequence[str]) -> "Vectors":
         """Return passages' vectors, float32, (N, D)."""

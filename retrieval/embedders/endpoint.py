@@ -48,7 +48,7 @@ class Endpoint:
         """Address, model and dimension: whether the server changed its weights cannot be seen from here."""
         return f"{self._address}#{self._model}:{self.dimension}"
 
-    def knows(self, text: str) -> bool:
+    def knows(self, text: str, language: str | None = None) -> bool:
         """Return True: who names an endpoint chooses its languages."""
         return True
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from retrieval.embedders.embedder import EmbedderMissing, WeightsChanged, mostly_in
+from retrieval.language import UNKNOWN
 from retrieval.tokens import Script
 from retrieval.vectors import Vectors, unit_rows
 
@@ -59,9 +60,9 @@ class MiniLM:
         self._tokenizer.enable_truncation(_MAX_TOKENS)  # the file says 128, and pads everything to it
         self._tokenizer.no_padding()
 
-    def knows(self, text: str) -> bool:
-        """Tell whether the text is mostly in Latin letters."""
-        return mostly_in(text, _SCRIPTS)
+    def knows(self, text: str, language: str | None = None) -> bool:
+        """Tell whether the text is English, or, if nobody says what it is, mostly in Latin letters."""
+        return language in (None, UNKNOWN, "en") and mostly_in(text, _SCRIPTS)
 
     def embed_documents(self, texts: Sequence[str]) -> Vectors:
         """Return passages' vectors, float32, (N, D)."""

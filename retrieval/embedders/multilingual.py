@@ -49,7 +49,7 @@ class MultilingualE5:
         except (OSError, ImportError, RuntimeError) as error:  # its engine is compiled for Linux on x86-64 only
             raise EmbedderMissing("multilingual", f"{error}; use another embedder on this machine") from error
 
-    def knows(self, text: str) -> bool:
+    def knows(self, text: str, language: str | None = None) -> bool:
         """Return True: it was trained on a hundred languages."""
         return True
 

@@ -43,7 +43,7 @@ class SentenceTransformerEmbedder:
         self.fingerprint = f"{folder.name}:{digest(folder)}:{self._model.max_seq_length}"
         self._scripts = scripts_of_vocabulary(_spelled(self._model.tokenizer))
 
-    def knows(self, text: str) -> bool:
+    def knows(self, text: str, language: str | None = None) -> bool:
         """Tell whether the text is mostly in scripts for which the vocabulary has words."""
         return mostly_in(text, self._scripts)
 

@@ -76,7 +76,7 @@ def fuse(
     return sorted(fused, key=lambda hit: (-hit.score, hit.number))
 
 
-def lexical_weight(query: str, frequencies: Mapping[str, int], count: int) -> float:
+def lexical_weight(query: str, frequencies: Mapping[str, int], count: int, language: str | None = None) -> float:
     """Return how far the lexical side sees the question, 0 to 1.
 
     If any word of the question, function words included, stands in a tenth of the passages, then they are written in
@@ -88,8 +88,9 @@ def lexical_weight(query: str, frequencies: Mapping[str, int], count: int) -> fl
         query: The question.
         frequencies: In how many passages each of its `document_tokens` stands.
         count: How many passages there are.
+        language: Of the question.
     """
-    tokens = dict.fromkeys(query_tokens(query))
+    tokens = dict.fromkeys(query_tokens(query, language))
     if not tokens or not count:
         return 0.0
     scripts = script_counts(query)

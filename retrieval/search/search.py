@@ -16,7 +16,8 @@ from retrieval.catalogue.rows import Occurrence, StoredChunk
 from retrieval.embedders.embedder import Embedder
 from retrieval.index.engines.engine import EngineUnavailable
 from retrieval.index.projections import Projections
-from retrieval.index.searched_words import passage_tokens
+from retrieval.index.searched_words import languages_held, passage_tokens
+from retrieval.language import NAMES, languages_of
 from retrieval.records import Filter, Hit, SearchOutcome
 from retrieval.search.fusion import Fused, fuse, lexical_weight
 from retrieval.search.relevance import (
@@ -82,12 +83,14 @@ class Searcher:
             self._projections.catch_up()
         allowed = None if wanted == _ANYTHING else set(map(int, self._catalogue.numbers_matching(wanted)))
         lexical = self._projections.lexical
-        frequencies = lexical.frequencies(document_tokens(query))
         with _timed(seconds, "lexical"):
-            tokens = query_tokens(query)
-            by_words = lexical.search(tokens, CANDIDATES, allowed)
-            seen = lexical_weight(query, frequencies, lexical.count)
-        by_vector = self._nearest(query, allowed, degraded, seconds)
+            # What the words stand for hangs on the language; of a few words several are possible, and each is tried.
+            languages: list[str | None] = [*languages_of(query, languages_held(lexical))] or [None]
+            readings = [query_tokens(query, language) for language in languages]
+            frequencies = lexical.frequencies([t for language in languages for t in document_tokens(query, language)])
+            by_words = lexical.search(_either(readings), CANDIDATES, allowed)
+            seen = max(lexical_weight(query, frequencies, lexical.count, language) for language in languages)
+        by_vector = self._nearest(query, languages[0], allowed, degraded, seconds)
         with _timed(seconds, "fusion"):
             weights = {"dense_weight": float(bool(by_vector)), "lexical_weight": seen}
             fused = fuse(by_vector, by_words, method=self._settings.fusion, **weights)
@@ -95,10 +98,10 @@ class Searcher:
         modes = ["dense"] * bool(by_vector) + ["lexical"] * bool(seen and by_words)
         with _timed(seconds, "read"):
             last = by_vector[-1][1] if by_vector else None
-            worth = word_worths(tokens, frequencies, lexical.count)
-            quoted = phrases(query)
+            worths = [word_worths(tokens, frequencies, lexical.count) for tokens in readings]
+            quoted = phrases(query, languages[0])
             looked_at = max(top_k + TIED, RERANKED if self.reranker or quoted else 0)
-            ranked = self._relevant(worth, fused[:looked_at], last, sees=seen >= 1, always=wanted.source is not None)
+            ranked = self._relevant(worths, fused[:looked_at], last, sees=seen >= 1, always=wanted.source is not None)
             ranked = _phrases_first(quoted, ranked)
         rerank_scores: Sequence[float | None] = [None] * len(ranked)
         if self.reranker is not None and ranked:
@@ -123,7 +126,12 @@ class Searcher:
         )
 
     def _nearest(
-        self, query: str, allowed: set[int] | None, degraded: list[str], seconds: dict[str, float]
+        self,
+        query: str,
+        language: str | None,
+        allowed: set[int] | None,
+        degraded: list[str],
+        seconds: dict[str, float],
     ) -> list[tuple[int, float]]:
         dense, embedder = self._projections.dense, self.embedder
         if embedder is not None and self._projections.dense_problem:
@@ -134,8 +142,12 @@ class Searcher:
             return []
         if without := self._projections.without_vector:
             degraded.append(f"dense: {without} passages have no vector yet; run `lorgnette kb sync`")
-        if not embedder.knows(query):
-            degraded.append("dense: only words were searched, the embedder does not know this script")
+        if not embedder.knows(query, language):
+            unknown = NAMES[language] if language and embedder.knows(query) else "this script"
+            degraded.append(
+                f"dense: only words were searched, the embedder does not know {unknown};"
+                ' `embedder = "multilingual"` in the settings knows a hundred languages'
+            )
             return []
         with _timed(seconds, "embed"):
             vector = embedder.embed_query(query)
@@ -149,7 +161,7 @@ class Searcher:
 
     def _relevant(
         self,
-        worth: Mapping[str, float],
+        worths: Sequence[Mapping[str, float]],
         best: Sequence[Fused],
         last: float | None,
         *,
@@ -167,10 +179,11 @@ class Searcher:
         for found in best:
             chunk = chunks.get(found.number)  # gone since the projections caught up
             if chunk is not None:
-                covered = coverage(worth, held.get(found.number, frozenset()))
+                words = held.get(found.number, frozenset())
+                covered, asked = max((coverage(worth, words), len(worth)) for worth in worths)
                 cosine = last if found.dense_score is None else found.dense_score
                 like = None if cosine is None else likeness(cosine, self._unrelated)
-                helps = relevance(covered, like, len(worth), lexical_sees=sees)
+                helps = relevance(covered, like, asked, lexical_sees=sees)
                 all_of_it.append((found, chunk, helps))
                 if helps >= THRESHOLD:
                     kept.append((found, chunk, helps))
@@ -230,6 +243,12 @@ class Searcher:
             also_in=tuple(dict.fromkeys(other.source for other in places[1:])),
             address=address_in(row.notes) if row else None,
         )
+
+
+def _either(readings: Sequence[Sequence[str]]) -> list[str]:
+    """Return the first reading's tokens, and what the others have besides."""
+    rest = dict.fromkeys(token for reading in readings[1:] for token in reading if token not in readings[0])
+    return [*readings[0], *rest]
 
 
 def _phrases_first(

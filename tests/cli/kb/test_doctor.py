@@ -29,7 +29,7 @@ class Counting:
     fingerprint, dimension = "counting", 384
     asked: list[str] = []  # noqa: RUF012 - of all of them
 
-    def knows(self, text: str) -> bool:
+    def knows(self, text: str, language: str | None = None) -> bool:
         return True
 
     def embed_documents(self, texts: Any) -> Vectors:

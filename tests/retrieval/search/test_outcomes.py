@@ -112,3 +112,26 @@ def test_what_stands_in_quotation_marks_stands_together(base_of: Opened) -> None
     )
     for marks in ('"new harbour master"', "“new harbour master”"):
         assert base.search(f"harbour harbour {marks}").hits[0].source == "together.txt"
+
+
+def test_a_turkish_question_finds_other_forms_of_its_words(base_of: Opened) -> None:
+    base = base_of(
+        {
+            "garanti.txt": "Pompanın garantisi üç yıldır ve her yıl bakım yapılması gerekir.",
+            "kitap.txt": "Kütüphanedeki kitapların çoğu geçen yıl yeniden ciltlendi.",
+            "izin.txt": "Çalışanların yıllık izinleri on beş gündür.",
+        }
+    )
+    assert base.search("kitap ciltleri").hits[0].source == "kitap.txt"
+    assert base.search("pompalar").hits[0].source == "garanti.txt"
+
+
+def test_documents_in_two_languages_are_each_searched_in_their_own(base_of: Opened) -> None:
+    base = base_of(
+        {
+            "pumpe.txt": "Die Häuser im Hafen werden von einer Pumpe entwässert, die jährlich gewartet wird.",
+            "pump.txt": "The harbour's cranes are inspected every year by an engineer of the city.",
+        }
+    )
+    assert base.search("Haus").hits[0].source == "pumpe.txt"
+    assert base.search("crane inspections").hits[0].source == "pump.txt"

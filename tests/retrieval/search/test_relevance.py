@@ -30,7 +30,7 @@ class SubjectEmbedder:
     dimension = 4
     fingerprint = "subjects"
 
-    def knows(self, text: str) -> bool:
+    def knows(self, text: str, language: str | None = None) -> bool:
         return True
 
     def embed_documents(self, texts: Sequence[str]) -> Matrix:
