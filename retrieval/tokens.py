@@ -15,6 +15,7 @@ from typing import Literal
 
 from retrieval.function_words import function_words
 from retrieval.language import SNOWBALL, UNKNOWN
+from retrieval.number_forms import other_forms
 
 TOKENS_FINGERPRINT = "tokens-3"
 """Changes whenever the same text may give other tokens; an index made under another one must be rebuilt."""
@@ -104,7 +105,14 @@ def query_tokens(text: str, language: str | None = None) -> list[str]:
 
 def phrases(text: str, language: str | None = None) -> list[list[str]]:
     """Return the tokens of what stands in a question's quotation marks; they must stand together to count."""
-    return [tokens for match in _QUOTED.finditer(text) if len(tokens := document_tokens(match.group(1), language)) > 1]
+    return [tokens for match in _QUOTED.finditer(text) if len(tokens := _in_a_row(match.group(1), language)) > 1]
+
+
+def _in_a_row(text: str, language: str | None) -> list[str]:
+    """Return a phrase's tokens without the other forms of its numbers, which stand elsewhere in a passage."""
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    tokens, others = document_tokens(text, language), list(other_forms(_THOUSANDS.sub("", folded)))
+    return tokens[: len(tokens) - len(others)]
 
 
 def holds_phrase(tokens: Sequence[str], phrase: Sequence[str]) -> bool:
@@ -150,6 +158,8 @@ def _tokens(text: str, language: str | None, *, both: bool = False) -> Iterator[
             yield from _unspaced(match["unspaced"])
         else:
             yield from _spaced(match["word"], language, both)
+    # Behind the words, so that those of a phrase still stand together.
+    yield from ((form[:MAX_TOKEN_CHARS], False) for form in other_forms(text))
 
 
 def _unspaced(run: str) -> Iterator[tuple[str, bool]]:

@@ -1,0 +1,79 @@
+"""Other ways of writing the dates, amounts and numbers of a text, so that one way finds the others.
+
+Each is given in one form: dates as ISO 8601 has them, amounts with a point before the decimals and nothing between the
+thousands, runs of digits and letters without what separates them. It knows no index, and expects folded text.
+"""
+
+import re
+from collections.abc import Iterator
+from datetime import date
+
+_MONTHS = {
+    name: number
+    for number, names in enumerate(
+        (
+            "january jan januar januari janvier enero gennaio janeiro",
+            "february feb februar februari fevrier février febrero febbraio fevereiro",
+            "march mar märz marz maart mars marzo março marco",
+            "april apr avril abril aprile",
+            "may mai mei mayo maggio maio",
+            "june jun juni juin junio giugno junho",
+            "july jul juli juillet julio luglio julho",
+            "august aug augustus août aout agosto",
+            "september sep sept septembre septiembre settembre setembro",
+            "october oct oktober okt octobre octubre ottobre outubro",
+            "november nov novembre noviembre novembro",
+            "december dec dezember dez décembre decembre diciembre dicembre dezembro",
+        ),
+        1,
+    )
+    for name in names.split()
+}
+_MONTH = "|".join(sorted(_MONTHS, key=len, reverse=True))
+_DATES = re.compile(
+    rf"""(?<![\w.,/-])(?:
+        (?P<y1>[12]\d{{3}})[-/.](?P<m1>\d{{1,2}})[-/.](?P<d1>\d{{1,2}})
+        |(?P<d2>\d{{1,2}})(?P<sep>[./-])(?P<m2>\d{{1,2}})(?P=sep)(?P<y2>[12]\d{{3}})
+        |(?P<d3>\d{{1,2}})(?:st|nd|rd|th|\.|º)?\s(?:de\s|of\s)?(?P<m3>{_MONTH})\.?,?\s(?:de\s)?(?P<y3>[12]\d{{3}})
+        |(?P<m4>{_MONTH})\.?\s(?P<d4>\d{{1,2}})(?:st|nd|rd|th)?,?\s(?P<y4>[12]\d{{3}})
+        |(?P<y5>[12]\d{{3}})\s?[年년]\s?(?P<m5>\d{{1,2}})\s?[月월]\s?(?P<d5>\d{{1,2}})\s?[日号號일]
+    )(?![\w/-])""",
+    re.VERBOSE,
+)
+_GROUPED = r"\d{1,3}(?:(?P<by>[.\u0020'’])\d{3}(?!\d))(?:(?P=by)\d{3}(?!\d))*"
+_AMOUNTS = re.compile(
+    rf"(?<![\w.,])(?:(?P<whole>{_GROUPED})(?:,(?P<cents>\d{{1,2}}))?|(?P<plain>\d+),(?P<decimals>\d{{1,2}}))(?![\w,])"
+)
+_JOINED = re.compile(
+    r"(?<![\w.])(?=[a-z0-9/-]*\d)[a-z0-9]+(?:[-/][a-z0-9]+)+(?![\w-])"  # INV-2024-0007
+    r"|(?<!\w)(?:[a-z]{2}\d{2}|\d{4})(?:\s[a-z0-9]{4}){2,}(?:\s[a-z0-9]{1,4})?(?!\w)"  # as bank accounts are written
+)
+_SHORTEST_RUN = 5  # shorter ones would be the same by chance
+
+
+def other_forms(text: str) -> Iterator[str]:
+    """Yield the one form of each date, amount and run that the text writes in another.
+
+    A date like 3/5/2024 is given both ways round: nobody can tell which was meant.
+    """
+    for match in _DATES.finditer(text):
+        yield from (form for form in dict.fromkeys(_iso(match)) if form != match.group())
+    for match in _AMOUNTS.finditer(text):
+        whole = match["plain"] or re.sub(r"\D", "", match["whole"])
+        cents = match["cents"] or match["decimals"]
+        yield f"{whole}.{cents}" if cents else whole
+    for match in _JOINED.finditer(text):
+        run = re.sub(r"[^a-z0-9]", "", match.group())
+        if len(run) >= _SHORTEST_RUN and sum(map(str.isdigit, run)) > 2 and not _DATES.fullmatch(match.group()):
+            yield run
+
+
+def _iso(match: re.Match[str]) -> Iterator[str]:
+    way = next(n for n in "12345" if match[f"y{n}"])
+    year, day, month = int(match[f"y{way}"]), int(match[f"d{way}"]), match[f"m{way}"]
+    number = _MONTHS.get(month) or int(month)
+    for m, d in ((number, day), (day, number)) if way == "2" and match["sep"] != "." else ((number, day),):
+        try:
+            yield date(year, m, d).isoformat()
+        except ValueError:
+            continue

@@ -1,0 +1,56 @@
+"""One way of writing a date, an amount or a number finds the others."""
+
+import pytest
+
+from retrieval.tokens import document_tokens, holds_phrase, phrases, query_tokens
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "3 May 2024", "May 3, 2024", "3rd of May 2024", "03.05.2024", "3/5/2024", "5/3/2024", "3. Mai 2024",
+        "3 de mayo de 2024", "2024年5月3日", "2024/5/3", "3 mai 2024",
+    ],
+)  # fmt: skip
+def test_a_date_is_found_by_its_iso_form_and_finds_it(written: str) -> None:
+    assert "2024-05-03" in document_tokens(f"Signed on {written} in Bern.")
+    assert "2024-05-03" in query_tokens(f"What was signed on {written}?")
+    assert "2024-05-03" in document_tokens("Signed on 2024-05-03.")
+
+
+@pytest.mark.parametrize(
+    "written", ["1,234.50", "1.234,50", "1 234,50", "1'234,50", "1234,50", "1234.50", "1\u202f234,50"]
+)
+def test_an_amount_is_found_however_its_thousands_and_decimals_are_set_apart(written: str) -> None:
+    assert "1234.50" in document_tokens(f"The sum of {written} EUR is due.")
+
+
+@pytest.mark.parametrize("written", ["1,000,000", "1.000.000", "1 000 000", "1000000"])
+def test_a_whole_number_is_found_however_it_is_grouped(written: str) -> None:
+    assert "1000000" in document_tokens(f"about {written} people")
+
+
+@pytest.mark.parametrize(
+    ("written", "run"),
+    [
+        ("INV-2024-0007", "inv20240007"),
+        ("4711-0815", "47110815"),
+        ("DE89 3704 0044 0532 0130 00", "de89370400440532013000"),
+    ],
+)
+def test_a_number_written_in_groups_is_found_by_its_run(written: str, run: str) -> None:
+    assert run in document_tokens(f"Number {written} is yours.")
+    assert query_tokens(run) == [run]
+
+
+@pytest.mark.parametrize(
+    "text", ["32.13.2024", "9/9", "A-B test", "3 of 5", "in 2019 300 people", "well-known", "1,5,7"]
+)
+def test_what_is_no_date_no_amount_and_no_number_gets_no_other_form(text: str) -> None:
+    words = [token for token in document_tokens(text) if len(token) > 4 and any(map(str.isdigit, token))]
+    assert all(word in text for word in words)
+
+
+def test_a_phrase_with_a_date_still_stands_together() -> None:
+    (phrase,) = phrases('Where is "signed on 3 May 2024" written?')
+    assert holds_phrase(document_tokens("It was signed on 3 May 2024 in Bern."), phrase)
