@@ -3,7 +3,8 @@
 `python -m benchmarks.retrieval_quality --data FOLDER [--sets cranfield,...] [--embedder minilm]` reads collections in
 the BEIR layout (corpus.jsonl, queries.jsonl, qrels.tsv). Of more than 1,190 questions it takes the first 1,000 of a
 shuffle with seed 0. `xquad-zh@xquad-en` asks one set's questions of another's passages, where both exist. Vectors are
-kept in build/retrieval_quality/, since embedding is most of the work. `--embedder none` measures the lexical side only.
+kept in build/retrieval_quality/, since embedding is most of the work. `--embedder none` measures the lexical side only,
+as the product does in languages that its embedder does not know.
 """
 
 import argparse
@@ -24,7 +25,7 @@ from retrieval.embedders.open import open_embedder
 from retrieval.index.dense import ExactIndex
 from retrieval.index.lexical import TantivyIndex
 from retrieval.index.searched_words import STRAY
-from retrieval.language import language_of, languages_of
+from retrieval.language import SNOWBALL, UNKNOWN, language_of, languages_of
 from retrieval.search.fusion import Ranking, fuse, lexical_weight
 from retrieval.tokens import document_tokens, query_tokens
 from retrieval.vectors import Vectors
@@ -66,7 +67,7 @@ def main() -> None:
         rows += measure(collection, embedder, langchain=not arguments.no_langchain)
     publish(
         "retrieval_quality"
-        + ("" if embedder is None or arguments.embedder == "minilm" else "_" + slug(arguments.embedder)),
+        + ("_words" if embedder is None else "" if arguments.embedder == "minilm" else "_" + slug(arguments.embedder)),
         f"nDCG@10 and Recall@100, embedder {arguments.embedder}",
         rows,
         embedder=embedder.fingerprint if embedder else None,
@@ -101,7 +102,8 @@ def measure(collection: Collection, embedder: Embedder | None, *, langchain: boo
     runs: dict[str, Sequence[Ranking]] = {"lexical": lexical}
     if embedder is not None:
         dense = search_densely(collection, embedder)
-        sees = [float(embedder.knows(question)) for question in collection.questions]
+        held = held_languages(languages)
+        sees = [float(embedder.knows(q, next(iter(languages_of(q, held)), None))) for q in collection.questions]
         runs["dense"] = dense
         for method in ("rrf", "minmax"):
             runs[f"{method}, both sides always"] = [
@@ -111,6 +113,8 @@ def measure(collection: Collection, embedder: Embedder | None, *, langchain: boo
             fused(d, x, "minmax", *weight) for d, x, *weight in zip(dense, lexical, sees, weights, strict=True)
         ]
     runs["peer: rank-bm25, whitespace"] = rank_bm25(collection)
+    if (main := Counter(languages).most_common(1)[0][0]) in SNOWBALL:
+        runs["peer: bm25s, the language's stemmer"] = bm25s_stemmed(collection, SNOWBALL[main])
     if embedder is not None and langchain:
         runs["peer: LangChain EnsembleRetriever"] = ensemble(collection, embedder)
     rows = []
@@ -130,15 +134,20 @@ def search_lexically(collection: Collection, languages: Sequence[str]) -> tuple[
         )
         index.commit(1)
         found: list[Ranking] = []
-        held = [language for language, n in Counter(languages).items() if n >= STRAY * len(languages)]
+        held = held_languages(languages)
         weights = []
         for question in collection.questions:
-            language = languages_of(question, held)[0]
+            language = next(iter(languages_of(question, held)), None)
             found.append(index.search(query_tokens(question, language), CANDIDATES))
             frequencies = index.frequencies(document_tokens(question, language))
             weights.append(lexical_weight(question, frequencies, index.count, language))
         index.close()
     return found, weights
+
+
+def held_languages(languages: Sequence[str]) -> list[str]:
+    """Return those of the passages that are more than a stray one's, as the product takes them from its index."""
+    return [one for one, n in Counter(languages).most_common() if one != UNKNOWN and n >= STRAY * len(languages)]
 
 
 def search_densely(collection: Collection, embedder: Embedder) -> list[Ranking]:
@@ -180,6 +189,26 @@ def rank_bm25(collection: Collection) -> list[Ranking]:
         best = np.argsort(-scores, kind="stable")[:CANDIDATES]
         found.append([(int(place), float(scores[place])) for place in best])
     return found
+
+
+def bm25s_stemmed(collection: Collection, stemmer: str) -> list[Ranking]:
+    """Search with bm25s and Snowball's stemmer of the language, both as bm25s' README has them."""
+    import bm25s
+    import snowballstemmer
+
+    cut = snowballstemmer.stemmer(stemmer).stemWords
+
+    def tokens(texts: list[str]) -> object:
+        return bm25s.tokenize(texts, stopwords=None, stemmer=cut, show_progress=False)
+
+    retriever = bm25s.BM25()
+    retriever.index(tokens(collection.passages), show_progress=False)
+    count = min(CANDIDATES, len(collection.passages))
+    places, scores = retriever.retrieve(tokens(collection.questions), k=count, show_progress=False)
+    return [
+        [(int(place), float(score)) for place, score in zip(*pair, strict=True)]
+        for pair in zip(places, scores, strict=True)
+    ]
 
 
 def ensemble(collection: Collection, embedder: Embedder) -> list[Ranking]:

@@ -173,6 +173,16 @@ class TantivyIndex:
             if number is not None
         }
 
+    def within_edits(self, token: str, distance: int, limit: int = 20) -> list[int]:
+        """Return numbers of passages that hold a token at most `distance` edits, 1 or 2, from this one."""
+        from tantivy import Query
+
+        with self._translated():
+            searcher = self._index.searcher()
+            query = Query.fuzzy_term_query(self._schema, "body", token, distance, True)
+            addresses = [at for _, at in searcher.search(query, limit, count=False).hits]
+            return [int(n) for n in searcher.fast_field_values("number", addresses) if n is not None]
+
     def _frequencies(self, field: str, tokens: Sequence[str]) -> dict[str, int]:
         with self._translated():
             searcher = self._index.searcher()

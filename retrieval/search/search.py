@@ -30,6 +30,7 @@ from retrieval.search.relevance import (
     word_worths,
 )
 from retrieval.search.rerank import Reranker
+from retrieval.search.respell import respelled
 from retrieval.search.verify import is_stale
 from retrieval.settings import RetrievalSettings
 from retrieval.source_filter import source_matches
@@ -72,15 +73,29 @@ class Searcher:
     def search(self, query: str, top_k: int = 5, wanted: Filter = _ANYTHING) -> SearchOutcome:
         """Return the passages that help with the question, best first; none where nothing does.
 
+        Where nothing does and a word stands in no passage, the nearest one that does is searched for, and said.
+
         Raises:
             CatalogueError: The catalogue cannot be read.
             ProjectionDamaged: An index is damaged, and could not be made anew.
             EmbeddingFailed: The embedder's endpoint does not answer.
         """
         seconds: dict[str, float] = {}
-        degraded: list[str] = []
         with _timed(seconds, "catch up"):
             self._projections.catch_up()
+        found = self._search(query, top_k, wanted, seconds)
+        if found.hits:
+            return found
+        lexical = self._projections.lexical
+        language = next(iter(languages_of(query, languages_held(lexical))), None)
+        meant = respelled(query, lexical, self._catalogue.chunks, language)
+        again = self._search(meant, top_k, wanted, seconds) if meant else found
+        if not again.hits:
+            return found
+        return replace(again, degraded=(*again.degraded, f'spelling: nothing was found, so "{meant}" was searched for'))
+
+    def _search(self, query: str, top_k: int, wanted: Filter, seconds: dict[str, float]) -> SearchOutcome:
+        degraded: list[str] = []
         allowed = None if wanted == _ANYTHING else set(map(int, self._catalogue.numbers_matching(wanted)))
         lexical = self._projections.lexical
         with _timed(seconds, "lexical"):

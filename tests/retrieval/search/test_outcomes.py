@@ -135,3 +135,17 @@ def test_documents_in_two_languages_are_each_searched_in_their_own(base_of: Open
     )
     assert base.search("Haus").hits[0].source == "pumpe.txt"
     assert base.search("crane inspections").hits[0].source == "pump.txt"
+
+
+def test_a_misspelled_word_finds_the_nearest_one_and_the_outcome_says_so(base_of: Opened) -> None:
+    base = base_of(
+        {
+            "lamp.txt": "The guarantee of the lamp lasts three years.",
+            "leave.txt": "Annual leave is thirty days in this company.",
+        }
+    )
+    found = base.search("garantee")
+    assert [hit.source for hit in found.hits] == ["lamp.txt"]
+    assert 'spelling: nothing was found, so "guarantee" was searched for' in found.degraded
+    assert not base.search("submarine").hits, "nothing is near"
+    assert not any("spelling" in note for note in base.search("guarantee").degraded)

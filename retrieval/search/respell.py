@@ -1,0 +1,73 @@
+"""What a question may have meant by a word that no passage holds. It searches nothing by itself."""
+
+import re
+from collections.abc import Callable, Sequence
+
+from retrieval.catalogue.rows import StoredChunk
+from retrieval.index.lexical import TantivyIndex
+from retrieval.tokens import document_tokens, query_tokens
+
+SHORTEST = 4
+"""Letters that a word must have; of shorter ones everything is within reach of everything."""
+TWO_EDITS_FROM = 8
+"""Letters from which two slips may be in one word."""
+_WORD = re.compile(r"[^\W\d_]+")
+
+Read = Callable[[Sequence[int]], Sequence[StoredChunk]]
+
+
+def respelled(question: str, lexical: TantivyIndex, read: Read, language: str | None) -> str | None:
+    """Return the question with its unknown words replaced by the nearest ones that passages hold; None if none is near.
+
+    Args:
+        question: As it was asked.
+        lexical: Holds the passages' words.
+        read: Gives passages by their numbers, for the words as they are written there.
+        language: Of the question.
+    """
+    changed = False
+
+    def mended(match: re.Match[str]) -> str:
+        nonlocal changed
+        word = match.group()
+        tokens = query_tokens(word, language)
+        if len(word) < SHORTEST or len(tokens) != 1 or lexical.frequencies(tokens)[tokens[0]]:
+            return word
+        near = _nearest(word, tokens[0], lexical, read, language)
+        changed = changed or near is not None
+        return near or word
+
+    text = _WORD.sub(mended, question)
+    return text if changed else None
+
+
+def _nearest(word: str, token: str, lexical: TantivyIndex, read: Read, language: str | None) -> str | None:
+    reach = 2 if len(word) >= TWO_EDITS_FROM else 1
+    numbers = lexical.within_edits(token, reach)
+    written = {
+        found.casefold(): document_tokens(found, language)
+        for chunk in read(numbers)
+        for found in _WORD.findall(chunk.text)
+    }
+    near = {
+        found: tokens[0]
+        for found, tokens in written.items()
+        if len(tokens) == 1 and min(edits(word.casefold(), found), edits(token, tokens[0])) <= reach
+    }
+    if not near:
+        return None
+    often = lexical.frequencies(list(near.values()))
+    return min(near, key=lambda found: (edits(word.casefold(), found), -often[near[found]], found))
+
+
+def edits(one: str, other: str) -> int:
+    """Return how many letters must be added, left out, changed or swapped with their neighbour (Damerau, 1964)."""
+    before, row = list[int](), list(range(len(other) + 1))
+    for i, a in enumerate(one, 1):
+        before, last, row = row, before, [i]
+        for j, b in enumerate(other, 1):
+            cost = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (a != b))
+            if i > 1 and j > 1 and a == other[j - 2] and one[i - 2] == b:
+                cost = min(cost, last[j - 2] + 1)
+            row.append(cost)
+    return row[-1]
