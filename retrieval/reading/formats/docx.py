@@ -19,10 +19,11 @@ from retrieval.reading.unreadable import Broken, Empty, Unreadable
 from retrieval.records import Document
 
 _MIN_PICTURE_BYTES = 200
-# In the order in which they follow the body; the type of a relationship ends so.
+# In the order in which they follow the body; the type of a relationship ends so. What a header names, a footer often goes
+# on about ("valid until ..."), so that both are one part.
 _BESIDE = {
-    "header": "Header", "footer": "Footer", "footnotes": "Footnotes", "endnotes": "Endnotes", "comments": "Comments",
-    "diagramData": "Diagram", "chart": "Chart",
+    ("header", "footer"): "Header and footer", ("footnotes",): "Footnotes", ("endnotes",): "Endnotes",
+    ("comments",): "Comments", ("diagramData",): "Diagram", ("chart",): "Chart",
 }  # fmt: skip
 _EMBEDDED = {"package": "an embedded file", "oleObject": "an embedded object", "aFChunk": "an embedded document"}
 
@@ -87,7 +88,7 @@ class _Word:
         for wanted, title in _BESIDE.items():
             found: list[str] = []
             for kind, _, part in related:
-                if kind == wanted and (inner := self._part(part)) is not None:
+                if kind in wanted and (inner := self._part(part)) is not None:
                     found += [line for line in self._beside(part, inner, styles) if line not in found]
             if any(line.strip() for line in found):
                 lines += [heading_line(1, title) + "\n\n", *found]
