@@ -58,6 +58,8 @@ def _body(message: EmailMessage, notes: list[str]) -> str:
         if body is None:
             return ""
         content = body.get_content()
+        if not content.strip() and (other := message.get_body(("html",))) is not None:
+            body, content = other, other.get_content()  # programs that write HTML alone leave an empty plain part
         if body.get_content_subtype() == "html":
             return read_html(content.encode()).text
         return "\n".join(escape(line) for line in content.replace("\r\n", "\n").split("\n")).strip()

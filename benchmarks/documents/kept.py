@@ -1,6 +1,6 @@
 """Documents as people have them: what is found, found first, cited and verified, over the kept cases of each kind.
 
-Run: `python -m benchmarks.documents`; it prints a table and writes `benchmarks/results/documents.json`.
+Run: `python -m benchmarks.documents.kept`; it prints a table and writes `benchmarks/results/documents.json`.
 """
 
 import csv
@@ -12,7 +12,7 @@ from benchmarks.report import publish
 from retrieval.knowledge_base import KnowledgeBase
 from retrieval.settings import RetrievalSettings
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 CASES = ROOT / "tests" / "data" / "documents"
 
 

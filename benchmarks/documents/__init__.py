@@ -1,0 +1,1 @@
+"""Documents as people have them: are they found, first, cited and verified."""
