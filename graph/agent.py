@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from graph.state import AgentState
     from model.open import ModelIdentity
     from retrieval.records import Filter, SearchOutcome
+    from retrieval.regions.locate import Cited, Located
     from retrieval.search.rerank import Reranker
     from retrieval.sync.captions import Captioner
 
@@ -77,6 +78,9 @@ class Knowledge(Protocol):
         self, query: str, top_k: int = 5, wanted: "Filter | None" = None, *, wait_s: float = 0.0
     ) -> "SearchOutcome":
         """Search the documents."""
+
+    def locate(self, cited: "Cited") -> "Located":
+        """Return where on its page a passage stands."""
 
 
 class Agent(ServedAgent):
@@ -144,6 +148,7 @@ class Agent(ServedAgent):
                 search=lambda query, top_k: _found(knowledge, query, top_k),
                 archive=lambda: self._summarize(turns, name),
                 session_id=name,
+                locate=knowledge.locate if knowledge is not None else None,
                 history=history,
                 seen=self._seen(pictures, name, pixels),
                 fields=question.fields,

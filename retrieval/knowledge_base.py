@@ -11,7 +11,7 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -33,8 +33,11 @@ from retrieval.owner.protocol import (
     question_from_bytes,
 )
 from retrieval.owner.socket import NoOwner, OwnerSilent, Serving, ask
+from retrieval.reading.kept_lines import KeptLines
 from retrieval.reading.recipe import open_recipe
-from retrieval.records import Chunk, Filter, Hit, SearchOutcome
+from retrieval.records import Chunk, Filter, Hit, Region, SearchOutcome
+from retrieval.regions.locate import Cited as Placed
+from retrieval.regions.locate import Located, Locator, Placement
 from retrieval.search.full_text import FullText, full_text
 from retrieval.search.rerank import Reranker, is_generative, open_reranker, reranked
 from retrieval.search.search import RERANKED, Searcher
@@ -81,6 +84,7 @@ class KnowledgeBase:
         self.place = path.parent
         self.catalogue = Catalogue(path)
         self._recipe = open_recipe(settings)
+        self._locator = Locator(self.catalogue, self.folder, self._recipe, KeptLines(self.place))
         self._lock = FileLock(self.place / "owner.lock")
         self._electing = threading.Lock()
         self._loading = threading.Lock()
@@ -190,9 +194,17 @@ class KnowledgeBase:
         """Make the indexes anew from the catalogue, without embedding; returns how they compare then."""
         return findings_from_bytes(self._answered(question("rebuild"), REPAIR_S))
 
-    def verify(self, cited: Cited) -> Verdict:
-        """Hold a citation against its file as it is now."""
-        return verify(self.catalogue, self.folder, cited, self._recipe)
+    def verify(self, cited: Cited, regions: Sequence[Region] = ()) -> Verdict:
+        """Hold a citation, and the regions it was given with, against its file as it is now."""
+        found = verify(self.catalogue, self.folder, cited, self._recipe)
+        headings: tuple[str, ...] = getattr(cited, "headings", ())
+        here = Placement(found.source, found.page, found.start, found.end, found.text, headings)
+        now, status = self._locator.check(here, regions, found.status)
+        return replace(found, regions=now, regions_status=status)
+
+    def locate(self, cited: Placed, sha256: str | None = None) -> Located:
+        """Return where on its page a passage stands, and the name of the nearest place; as `Locator.locate`."""
+        return self._locator.locate(cited, sha256)
 
     def full_text(self, row: FileRow) -> FullText:
         """Give the text of an indexed file, in which the positions of its passages count."""

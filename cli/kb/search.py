@@ -36,7 +36,9 @@ def search(query: str, top_k: int, context: int, as_json: bool, **options: Any) 
 
     with open_base(options, reranks=True) as base:
         found = base.search(query, top_k, options["wanted"], wait_s=WARM_UP_S)
-        result = search_result(found, lambda hit: base.neighbours(hit, context))
+        result = search_result(
+            found, lambda hit: base.neighbours(hit, context), lambda hit: base.locate(hit, hit.sha256)
+        )
         counts = base.catalogue.counts()
     if as_json:
         click.echo(result.model_dump_json())

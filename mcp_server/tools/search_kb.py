@@ -59,7 +59,8 @@ def _search(app: App, query: str, top_k: int, source: str | None, context: int) 
 
     def look() -> SearchResult:
         found = base.search(query, min(top_k, MOST_HITS), Filter(source=meant), wait_s=EMBEDDER_S)
-        return search_result(found, lambda hit: base.neighbours(hit, min(context, MOST_NEIGHBOURS)))
+        around = min(context, MOST_NEIGHBOURS)
+        return search_result(found, lambda hit: base.neighbours(hit, around), lambda hit: base.locate(hit, hit.sha256))
 
     result = look()
     if all(hit.match == "weak" for hit in result.hits) and not app.first_sync.is_set():
