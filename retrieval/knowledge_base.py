@@ -15,6 +15,7 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from retrieval.catalogue.catalogue import Catalogue
 from retrieval.catalogue.rows import FileRow
@@ -48,6 +49,9 @@ from retrieval.sync.captions import Captioned, Captioner, make_captions
 from retrieval.sync.missing_vectors import Progress
 from retrieval.sync.ray_ingestion import RayIngestion, RayWorkers
 from retrieval.sync.sync import SyncReport, sync
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 logger = logging.getLogger(__name__)
 
@@ -205,6 +209,14 @@ class KnowledgeBase:
     def locate(self, cited: Placed, sha256: str | None = None) -> Located:
         """Return where on its page a passage stands, and the name of the nearest place; as `Locator.locate`."""
         return self._locator.locate(cited, sha256)
+
+    def page_picture(self, source: str, page: int) -> "tuple[Image.Image, bool]":
+        """Return a picture of a document's page, from 1, and whether its file has changed since it was indexed.
+
+        Raises:
+            PageMissing: There is none.
+        """
+        return self._locator.picture(source, page)
 
     def full_text(self, row: FileRow) -> FullText:
         """Give the text of an indexed file, in which the positions of its passages count."""

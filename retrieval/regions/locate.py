@@ -9,18 +9,20 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from cachetools import LRUCache
 
+from common.safe_text import shortened
 from retrieval.catalogue.catalogue import Catalogue
 from retrieval.catalogue.rows import FileRow
+from retrieval.errors import RetrievalError
 from retrieval.reading.documents import ReadLimits
 from retrieval.reading.kept_lines import KeptLines
 from retrieval.reading.ocr import look_at
 from retrieval.reading.ocr_places import placed
 from retrieval.reading.picture_passages import CAPTION, PICTURE
-from retrieval.reading.pictures import open_picture
+from retrieval.reading.pictures import count_frames, open_picture
 from retrieval.reading.recipe import Recipe
 from retrieval.reading.snapshot import read_content
 from retrieval.reading.unreadable import Unreadable
@@ -28,9 +30,12 @@ from retrieval.records import Line, Region
 from retrieval.regions.letters import NOT_FOUND, Found, Letter, Letters, compared, find, read_back
 from retrieval.regions.named_place import name_place
 from retrieval.regions.ocr_lines import letters_of
-from retrieval.regions.pdf_pages import PageUnreadable, draw_page, letters_on
+from retrieval.regions.pdf_pages import LONGER_SIDE, PageUnreadable, draw_page, letters_on
 from retrieval.search.full_text import READ_AGAIN, full_text
 from retrieval.search.verify import MOSTLY_THERE, inside, is_stale
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 MOST_PAGES = 3
 """Over which a passage may go."""
@@ -41,6 +46,16 @@ _NEARLY_ALL = 0.98
 _ROUNDED = 2.0
 _OCR_SIDE = 1_654
 """Pixels of the longer side of A4 at 140 dpi, at which a page is read again."""
+
+
+class PageMissing(RetrievalError):
+    """There is no picture of this page."""
+
+    def __init__(self, source: str, page: int, reason: str) -> None:
+        self.source, self.page, self.reason = source, page, reason
+        words = f"Page {page} of {shortened(source, 120)!r} cannot be shown: {reason.rstrip('.')}"
+        super().__init__(f"{words}; name another page, or read the document's text.")
+
 
 Status = Literal["exact", "moved", "changed", "gone"]
 
@@ -156,6 +171,32 @@ class Locator:
         there, wanted = Counter(read_back(letters, now)), Counter(compared(cited.text))
         return now, "exact" if (there & wanted).total() >= _NEARLY_ALL * wanted.total() else "gone"
 
+    def picture(self, source: str, page: int) -> tuple["Image.Image", bool]:
+        """Return a picture of a page as the file has it now, and whether the file has changed since it was indexed.
+
+        Raises:
+            PageMissing: The document has no pages that can be drawn, or not this one.
+        """
+        row, path = self._catalogue.file(source), inside(self._folder, source)
+        if row is None or row.state != "indexed" or path is None:
+            raise PageMissing(source, page, "it is not indexed")
+        if row.media_type not in ("pdf", "image"):
+            raise PageMissing(source, page, "only pages of PDFs and pictures can be drawn")
+        try:
+            return self._drawn(row, path, page, LONGER_SIDE), is_stale(self._folder, row)
+        except PageUnreadable as error:
+            raise PageMissing(source, page, str(error)) from None
+        except (Unreadable, OSError) as error:
+            raise PageMissing(source, page, getattr(error, "reason", None) or str(error)) from None
+
+    def _drawn(self, row: FileRow, path: Path, number: int, side: int) -> "Image.Image":
+        if row.media_type == "pdf":
+            return draw_page(path, number, longer_side=side)
+        data = read_content(path, self._recipe.max_bytes).data
+        if not 1 <= number <= count_frames(data):
+            raise PageUnreadable("it has no such page")
+        return open_picture(data, max_pixels=ReadLimits().max_pixels, frame=number - 1)
+
     def _found(self, row: FileRow, cited: Cited, *, may_read: bool, path: Path | None = None) -> Found:
         path = path or inside(self._folder, row.source)
         if path is None:
@@ -207,13 +248,8 @@ class Locator:
         return found
 
     def _read_again(self, row: FileRow, path: Path, number: int) -> tuple[Line, ...]:
-        limits = ReadLimits()
         try:
-            if row.media_type == "pdf":
-                picture = draw_page(path, number, longer_side=_OCR_SIDE)
-            else:
-                data = read_content(path, self._recipe.max_bytes).data
-                picture = open_picture(data, max_pixels=limits.max_pixels, frame=number - 1)
+            picture = self._drawn(row, path, number, _OCR_SIDE)
         except (PageUnreadable, Unreadable, OSError):
             return ()
         return tuple(placed(look_at(picture), picture.size, number))

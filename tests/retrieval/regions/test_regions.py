@@ -9,32 +9,13 @@ from retrieval.knowledge_base import KnowledgeBase
 from retrieval.records import Hit, Region
 from retrieval.regions.letters import Letter, lines
 from retrieval.settings import RetrievalSettings
+from tests.retrieval.regions.page_pdf import page_pdf
 
 CROPPED = "/CropBox [100 392 612 792]"
 COLUMNS = [
     *((50, 700 - 20 * n, f"left column line number {n} of the text") for n in range(5)),
     *((330, 700 - 20 * n, f"right column words in line {n} of it") for n in range(5)),
 ]
-
-
-def page_pdf(texts: list[tuple[int, int, str]], extra: str = "", font: str = "/Type1 /BaseFont /Helvetica") -> bytes:
-    """One page of 612 by 792 points: each text at its place, in 14 points."""
-    drawn = "".join(f"BT /F1 14 Tf 1 0 0 1 {x} {y} Tm ({text}) Tj ET\n" for x, y, text in texts).encode("latin-1")
-    parts = [
-        b"<< /Type /Catalog /Pages 2 0 R >>",
-        b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
-        f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] {extra} /Contents 4 0 R "
-        "/Resources << /Font << /F1 5 0 R >> >> >>".encode(),
-        b"<< /Length %d >>\nstream\n%s\nendstream" % (len(drawn), drawn),
-        f"<< /Type /Font /Subtype {font} >>".encode(),
-    ]
-    data, places = b"%PDF-1.4\n", []
-    for number, part in enumerate(parts, 1):
-        places.append(len(data))
-        data += b"%d 0 obj\n%s\nendobj\n" % (number, part)
-    table = "".join(f"{place:010} 00000 n \n" for place in places)
-    tail = f"xref\n0 {len(parts) + 1}\n0000000000 65535 f \n{table}trailer\n<< /Size {len(parts) + 1} /Root 1 0 R >>\n"
-    return data + f"{tail}startxref\n{len(data)}\n%%EOF".encode()
 
 
 @pytest.fixture
