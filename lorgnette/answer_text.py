@@ -35,6 +35,8 @@ class Drawn(Result):
     image: int = Field(description="Number of the picture, as in boxes")
     uri: str = Field(description="The drawing as a resource")
     path: str = Field(description="The same as a PNG file")
+    width: int = Field(0, description="Of the picture as given, in whose pixels boxes count")
+    height: int = 0
 
 
 class AskResult(Answer):

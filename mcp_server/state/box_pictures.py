@@ -51,7 +51,9 @@ class DrawnPictures:
                 logger.warning("a drawn picture could not be kept in %s: %s", self._files.folder, error)
                 notes.append(f"boxes: no picture with them could be kept ({error.strerror or type(error).__name__})")
                 continue
-            drawn.append(Drawn(image=number, uri=URI.format(id=name), path=str(self._path(name))))
+            width, height = picture.size
+            path = str(self._path(name))
+            drawn.append(Drawn(image=number, uri=URI.format(id=name), path=path, width=width, height=height))
         return drawn, notes
 
     def keep(self, png: bytes) -> str:
