@@ -103,6 +103,8 @@ class RunContext:
     session_id: str
     locate: "Callable[[Passage], Located] | None" = None
     """Finds where a passage can be seen; None where nobody can."""
+    pages: Callable[[Sequence[Passage]], list[Picture]] = lambda passages: []
+    """Gives pictures of the pages on which passages stand, where the model is to see any."""
     history: History = field(default_factory=History)
     """What was said before."""
     seen: tuple[Seen, ...] = ()

@@ -38,7 +38,7 @@ from retrieval.reading.kept_lines import KeptLines
 from retrieval.reading.recipe import open_recipe
 from retrieval.records import Chunk, Filter, Hit, Region, SearchOutcome
 from retrieval.regions.locate import Cited as Placed
-from retrieval.regions.locate import Located, Locator, Placement
+from retrieval.regions.locate import Located, Locator, PageView, Placement
 from retrieval.search.full_text import FullText, full_text
 from retrieval.search.rerank import Reranker, is_generative, open_reranker, reranked
 from retrieval.search.search import RERANKED, Searcher
@@ -217,6 +217,10 @@ class KnowledgeBase:
             PageMissing: There is none.
         """
         return self._locator.picture(source, page)
+
+    def page_view(self, cited: Placed, *, always: bool = False) -> PageView | None:
+        """Return what of a passage's page shows more than its words, as a picture; as `Locator.view`."""
+        return self._locator.view(cited, always=always)
 
     def full_text(self, row: FileRow) -> FullText:
         """Give the text of an indexed file, in which the positions of its passages count."""

@@ -30,7 +30,8 @@ from retrieval.records import Line, Region
 from retrieval.regions.letters import NOT_FOUND, Found, Letter, Letters, compared, find, read_back
 from retrieval.regions.named_place import name_place
 from retrieval.regions.ocr_lines import letters_of
-from retrieval.regions.pdf_pages import LONGER_SIDE, PageUnreadable, draw_page, letters_on
+from retrieval.regions.page_view import cut_around, shows_more
+from retrieval.regions.pdf_pages import LONGER_SIDE, PageUnreadable, draw_page, graphics_on, letters_on
 from retrieval.search.full_text import READ_AGAIN, full_text
 from retrieval.search.verify import MOSTLY_THERE, inside, is_stale
 
@@ -42,6 +43,8 @@ MOST_PAGES = 3
 KEPT_PAGES = 64
 MOST_BYTES = 4 * 2**20
 """A longer text is not read again to name a place in it."""
+VIEW_SIDE = 1_120
+"""Pixels of the longer side of what a model is shown of a page."""
 _NEARLY_ALL = 0.98
 _ROUNDED = 2.0
 _OCR_SIDE = 1_654
@@ -108,6 +111,17 @@ class Located:
     """One a line; none where the document has no pages, or the words were not found on theirs."""
     place: str | None = None
     """The nearest thing that has a name."""
+
+
+@dataclass(frozen=True)
+class PageView:
+    """What of a page is to be seen beside a passage."""
+
+    page: int
+    image: "Image.Image"
+    """RGB."""
+    part: Region | None
+    """Which part of the page it is; None is the whole."""
 
 
 class Locator:
@@ -189,6 +203,29 @@ class Locator:
         except (Unreadable, OSError) as error:
             raise PageMissing(source, page, getattr(error, "reason", None) or str(error)) from None
 
+    def view(self, cited: Cited, *, always: bool = False) -> PageView | None:
+        """Return the part of a passage's page that shows more than its words; None where nothing does, or none can.
+
+        Args:
+            cited: The passage.
+            always: Give the page whether or not it shows more.
+        """
+        row, path = self._catalogue.file(cited.source), inside(self._folder, cited.source)
+        if row is None or path is None or row.media_type not in ("pdf", "image") or is_stale(self._folder, row):
+            return None
+        regions = self._found(row, cited, may_read=False).regions
+        page = regions[0].page if regions else cited.page or 1
+        try:
+            if row.media_type == "image":
+                return PageView(page, self._drawn(row, path, page, LONGER_SIDE), None)
+            pictures, shapes = graphics_on(path, page)
+            if not always and not shows_more(pictures, shapes, has_words=bool(letters_on(path, page))):
+                return None
+            part = cut_around([region for region in regions if region.page == page], pictures, shapes)
+            return PageView(page, _cut(draw_page(path, page, longer_side=_side_for(part)), part), part)
+        except (PageUnreadable, Unreadable, OSError):
+            return None
+
     def _drawn(self, row: FileRow, path: Path, number: int, side: int) -> "Image.Image":
         if row.media_type == "pdf":
             return draw_page(path, number, longer_side=side)
@@ -259,6 +296,19 @@ class Locator:
             return None
         found = full_text(self._catalogue, self._folder, row, self._recipe)
         return None if found.stale else found.text
+
+
+def _side_for(part: Region | None) -> int:
+    """Return how large a page is drawn so that the part of it is about `VIEW_SIDE` long."""
+    share = 1.0 if part is None else max(part.x2 - part.x1, part.y2 - part.y1) / 1_000
+    return min(round(VIEW_SIDE / max(share, 0.01)), 2 * VIEW_SIDE)
+
+
+def _cut(image: "Image.Image", part: Region | None) -> "Image.Image":
+    if part is None:
+        return image
+    wide, high = image.width / 1_000, image.height / 1_000
+    return image.crop((int(part.x1 * wide), int(part.y1 * high), round(part.x2 * wide), round(part.y2 * high)))
 
 
 def _same(a: Sequence[Region], b: Sequence[Region]) -> bool:

@@ -7,6 +7,7 @@ import ctypes
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
 LONGER_SIDE = 1_600
 """Pixels of a page's picture: body text stays legible on a page of A4."""
-SMALLEST_POINTS = 1.0
+MOST_SHAPES = 2_000
+SMALLEST_POINTS = 0.01
 _FINE = 1_000_000  # to which PDFium maps a page, for its whole numbers to be exact enough
 _THOUSANDTHS = 1_000.0
 
@@ -45,6 +47,24 @@ def letters_on(path: Path, number: int) -> list[Letter]:
             region = place(box)
             if region is not None:
                 found += [Letter(sign, region) for sign in line if sign.strip()]
+        return found
+
+
+def graphics_on(path: Path, number: int) -> tuple[list[Region], list[Region]]:
+    """Return where page `number` has pictures, and where lines and boxes, of each at most `MOST_SHAPES`.
+
+    Raises:
+        PageUnreadable: There is none to be had.
+    """
+    from pypdfium2.raw import FPDF_PAGEOBJ_IMAGE, FPDF_PAGEOBJ_PATH
+
+    with _opened(path, number) as (_, page):
+        place = _placing(page, number)
+        found: tuple[list[Region], list[Region]] = ([], [])
+        for kind, regions in zip((FPDF_PAGEOBJ_IMAGE, FPDF_PAGEOBJ_PATH), found, strict=True):
+            for thing in islice(page.get_objects([kind]), MOST_SHAPES):
+                if (region := place(thing.get_bounds())) is not None:
+                    regions.append(region)
         return found
 
 
