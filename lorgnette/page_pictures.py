@@ -28,6 +28,7 @@ MAX_PNG_BYTES = 600_000  # as base64 in a result it stays below what clients acc
 SMALLEST_SIDE = 400
 CHANGED = "THIS FILE HAS CHANGED SINCE IT WAS INDEXED: nothing is framed. Run: lorgnette kb sync"
 FRAME, GROUND = "#d55e00", "#fff3b0"
+_EARLY = 0.6  # of the longest line
 _VERSION = 1
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[。!?])|\n\s*\n")
 
@@ -93,6 +94,7 @@ def best_sentence(cited: "Cited", words: str) -> "Cited":
 
     asked = set(query_tokens(words)) | set(re.findall(r"\d+", words))
     ends = [(match.start(), match.end()) for match in _SENTENCE_END.finditer(cited.text)]
+    ends = sorted({*ends, *_after_headings(cited.text)})
     starts = [0, *(end for _, end in ends)]
     best, most = None, 0.0
     for start, end in zip(starts, [*(start for start, _ in ends), len(cited.text)], strict=True):
@@ -106,6 +108,19 @@ def best_sentence(cited: "Cited", words: str) -> "Cited":
     return Placement(
         cited.source, cited.page, cited.start + start, cited.start + end, cited.text[start:end], cited.headings
     )
+
+
+def _after_headings(text: str) -> list[tuple[int, int]]:
+    """Return the line breaks behind lines that end early, without a full stop, before one that begins anew."""
+    longest = max(map(len, text.split("\n")))
+    found, at = [], 0
+    for line in text.split("\n")[:-1]:
+        at += len(line)
+        begins_anew = not text[at + 1 : at + 2].islower()
+        if len(line) < _EARLY * longest and begins_anew and line.rstrip()[-1:] not in ",;-":
+            found.append((at, at + 1))
+        at += 1
+    return found
 
 
 def _state(base: "KnowledgeBase", source: str) -> tuple[int, int] | None:

@@ -14,8 +14,9 @@ MOST_REGIONS = 200
 """Of a passage; beyond it lines that follow each other are framed together."""
 FEWEST_ALIKE = 8
 """So many letters in a row must agree, where a passage does not stand there as one piece."""
-_SHARE = 0.5  # of the lower letter's height, for two to stand on one line
-_GAP = 2.0  # heights between two letters of a line
+# Of the lower letter's height, for two to stand on one line: a comma shares less than half of its own with a letter.
+_SHARE = 0.3
+_GAP = 3.0  # heights between two letters of a line
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ def lines(letters: Sequence[Letter], most: int = MOST_REGIONS) -> list[Region]:
         if last is not None and (letter.line is not None or last.line is not None):
             joins = letter.line == last.line and region.page == last.region.page
         elif last is not None:
-            joins = _is_beside(last.region, region)
+            joins = _is_beside(last.region, region, found[-1].y2 - found[-1].y1)
             below = not joins and _is_below(last.region, region) and (upright or found[-1] == last.region)
         if joins or below:
             found[-1] = _joined(found[-1], region)
@@ -177,12 +178,11 @@ def _with_signs(letters: Sequence[Letter], last: int, passage: str) -> int:
     return last
 
 
-def _is_beside(a: Region, b: Region) -> bool:
-    height = min(a.y2 - a.y1, b.y2 - b.y1)
+def _is_beside(a: Region, b: Region, line_height: float) -> bool:
     shared = min(a.y2, b.y2) - max(a.y1, b.y1)
     gap = max(b.x1 - a.x2, a.x1 - b.x2)
-    # A comma or a quotation mark is far lower than the letter beside it, and stands at its foot or head.
-    return a.page == b.page and shared >= _SHARE * height and gap <= _GAP * max(a.y2 - a.y1, b.y2 - b.y1, 8.0)
+    highest = max(min(line_height, 4 * (a.y2 - a.y1)), b.y2 - b.y1, 8.0)
+    return a.page == b.page and shared >= _SHARE * min(a.y2 - a.y1, b.y2 - b.y1) and gap <= _GAP * highest
 
 
 def _is_below(a: Region, b: Region) -> bool:

@@ -101,3 +101,9 @@ def test_the_best_sentence_keeps_its_characters() -> None:
     best = best_sentence(Placement("a.pdf", 1, 100, 100 + len(text), text), "warranty 3.5 years")
     assert best.text.strip() == "The warranty lasts 3.5 years."
     assert text[best.start - 100 : best.end - 100] == best.text
+
+
+def test_a_heading_is_no_part_of_the_sentence_under_it() -> None:
+    text = "Warranty of the K3\nThe warranty of the microscope lasts 36 months from the\nday of delivery. It is long."
+    best = best_sentence(Placement("a.pdf", 1, 0, len(text), text), "How long is the warranty? 36 months")
+    assert best.text == "The warranty of the microscope lasts 36 months from the\nday of delivery."

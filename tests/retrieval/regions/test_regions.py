@@ -61,6 +61,12 @@ def test_of_a_line_only_the_words_of_the_citation_are_framed(folder: Path) -> No
     assert whole.x1 < word.x1 < word.x2 < whole.x2
 
 
+def test_a_comma_and_a_wide_blank_do_not_end_a_line(folder: Path) -> None:
+    (folder / "a.pdf").write_bytes(page_pdf([(61, 700, "were, the lamp,  and   were cleaned, nor damage.")]))
+    base = synced(folder)
+    assert len(base.locate(only_hit(base, "lamp damage")).regions) == 1
+
+
 def test_the_same_words_twice_on_a_page_are_told_apart_by_what_stands_before_them(folder: Path) -> None:
     texts = [(61, 700 - 20 * n, f"pump {n} is checked every month by us") for n in range(3)]
     (folder / "a.pdf").write_bytes(page_pdf(texts))
