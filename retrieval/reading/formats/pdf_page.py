@@ -21,6 +21,7 @@ _MAX_CHARS = 30_000
 _MOST_LETTERS = 100_000
 _MAX_LINES = 2_000
 _THIN = 3.0  # points
+_INK = 0.05  # points; a letter that is thinner has not been drawn
 _NEAR = 3.0
 _ARABIC = re.compile("[\u0600-\u08ff\ufb50-\ufdff\ufe70-\ufeff]")
 _FORMS = re.compile("[\ufb50-\ufdff\ufe70-\ufefc]")
@@ -60,7 +61,7 @@ def page_letters(page: "PdfPage") -> list[tuple[str, Box]]:
     Blanks are left out. Boxes are left, bottom, right, top of the unturned page, whatever its rotation and crop box.
     """
     with _along_its_lines(page) as textpage:
-        letters = _letters(textpage, _MOST_LETTERS)
+        letters = _letters(textpage, _MOST_LETTERS, loose=True)
         order: Iterable[int] = range(len(letters))
         if 0 < len(letters) <= _MAX_CHARS:
             order = _printed(page, textpage, textpage.get_text_range())[1]
@@ -110,8 +111,15 @@ def _printed(page: "PdfPage", textpage: "PdfTextPage", whole: str) -> tuple[str,
     return (whole, order) if arabic else _columned(letters, whole)
 
 
-def _letters(textpage: "PdfTextPage", most: int | None = None) -> list[_Letter]:
-    from pypdfium2.raw import FPDFText_GetCharBox, FPDFText_GetUnicode, FPDFText_IsGenerated
+def _letters(textpage: "PdfTextPage", most: int | None = None, *, loose: bool = False) -> list[_Letter]:
+    """Return the letters; where `loose`, one that has no ink, its font being missing, takes its line's height."""
+    from pypdfium2.raw import (
+        FS_RECTF,
+        FPDFText_GetCharBox,
+        FPDFText_GetLooseCharBox,
+        FPDFText_GetUnicode,
+        FPDFText_IsGenerated,
+    )
 
     left, right, bottom, top = (ctypes.c_double() for _ in range(4))
     places = [ctypes.byref(value) for value in (left, right, bottom, top)]
@@ -129,7 +137,12 @@ def _letters(textpage: "PdfTextPage", most: int | None = None) -> list[_Letter]:
             code, high = 0x10000 + ((high - 0xD800) << 10) + code - 0xDC00, 0
         FPDFText_GetCharBox(textpage, n, *places)
         generated = FPDFText_IsGenerated(textpage, n) == 1
-        letters.append(_Letter(chr(code), left.value, bottom.value, right.value, top.value, generated))
+        box = left.value, bottom.value, right.value, top.value
+        if loose and not generated and min(box[2] - box[0], box[3] - box[1]) < _INK:
+            rect = FS_RECTF()
+            if FPDFText_GetLooseCharBox(textpage, n, ctypes.byref(rect)):
+                box = rect.left, rect.bottom, rect.right, rect.top
+        letters.append(_Letter(chr(code), *box, generated))
     return letters
 
 
