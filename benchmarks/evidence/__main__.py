@@ -2,7 +2,8 @@
 
 Run: `python -m benchmarks.evidence`; it writes `evidence_boxes` and `evidence_pages` of `benchmarks/results/`.
 A line's true box is that of its ink on a page on which it stands alone. F1 is that of pixels, mean over the lines; a
-line that is not found counts as 0. `--no-scans` leaves out what OCR must read, which takes minutes. Seconds are those of locating the first passage of a page that is not in memory.
+line that is not found counts as 0. Seconds are those of locating the first passage of a page that is not in memory.
+`--no-scans` leaves out what OCR must read, which takes minutes.
 """
 
 import re
