@@ -72,6 +72,7 @@ benchmarks: $(VENV)/installed-dev ## every figure of the docs, measured again (a
 	$(BIN)/python -m benchmarks.training_speed
 	$(BIN)/python -m benchmarks.repetition
 	$(BIN)/python -m benchmarks.review_calibration
+	$(BIN)/python -m benchmarks.evidence
 	$(BIN)/python -m benchmarks.report
 
 learning: $(VENV)/installed-dev ## what adapters learn and forget, three seeds each, with a longer run (hours; resumes by itself)

@@ -33,6 +33,8 @@ class Run:
     verbose: bool = False
     open_agent: "OpenAgent | None" = None
     """Loads the agent; None loads the real one."""
+    show: "Callable[[Path], bool] | None" = None
+    """Opens a picture's file for people to look at, and says whether it could; None asks the system."""
     internet: "Internet | None" = None
     """How the network is reached; `retrieval.web.fetch.INTERNET` where there is none."""
 

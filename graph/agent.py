@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from graph.answer import Answer, ModelResult, Seen, Summary, Turn
+from graph.answer import Answer, ModelResult, Passage, Seen, Summary, Turn
 from graph.errors import PictureMissing, QuestionEmpty, ReportsOff, SessionMissing, SessionStoreFailed
 from graph.history import Exchange, History, first_kept
 from graph.judging.verdict import TINY_FLOOR
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from graph.state import AgentState
     from model.open import ModelIdentity
     from retrieval.records import Filter, SearchOutcome
+    from retrieval.regions.locate import Cited, Located, PageView
     from retrieval.search.rerank import Reranker
     from retrieval.sync.captions import Captioner
 
@@ -77,6 +78,12 @@ class Knowledge(Protocol):
         self, query: str, top_k: int = 5, wanted: "Filter | None" = None, *, wait_s: float = 0.0
     ) -> "SearchOutcome":
         """Search the documents."""
+
+    def locate(self, cited: "Cited") -> "Located":
+        """Return where on its page a passage stands."""
+
+    def page_view(self, cited: "Cited", *, always: bool = False) -> "PageView | None":
+        """Return what of a passage's page shows more than its words."""
 
 
 class Agent(ServedAgent):
@@ -144,6 +151,8 @@ class Agent(ServedAgent):
                 search=lambda query, top_k: _found(knowledge, query, top_k),
                 archive=lambda: self._summarize(turns, name),
                 session_id=name,
+                locate=knowledge.locate if knowledge is not None else None,
+                pages=self._pages(knowledge, deadline),
                 history=history,
                 seen=self._seen(pictures, name, pixels),
                 fields=question.fields,
@@ -320,6 +329,19 @@ class Agent(ServedAgent):
                 )  # fmt: skip
                 break
         return smaller, limit if any(map(operator.is_not, smaller, pictures)) else 0
+
+    def _pages(self, knowledge: "Knowledge | None", deadline: float) -> "Callable[[Sequence[Passage]], list[Picture]]":
+        """Return what gives the pages that passages stand on, where the model is to see them."""
+        from graph.page_pictures import pages_of
+
+        how = self._settings.page_pictures
+        if knowledge is None or how == "never" or self._identity.name == "tiny":
+            return lambda passages: []
+        return lambda passages: pages_of(
+            passages,
+            lambda passage: knowledge.page_view(passage, always=how == "always"),
+            lambda page: self._fitted((page,), deadline, [])[0][0],
+        )
 
     def _seen(self, pictures: Sequence[Picture], session_id: str, pixels: int) -> tuple[Seen, ...]:
         """Note where the pictures can be read again; those that came as data are kept."""

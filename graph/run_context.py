@@ -8,13 +8,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
 from common.safe_text import printable
-from graph.answer import Answer, Decision, Event, ModelResult, Seen, Usage
+from graph.answer import Answer, Decision, Event, ModelResult, Passage, Seen, Usage
 from graph.errors import Undecided
 from graph.history import History
 from graph.prompts import Prompts
@@ -26,6 +26,9 @@ from model.errors import ModelError
 from model.pictures.picture import Picture
 from model.thinking import WITHDRAWN_KEY, split_thinking, thinking_of
 from retrieval.records import SearchOutcome
+
+if TYPE_CHECKING:
+    from retrieval.regions.locate import Located
 
 ATTEMPTS = 2
 """How often a decision is asked for that cannot be read."""
@@ -98,6 +101,10 @@ class RunContext:
     archive: Callable[[], Path | None]
     """Saves a summary of the session so far and returns its path; none where nothing has been said yet."""
     session_id: str
+    locate: "Callable[[Passage], Located] | None" = None
+    """Finds where a passage can be seen; None where nobody can."""
+    pages: Callable[[Sequence[Passage]], list[Picture]] = lambda passages: []
+    """Gives pictures of the pages on which passages stand, where the model is to see any."""
     history: History = field(default_factory=History)
     """What was said before."""
     seen: tuple[Seen, ...] = ()

@@ -9,6 +9,7 @@ from model.settings import ModelSettings
 from retrieval.settings import RetrievalSettings
 
 Answering = Literal["auto", "generate", "quote"]
+PagePictures = Literal["auto", "never", "always"]
 Effort = Literal["quick", "normal", "thorough"]
 
 
@@ -29,6 +30,11 @@ class GraphSettings(BaseModel):
     )
     answering: Answering = Field(
         "auto", description="How documents are answered from; auto = quote with tiny, which cannot write about them"
+    )
+    page_pictures: PagePictures = Field(
+        "auto",
+        description="Whether the model sees the pages that it answers from, beside their words; auto = those with "
+        "figures, ruled tables or scans; tiny sees none",
     )
     sessions: str = Field(
         "auto",

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from common.safe_text import escaped, one_line, printable
 from graph.answer import Answer, Citation, Result
+from lorgnette.search_text import seen_at
 from lorgnette.untrusted_text import cleaned_model
 
 R = TypeVar("R", bound=Result)
@@ -34,6 +35,8 @@ class Drawn(Result):
     image: int = Field(description="Number of the picture, as in boxes")
     uri: str = Field(description="The drawing as a resource")
     path: str = Field(description="The same as a PNG file")
+    width: int = Field(0, description="Of the picture as given, in whose pixels boxes count")
+    height: int = 0
 
 
 class AskResult(Answer):
@@ -105,7 +108,8 @@ def fit(answer: A, max_bytes: int = MAX_RESULT_BYTES) -> A:
     shorter = _noted(_shorten(answer, citations=quotes), "quotes")
     if _size(shorter) <= max_bytes:
         return shorter
-    answer = _shorten(answer, citations=quotes[:KEPT_PLACES], boxes=answer.boxes[:KEPT_PLACES])
+    quotes = [_shorten(quote, regions=[]) for quote in quotes[:KEPT_PLACES]]
+    answer = _shorten(answer, citations=quotes, boxes=answer.boxes[:KEPT_PLACES])
     shorter = _noted(answer, f"quotes and what is beyond {KEPT_PLACES} citations or boxes")
     kept = len(answer.answer)
     while _size(shorter) > max_bytes and kept > 1:
@@ -124,7 +128,8 @@ def _visible(answer: A) -> A:
 
 def _citation(number: int, citation: Citation) -> str:
     page = f", page {citation.page}" if citation.page is not None else ""
-    place = f"{escaped(citation.source)}{page}, characters {citation.start} to {citation.end}"
+    seen = seen_at(citation.page, citation.place, citation.regions)
+    place = f"{escaped(citation.source)}{page}, characters {citation.start} to {citation.end}{seen}"
     # As a JSON string: its end and its lines cannot be mistaken for ours.
     return f"[{number}] {place} ({citation.id}): {json.dumps(printable(citation.quote), ensure_ascii=False)}"
 

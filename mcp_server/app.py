@@ -33,6 +33,7 @@ from mcp_server.state.notifications import RecentSessions, ResourceNotifier
 from mcp_server.subscriptions import subscriptions
 from mcp_server.tools.get_job import add_job_resource
 from mcp_server.tools.register import add_tools
+from mcp_server.view.register import answer_view
 from model.pictures.drawn import drawn_folder
 
 INSTRUCTIONS = """Lorgnette looks at pictures on the user's machine with a local vision model, answers questions \
@@ -97,6 +98,7 @@ def build_server(
         log_level="WARNING",
         lifespan=lifespan,
         subscriptions=bus,
+        extensions=[answer_view()],
     )
     limited = LimitedCalls(RateLimit(settings.calls_per_minute))
     server.middleware.extend([limited, StrictArguments(server), let_handshake_pass, in_turns, subscriptions])

@@ -7,6 +7,8 @@ DOCUMENTS = "kb://documents"
 DOCUMENTS_FROM = "kb://documents{?start}"
 DOCUMENT = "kb://document/{id}{?start}"
 PASSAGE = "kb://chunk/{id}"
+PAGE = "kb://page/{id}/{number}"
+PASSAGE_PAGE = "kb://passage/{id}/page"
 SESSION = "session://{id}"
 REPORT = "session://{id}/report"
 STATUS = "lorgnette://status"
@@ -26,6 +28,11 @@ def document_uri(source: str, sha256: str) -> str:
 def passage_uri(id: str) -> str:
     """Return a passage's address."""
     return f"kb://chunk/{id}"
+
+
+def page_uri(id: str) -> str:
+    """Return the address of the page on which a passage stands, its words framed."""
+    return f"kb://passage/{id}/page"
 
 
 def session_uris(session_id: str) -> tuple[str, str]:

@@ -11,10 +11,11 @@ import os
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from retrieval.catalogue.catalogue import Catalogue
 from retrieval.catalogue.rows import FileRow
@@ -33,8 +34,11 @@ from retrieval.owner.protocol import (
     question_from_bytes,
 )
 from retrieval.owner.socket import NoOwner, OwnerSilent, Serving, ask
+from retrieval.reading.kept_lines import KeptLines
 from retrieval.reading.recipe import open_recipe
-from retrieval.records import Chunk, Filter, Hit, SearchOutcome
+from retrieval.records import Chunk, Filter, Hit, Region, SearchOutcome
+from retrieval.regions.locate import Cited as Placed
+from retrieval.regions.locate import Located, Locator, PageView, Placement
 from retrieval.search.full_text import FullText, full_text
 from retrieval.search.rerank import Reranker, is_generative, open_reranker, reranked
 from retrieval.search.search import RERANKED, Searcher
@@ -45,6 +49,9 @@ from retrieval.sync.captions import Captioned, Captioner, make_captions
 from retrieval.sync.missing_vectors import Progress
 from retrieval.sync.ray_ingestion import RayIngestion, RayWorkers
 from retrieval.sync.sync import SyncReport, sync
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 logger = logging.getLogger(__name__)
 
@@ -81,6 +88,7 @@ class KnowledgeBase:
         self.place = path.parent
         self.catalogue = Catalogue(path)
         self._recipe = open_recipe(settings)
+        self._locator = Locator(self.catalogue, self.folder, self._recipe, KeptLines(self.place))
         self._lock = FileLock(self.place / "owner.lock")
         self._electing = threading.Lock()
         self._loading = threading.Lock()
@@ -190,9 +198,29 @@ class KnowledgeBase:
         """Make the indexes anew from the catalogue, without embedding; returns how they compare then."""
         return findings_from_bytes(self._answered(question("rebuild"), REPAIR_S))
 
-    def verify(self, cited: Cited) -> Verdict:
-        """Hold a citation against its file as it is now."""
-        return verify(self.catalogue, self.folder, cited, self._recipe)
+    def verify(self, cited: Cited, regions: Sequence[Region] = ()) -> Verdict:
+        """Hold a citation, and the regions it was given with, against its file as it is now."""
+        found = verify(self.catalogue, self.folder, cited, self._recipe)
+        headings: tuple[str, ...] = getattr(cited, "headings", ())
+        here = Placement(found.source, found.page, found.start, found.end, found.text, headings)
+        now, status = self._locator.check(here, regions, found.status)
+        return replace(found, regions=now, regions_status=status)
+
+    def locate(self, cited: Placed, sha256: str | None = None) -> Located:
+        """Return where on its page a passage stands, and the name of the nearest place; as `Locator.locate`."""
+        return self._locator.locate(cited, sha256)
+
+    def page_picture(self, source: str, page: int) -> "tuple[Image.Image, bool]":
+        """Return a picture of a document's page, from 1, and whether its file has changed since it was indexed.
+
+        Raises:
+            PageMissing: There is none.
+        """
+        return self._locator.picture(source, page)
+
+    def page_view(self, cited: Placed, *, always: bool = False) -> PageView | None:
+        """Return what of a passage's page shows more than its words, as a picture; as `Locator.view`."""
+        return self._locator.view(cited, always=always)
 
     def full_text(self, row: FileRow) -> FullText:
         """Give the text of an indexed file, in which the positions of its passages count."""

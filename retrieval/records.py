@@ -25,6 +25,28 @@ class Page:
 
 
 @dataclass(frozen=True)
+class Region:
+    """A rectangle on a page, in thousandths of its width and height as it is shown, from its upper left corner."""
+
+    page: int
+    """From 1; a picture is a page."""
+    x1: float
+    y1: float
+    x2: float
+    y2: float
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line that was read in a picture, and where."""
+
+    text: str
+    region: Region
+    turned: int = 0
+    """Degrees by which the picture was turned before it was read: 0, 90, 180 or 270."""
+
+
+@dataclass(frozen=True)
 class Document:
     """A file as text."""
 
@@ -42,6 +64,8 @@ class Document:
     """From the file's own metadata or first heading."""
     notes: tuple[str, ...] = ()
     """What could not be read, in words for the user."""
+    lines: tuple[Line, ...] = ()
+    """What OCR read, in the order of the text."""
 
 
 @dataclass(frozen=True)

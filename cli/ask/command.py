@@ -9,7 +9,10 @@ from cli.ask.boxes import Boxes, png_path
 from cli.edge import Run, set_up_logging, settings_options, verbose_option
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from graph.answer import Answer, Event
+    from lorgnette.settings import Settings
 
 
 @click.command(short_help="Ask a question about pictures.")
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     callback=png_path,
     help="Write the picture there with the answer's boxes drawn in.",
 )
+@click.option("--open", "opened", is_flag=True, help="Show the page that the answer cites first, its words framed.")
 @click.option("--trace", is_flag=True, help="Draw what each node thought and did, its cost and the session, on stderr.")
 @click.option("--show-prompts", is_flag=True, help="Print each conversation as the model gets it, on stderr.")
 @click.option(
@@ -53,6 +57,7 @@ def ask(
     no_kb: bool,
     fields: tuple[str, ...],
     boxes_file: Path | None,
+    opened: bool,
     trace: bool,
     show_prompts: bool,
     batch: Path | None,
@@ -71,6 +76,7 @@ def ask(
       lorgnette ask "What differs?" before.jpg after.jpg --json
       lorgnette ask photo.heic
       lorgnette ask "What does this error mean?" --screenshot
+      lorgnette ask "How long is the warranty of the K3?" --open
       lorgnette ask "Who is at the door?" door.jpg --model Qwen/Qwen3-VL-2B-Instruct
       lorgnette ask --batch questions.jsonl --out answers.jsonl
       lorgnette ask "How many people are there?" --batch photos --out answers.jsonl
@@ -91,7 +97,7 @@ def ask(
 
     lean_import.allow()
     question, images = question_and_pictures(words, clipboard=clipboard, screenshot=screenshot)
-    single = bool(images or session_id or boxes_file or trace or as_json)
+    single = bool(images or session_id or boxes_file or opened or trace or as_json)
     _check_usage(question, batch, out, retry_failed=retry_failed, single=single)
     settings = allowing(load_settings(**flags), images)
     set_up_logging(run)
@@ -144,10 +150,30 @@ def ask(
         else:
             transcript.finish(answer, question, to_be_told(answer, data_home()))
         line.hide()
-        if boxes:
-            _draw(boxes, answer)
+        _show_pictures(boxes, answer, (lambda: _open(run, settings, answer, question)) if opened else None)
         if trace:
             course.print(answer)
+
+
+def _show_pictures(boxes: Boxes | None, answer: "Answer", open_page: "Callable[[], None] | None") -> None:
+    if boxes:
+        _draw(boxes, answer)
+    if open_page:
+        open_page()
+
+
+def _open(run: Run, settings: "Settings", answer: "Answer", question: str) -> None:
+    from cli.shown_page import show_page
+    from lorgnette.documents import Documents
+    from retrieval.regions.locate import Placement
+
+    cited = next((one for one in answer.citations if one.page is not None or one.regions), None)
+    if cited is None:
+        click.echo("The answer cites no page of a PDF and no picture; there is nothing to open.", err=True)
+        return
+    place = Placement(cited.source, cited.page, cited.start, cited.end, cited.quote)
+    with Documents(settings) as documents:
+        show_page(run, documents.required(), place, f"{question} {answer.answer}")
 
 
 def _draw(boxes: Boxes, answer: "Answer") -> None:
@@ -163,7 +189,10 @@ def _check_usage(question: str, batch: Path | None, out: Path | None, *, retry_f
         _refuse(out is not None or retry_failed, "--out and --retry-failed belong to --batch.")
         return
     _refuse(out is None, "--batch needs --out, the file that the answers go into.")
-    _refuse(single, "IMAGE, --session, --boxes, --trace and --json are for one question; rows of a batch name theirs.")
+    _refuse(
+        single,
+        "IMAGE, --session, --boxes, --open, --trace and --json are for one question; rows of a batch name theirs.",
+    )
 
 
 def _refuse(wrong: bool, text: str) -> None:

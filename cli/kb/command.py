@@ -213,6 +213,8 @@ def verify(query: str, top_k: int, **options: Any) -> None:
     with open_base(options) as base:
         verdicts = [(hit, base.verify(hit)) for hit in base.search(query, top_k, wait_s=WARM_UP_S).hits]
     for hit, verdict in verdicts:
-        click.echo(escaped(f"{verdict.status:<8} {hit.source}, characters {hit.start} to {hit.end}: {verdict.reason}"))
-    if any(verdict.status in ("changed", "gone") for _, verdict in verdicts):
+        seen = f"; {len(verdict.regions)} regions {verdict.regions_status}" if verdict.regions_status else ""
+        place = f"{hit.source}, characters {hit.start} to {hit.end}"
+        click.echo(escaped(f"{verdict.status:<8} {place}: {verdict.reason}{seen}"))
+    if any({verdict.status, verdict.regions_status} & {"changed", "gone"} for _, verdict in verdicts):
         raise click.exceptions.Exit(FAILED)

@@ -4,8 +4,9 @@ from typing import Any
 
 import click
 
-from cli.edge import verbose_option
+from cli.edge import Run, verbose_option
 from cli.kb.options import filter_options, kb_options, open_base
+from cli.shown_page import show_page
 
 WARM_UP_S = 30.0
 
@@ -20,27 +21,36 @@ WARM_UP_S = 30.0
     metavar="N",
     help="Neighbouring passages on each side. Default: 0.",
 )
+@click.option(
+    "--open", "opened", type=click.IntRange(min=1), metavar="N", help="Show the page of hit N, its words framed."
+)
 @filter_options
 @kb_options
 @click.option("--json", "as_json", is_flag=True, help="Print exactly one JSON document.")
 @verbose_option
-def search(query: str, top_k: int, context: int, as_json: bool, **options: Any) -> None:
+@click.pass_obj
+def search(
+    run: Run, /, query: str, top_k: int, context: int, opened: int | None, as_json: bool, **options: Any
+) -> None:
     """Search the documents for QUERY; run `lorgnette kb sync` first.
 
     \b
     Examples:
       lorgnette search "What does ERR_42 mean?"
+      lorgnette search "How long is the warranty?" --open 1
       lorgnette search 年假可以结转几天 --source "中文/*" --json
     """  # noqa: D301
     from lorgnette.search_text import render_found, search_result
 
     with open_base(options, reranks=True) as base:
         found = base.search(query, top_k, options["wanted"], wait_s=WARM_UP_S)
-        result = search_result(found, lambda hit: base.neighbours(hit, context))
-        counts = base.catalogue.counts()
-    if as_json:
-        click.echo(result.model_dump_json())
-        return
-    click.echo(render_found(result))
-    if not counts.files:
-        click.echo(f"Nothing is indexed yet; run: lorgnette kb sync {base.folder}", err=True)
+        result = search_result(
+            found, lambda hit: base.neighbours(hit, context), lambda hit: base.locate(hit, hit.sha256)
+        )
+        click.echo(result.model_dump_json() if as_json else render_found(result))
+        if not as_json and not base.catalogue.counts().files:
+            click.echo(f"Nothing is indexed yet; run: lorgnette kb sync {base.folder}", err=True)
+        if opened is not None:
+            if opened > len(found.hits):
+                raise click.UsageError(f"--open {opened}: there are {len(found.hits)} hits.")
+            show_page(run, base, found.hits[opened - 1], query)

@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 
 from langgraph.runtime import Runtime
 
 from common.safe_text import shortened
-from graph.answer import Answer, Box, Task, Turn
+from graph.answer import Answer, Box, Citation, PageRegion, Passage, Task, Turn
 from graph.citations import Cited, cite
 from graph.run_context import RunContext
 from graph.state import AgentState, noted
@@ -31,7 +32,7 @@ def finisher(state: AgentState, runtime: Runtime[RunContext]) -> AgentState:
     notes += [f"boxes: {note}" for note in unread]
     answer = Answer(
         answer=_in_words(cited.text, boxes),
-        citations=cited.citations,
+        citations=[_located(citation, evidence, context) for citation in cited.citations],
         boxes=boxes,
         plan=state.get("plan"),
         review=state.get("review"),
@@ -65,6 +66,16 @@ def _cited(state: AgentState, context: RunContext, draft: str) -> Cited:
         if values is not None:
             return values
     return cite(draft, evidence, look_for=look_for)
+
+
+def _located(citation: Citation, evidence: Sequence[Passage], context: RunContext) -> Citation:
+    """Add where the passage can be seen."""
+    passage = next((one for one in evidence if one.id == citation.id), None)
+    if context.locate is None or passage is None:
+        return citation
+    where = context.locate(passage)
+    regions = [PageRegion(**asdict(region)) for region in where.regions]
+    return citation.model_copy(update={"place": where.place, "regions": regions})
 
 
 def _citation_notes(cited: Cited) -> Iterator[str]:

@@ -9,6 +9,7 @@ from langgraph.runtime import Runtime
 from graph.answer import Event, Extraction, Moderation
 from graph.errors import Undecided
 from graph.evidence import listed, quoted
+from graph.page_pictures import with_pages
 from graph.run_context import REPETITION, RunContext
 from graph.state import AgentState, noted
 from model.call_options import LEFT_OUT_KEY, Cancelled, DeadlineExceeded
@@ -36,7 +37,7 @@ def responder(state: AgentState, runtime: Runtime[RunContext]) -> AgentState:
     conversation = [*state.get("messages", []), *new]
     notes = []
     try:
-        message = _written(state, context, conversation, notes)
+        message, conversation = _seen_and_written(state, context, conversation, notes)
     except Cancelled:
         raise
     except ModelError as error:
@@ -93,6 +94,24 @@ def _written(state: AgentState, context: RunContext, conversation: list[BaseMess
             return AIMessage("", response_metadata={"finish_reason": "deadline"})
         notes.append(f"answer: not in the form that was asked for, {error.reason}")
         return context.write("responder", conversation)
+
+
+def _seen_and_written(
+    state: AgentState, context: RunContext, conversation: list[BaseMessage], notes: list[str]
+) -> tuple[AIMessage, list[BaseMessage]]:
+    """Let the model write, its first draft with the pages before it that it answers from, if it takes pictures."""
+    pages = context.pages(state.get("evidence") or []) if state.get("review") is None else []
+    seen = with_pages(conversation, pages)
+    try:
+        return _written(state, context, seen, notes), seen
+    except (Cancelled, DeadlineExceeded):
+        raise
+    except ModelError as error:
+        if not pages:
+            raise
+        reason = str(error).rstrip(".")
+        notes.append(f"pages: answered from the words alone, the model did not take the page's picture ({reason})")
+        return _written(state, context, conversation, notes), conversation
 
 
 def _question(state: AgentState, context: RunContext) -> str:

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 from common.safe_text import escaped, one_line, shortened
 from lorgnette.answer_text import MAX_RESULT_BYTES
 from lorgnette.documents import Documents
+from lorgnette.page_pictures import PagePictures
 from lorgnette.untrusted_text import QUOTED, cleaned, quoted
 from mcp_server.errors import NothingHere
 from mcp_server.uris import DOCUMENTS, document_name, document_uri, passage_name, passage_uri
+from retrieval.regions.locate import Placement
 
 if TYPE_CHECKING:
     from retrieval.catalogue.rows import FileRow
@@ -149,6 +151,32 @@ class DocumentResource:
             )
         text = {"id": found.id, "untrusted": True, "headings": list(found.headings), "text": found.occurrences[0].text}
         return {**cleaned(text), "places": places, "more_places": max(0, len(found.occurrences) - 20)}
+
+    def page(self, name: str, number: str) -> bytes:
+        """Return a page of a document as PNG.
+
+        Raises:
+            DocumentMissing: None is indexed under this path or hash.
+            StartInvalid: The number is none.
+            PageMissing: It has no such page, or none that can be drawn.
+        """
+        base, row = self._row(name)
+        return PagePictures(base).of_page(row.source, position(number))
+
+    def passage_page(self, name: str) -> bytes:
+        """Return the page on which a passage stands as PNG, its words framed.
+
+        Raises:
+            PassageMissing: There is none of this id.
+            PageMissing: Its document has no pages that can be drawn.
+        """
+        base = self._documents.open()
+        found = base.catalogue.chunk(name) if base is not None and _is_unicode(name) else None
+        if base is None or found is None:
+            raise PassageMissing(name)
+        place = found.occurrences[0]
+        cited = Placement(place.source, place.page, place.start, place.end, place.text, found.headings)
+        return PagePictures(base).of_cited(cited)
 
     def names(self, prefix: str, limit: int) -> list[str]:
         """Return indexed paths that begin so, or whose file's name does."""

@@ -6,7 +6,6 @@ What is drawn here belongs to one question; it draws nothing for pictures that c
 import hashlib
 import logging
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from mcp.server import MCPServer
 from mcp.server.mcpserver.exceptions import ResourceNotFoundError
 from mcp.types import ResourceLink
 
-from common.atomic_files import write_whole
+from common.bounded_folder import BoundedFolder
 from graph.answer import Answer
 from lorgnette.answer_text import Drawn
 from lorgnette.box_drawing import boxes_png, on_picture
@@ -31,7 +30,7 @@ class DrawnPictures:
     """The folder. Several servers may share it: each file is written whole, and its name is its content's hash."""
 
     def __init__(self, folder: Path, max_bytes: int = MAX_FOLDER_BYTES) -> None:
-        self._folder, self._max_bytes = folder, max_bytes
+        self._files = BoundedFolder(folder, max_bytes)
 
     def draw(self, answer: Answer, pictures: Sequence[Picture], first: int) -> tuple[list[Drawn], list[str]]:
         """Draw the answer's boxes, and return what was drawn and what could not be.
@@ -49,10 +48,12 @@ class DrawnPictures:
             try:
                 name = self.keep(boxes_png(*on_picture(picture, boxes), MAX_PNG_BYTES))
             except OSError as error:
-                logger.warning("a drawn picture could not be kept in %s: %s", self._folder, error)
+                logger.warning("a drawn picture could not be kept in %s: %s", self._files.folder, error)
                 notes.append(f"boxes: no picture with them could be kept ({error.strerror or type(error).__name__})")
                 continue
-            drawn.append(Drawn(image=number, uri=URI.format(id=name), path=str(self._path(name))))
+            width, height = picture.size
+            path = str(self._path(name))
+            drawn.append(Drawn(image=number, uri=URI.format(id=name), path=path, width=width, height=height))
         return drawn, notes
 
     def keep(self, png: bytes) -> str:
@@ -62,36 +63,15 @@ class DrawnPictures:
             OSError: The folder cannot be written.
         """
         name = hashlib.sha256(png).hexdigest()[:32]
-        path = self._path(name)
-        self._folder.mkdir(parents=True, exist_ok=True)
-        write_whole(path, png, private=True, durable=False)
-        self._make_room(path)
+        self._files.keep(self._path(name).name, png)
         return name
 
     def read(self, name: str) -> bytes | None:
         """Return a picture, none where there is none of that id any more."""
-        if not ID.fullmatch(name):
-            return None
-        try:
-            return self._path(name).read_bytes()
-        except OSError:
-            return None
+        return self._files.read(self._path(name).name) if ID.fullmatch(name) else None
 
     def _path(self, name: str) -> Path:
-        return drawn_path(name, self._folder)
-
-    def _make_room(self, newest: Path) -> None:
-        files = []
-        for path in self._folder.iterdir():  # what a killed process left half written goes the same way
-            with suppress(OSError):
-                status = path.stat()
-                files.append((path != newest, -status.st_mtime_ns, status.st_size, path))
-        total = 0
-        for _, _, size, path in sorted(files):
-            total += size
-            if total > self._max_bytes and path != newest:
-                with suppress(OSError):
-                    path.unlink()
+        return drawn_path(name, self._files.folder)
 
 
 def links(drawn: Sequence[Drawn]) -> list[ResourceLink]:

@@ -18,6 +18,7 @@ from lorgnette.answer_text import AskResult, JobAskResult, fit, render, structur
 from mcp_server.progress import Watch, heartbeat, in_thread
 from mcp_server.state.app import App
 from mcp_server.state.box_pictures import links
+from mcp_server.tools.page_links import page_links
 from model.pictures.picture import Picture
 from model.worker import asking
 
@@ -72,7 +73,8 @@ async def answer(app: App, ctx: Context[App], question: Question) -> CallToolRes
 
 def answered(result: AskResult) -> CallToolResult:
     """Put an answer into both channels."""
-    content: list[ContentBlock] = [TextContent(type="text", text=render(result)), *links(result.drawn)]
+    text = TextContent(type="text", text=render(result))
+    content: list[ContentBlock] = [text, *links(result.drawn), *page_links(result.citations)]
     return CallToolResult(content=content, structured_content=structured(result))
 
 

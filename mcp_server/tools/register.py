@@ -19,6 +19,7 @@ from mcp_server.tools.get_job import get_job
 from mcp_server.tools.save_session_summary import save_session_summary
 from mcp_server.tools.search_kb import search_kb
 from mcp_server.tools.selection import offered
+from mcp_server.view.register import view_of
 
 READS = ToolAnnotations(read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
 ASKS = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=False, open_world_hint=False)
@@ -46,5 +47,8 @@ def add_tools(server: MCPServer[App], settings: Settings) -> set[str]:
     for name, (tool, title, annotations) in tools.items():
         if name in wanted:
             description = inspect.cleandoc(tool.__doc__ or "")
-            server.add_tool(tool, name, title=title, description=description, annotations=annotations, icons=[ICON])
+            server.add_tool(
+                tool, name, title=title, description=description, annotations=annotations, icons=[ICON],
+                meta=view_of(name),
+            )  # fmt: skip
     return wanted

@@ -11,6 +11,7 @@ from lorgnette.search_text import SearchResult, render_found, search_result, sho
 from mcp_server.middleware import tool_errors
 from mcp_server.progress import heartbeat, in_thread
 from mcp_server.state.app import App
+from mcp_server.tools.page_links import page_links
 from mcp_server.uris import document_name
 
 MOST_HITS, MOST_NEIGHBOURS = 20, 3
@@ -43,7 +44,7 @@ async def search_kb(
         async with heartbeat(ctx, app.heartbeat_s, lambda: "searching"):
             result = await in_thread(lambda _: _search(app, query, top_k, source, context))
     text = TextContent(type="text", text=render_found(result, for_model=True))
-    return CallToolResult(content=[text], structured_content=result.model_dump(mode="json"))
+    return CallToolResult(content=[text, *page_links(result.hits)], structured_content=result.model_dump(mode="json"))
 
 
 def _search(app: App, query: str, top_k: int, source: str | None, context: int) -> SearchResult:
@@ -59,7 +60,8 @@ def _search(app: App, query: str, top_k: int, source: str | None, context: int) 
 
     def look() -> SearchResult:
         found = base.search(query, min(top_k, MOST_HITS), Filter(source=meant), wait_s=EMBEDDER_S)
-        return search_result(found, lambda hit: base.neighbours(hit, min(context, MOST_NEIGHBOURS)))
+        around = min(context, MOST_NEIGHBOURS)
+        return search_result(found, lambda hit: base.neighbours(hit, around), lambda hit: base.locate(hit, hit.sha256))
 
     result = look()
     if all(hit.match == "weak" for hit in result.hits) and not app.first_sync.is_set():

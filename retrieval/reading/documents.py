@@ -8,7 +8,7 @@ table rows and preformatted parts are marked as in Markdown (`retrieval.reading.
 import os
 import re
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from retrieval.reading.decode import decode
@@ -26,7 +26,7 @@ from retrieval.reading.unreadable import (
     UnknownType,
     Unreadable,
 )
-from retrieval.records import Document, MediaType
+from retrieval.records import Document, Line, MediaType
 
 __all__ = [
     "MEDIA_TYPES",
@@ -184,15 +184,7 @@ def read_document(path: Path, data: bytes | None = None, *, limits: ReadLimits =
     document = _read(data, actual, limits)
     if actual == named:
         return document
-    return Document(
-        document.text,
-        document.media_type,
-        document.pages,
-        document.codec,
-        document.confidence,
-        document.title,
-        (*document.notes, f"named {suffix!r} but read as {actual}, which it is"),
-    )
+    return replace(document, notes=(*document.notes, f"named {suffix!r} but read as {actual}, which it is"))
 
 
 def _media_type(data: bytes, suffix: str, named: MediaType) -> MediaType:
@@ -281,13 +273,17 @@ def _read_other(data: bytes, media_type: MediaType, limits: ReadLimits) -> Docum
 
 def _read_picture(data: bytes, limits: ReadLimits) -> Document:
     from retrieval.reading.ocr import lines_to_text, look_at
+    from retrieval.reading.ocr_places import placed
     from retrieval.reading.pictures import count_frames, open_picture
 
     frames = count_frames(data)
     parts: list[str] = []
     notes: list[str] = []
+    lines: list[Line] = []
     for frame in range(min(frames, limits.max_ocr_pages)):
-        reading = look_at(open_picture(data, max_pixels=limits.max_pixels, frame=frame))
+        picture = open_picture(data, max_pixels=limits.max_pixels, frame=frame)
+        reading = look_at(picture)
+        lines += placed(reading, picture.size, frame + 1)
         parts.append(lines_to_text(reading.lines))
         notes += reading.notes
         if reading.turned:
@@ -297,4 +293,4 @@ def _read_picture(data: bytes, limits: ReadLimits) -> Document:
     text = "\n\n".join(filter(None, parts))
     if not text:
         notes.insert(0, "no words could be read in the picture")
-    return Document(text, "image", notes=tuple(dict.fromkeys(notes)))
+    return Document(text, "image", notes=tuple(dict.fromkeys(notes)), lines=tuple(lines))

@@ -16,7 +16,7 @@ from retrieval.reading.recipe import Recipe
 from retrieval.reading.snapshot import read_content
 from retrieval.reading.unreadable import Unreadable
 from retrieval.reading.walk import LEADS_OUT, walk
-from retrieval.records import Document
+from retrieval.records import Document, Region
 
 MOSTLY_THERE = 0.5
 PIECE_CHARS = 16
@@ -86,6 +86,10 @@ class Verdict:
     """How much of the cited text is there, 0 to 1."""
     reason: str
     """In words for the user."""
+    regions: tuple[Region, ...] = ()
+    """Where it can be seen now."""
+    regions_status: Literal["exact", "moved", "changed", "gone"] | None = None
+    """How its regions stand up; None where there is no page to look at."""
 
 
 @dataclass(frozen=True)

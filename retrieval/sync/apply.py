@@ -14,6 +14,7 @@ from pathlib import Path
 from common.safe_text import storable
 from retrieval.catalogue.catalogue import Catalogue
 from retrieval.catalogue.rows import FileRow, Known, Matrix
+from retrieval.reading.kept_lines import KeptLines
 from retrieval.reading.picture_passages import renamed, with_caption
 from retrieval.reading.prepare import Prepared, Task, kind_of, prepare
 from retrieval.reading.recipe import Recipe
@@ -73,6 +74,7 @@ class Application:
         self._vectors = vectors
         self._progress = progress
         self._cancel = cancel
+        self._kept_lines = KeptLines(catalogue.path.parent)
         self._gone = dict(plan.removed)
         self._renameable = {kind: list(sources) for kind, sources in plan.renameable.items()}
         self._touched = dict(plan.change_times)
@@ -186,6 +188,8 @@ class Application:
         if worked.embedding_failed:
             self._vectors.give_up(worked.embedding_failed)
         self.notes += [(entry.source, note) for note in document.notes]
+        if document.lines:
+            self._kept_lines.keep(content.sha256, document.lines)
         is_new = entry.source not in self._plan.before
         chunks = worked.prepared.chunks
         if row.media_type == "image":
@@ -245,4 +249,5 @@ class Application:
                 return
             self._catalogue.remove_files(gone[i : i + REMOVED_AT_ONCE])
             self.counts["removed"] += len(gone[i : i + REMOVED_AT_ONCE])
+        self._kept_lines.forget_but({known.sha256 for known in self._catalogue.known().values()})
         self._vectors.embed_missing(self._progress)

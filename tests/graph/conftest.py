@@ -17,7 +17,8 @@ from graph.agent import Agent, Archive
 from graph.session_store import Sessions
 from graph.settings import AgentSettings
 from model.open import ModelIdentity
-from retrieval.records import Hit, SearchOutcome
+from retrieval.records import Hit, Region, SearchOutcome
+from retrieval.regions.locate import Cited, Located, PageView
 
 USAGE = {"input_tokens": 10, "output_tokens": 2, "total_tokens": 12, "input_token_details": {"cache_read": 4}}
 
@@ -94,6 +95,14 @@ class Documents:
             if words & set(text.lower().strip(".").split())
         )  # fmt: skip
         return SearchOutcome(hits[:top_k], "lexical", ("dense: still loading",))
+
+    def locate(self, cited: Cited) -> Located:
+        """Every passage stands in the upper left quarter of page 1."""
+        return Located((Region(1, 0, 0, 500, 500),), "page 1")
+
+    def page_view(self, cited: Cited, *, always: bool = False) -> PageView | None:
+        """No passage stands on a page."""
+        return None
 
 
 @pytest.fixture

@@ -19,8 +19,8 @@ from retrieval.reading.unreadable import Broken, Empty, Unreadable
 from retrieval.records import Document
 
 _MIN_PICTURE_BYTES = 200
-# In the order in which they follow the body; the type of a relationship ends so. What a header names, a footer often goes
-# on about ("valid until ..."), so that both are one part.
+# In the order in which they follow the body; the type of a relationship ends so. What a header names, a footer often
+# goes on about ("valid until ..."), so that both are one part.
 _BESIDE = {
     ("header", "footer"): "Header and footer", ("footnotes",): "Footnotes", ("endnotes",): "Endnotes",
     ("comments",): "Comments", ("diagramData",): "Diagram", ("chart",): "Chart",

@@ -12,8 +12,9 @@ from retrieval.reading.formats.hyphens import join_lines
 from retrieval.reading.formats.pdf_page import annotations, page_text
 from retrieval.reading.formats.plausible import PLAUSIBLE, plausibility
 from retrieval.reading.ocr import Reading, lines_to_text, look_at
+from retrieval.reading.ocr_places import placed
 from retrieval.reading.unreadable import Broken, Empty, Encrypted
-from retrieval.records import Document, Page
+from retrieval.records import Document, Line, Page
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -89,7 +90,7 @@ def read_pdf(data: bytes, *, max_pages: int, max_ocr_pages: int, max_pixels: int
         notes.append(f"pages {max_pages + 1:,} to {count:,} were not read: after the limit of {max_pages:,} pages")
     if attached:
         notes.append(f"attached and not read: {', '.join(attached)}; save them as files of their own")
-    return Document(whole, "pdf", tuple(pages), title=title, notes=tuple(notes))
+    return Document(whole, "pdf", tuple(pages), title=title, notes=tuple(notes), lines=tuple(seen.lines))
 
 
 class _Seen:
@@ -102,6 +103,7 @@ class _Seen:
         self._unseen: list[int] = []
         self._doubtful: list[int] = []
         self._turned: list[int] = []
+        self.lines: list[Line] = []
 
     def page(self, pdf: "PdfDocument", number: int) -> tuple[str, bool]:
         """Return a page's text, and whether its words were read from its picture."""
@@ -115,8 +117,10 @@ class _Seen:
             self._unseen.append(number)
         else:
             self._scans += 1
-            reading = look_at(_draw(pdf, number - 1, self._max_pixels))
+            picture = _draw(pdf, number - 1, self._max_pixels)
+            reading = look_at(picture)
             text, ocr = self._better(number, text, own, reading)
+            self.lines += placed(reading, picture.size, number) if ocr else []
         return "\n".join(filter(None, (text, *beside))), ocr
 
     def _better(self, number: int, text: str, own: float, reading: Reading) -> tuple[str, bool]:
@@ -190,8 +194,7 @@ def _own_text(pdf: "PdfDocument", index: int) -> tuple[str, list[str], bool]:
         page = pdf[index]
         try:
             pictured = _is_pictured(page)
-            beside = [_clean(line) for line in annotations(pdf, page)]
-            # Last, because it may turn the page.
+            beside = [_clean(line) for line, _ in annotations(pdf, page)]
             text = _clean(page_text(page)).strip()
         finally:
             page.close()

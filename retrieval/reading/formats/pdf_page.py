@@ -6,6 +6,8 @@ It is called under PDFium's lock, with an open page, and draws nothing.
 import ctypes
 import re
 import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 from typing import TYPE_CHECKING, Any
@@ -16,8 +18,10 @@ if TYPE_CHECKING:
     from pypdfium2 import PdfDocument, PdfPage, PdfTextPage
 
 _MAX_CHARS = 30_000
+_MOST_LETTERS = 100_000
 _MAX_LINES = 2_000
 _THIN = 3.0  # points
+_INK = 0.05  # points; a letter that is thinner has not been drawn
 _NEAR = 3.0
 _ARABIC = re.compile("[\u0600-\u08ff\ufb50-\ufdff\ufe70-\ufeff]")
 _FORMS = re.compile("[\ufb50-\ufdff\ufe70-\ufefc]")
@@ -28,6 +32,8 @@ _WIDGET = 20
 _FLAG_HIDDEN = 2
 
 Box = tuple[float, float, float, float]
+_Word = tuple[str, list[int]]
+"""Its letters and their numbers."""
 
 
 @dataclass(frozen=True)
@@ -42,21 +48,43 @@ class _Letter:
 
 def page_text(page: "PdfPage") -> str:
     """Return a page's text layer."""
-    from pypdfium2.raw import FPDFText_GetCharAngle
-
-    textpage = page.get_textpage()
-    try:
-        if page.get_rotation() and _is_level(textpage, FPDFText_GetCharAngle):
-            # Its lines lie along the unturned page: PDFium would list them from the wrong side.
-            textpage.close()
-            page.set_rotation(0)
-            textpage = page.get_textpage()
+    with _along_its_lines(page) as textpage:
         whole = textpage.get_text_range()
         if not 0 < len(whole) <= _MAX_CHARS:
             return whole
-        return _printed(page, textpage, whole)
+        return _printed(page, textpage, whole)[0]
+
+
+def page_letters(page: "PdfPage") -> list[tuple[str, Box]]:
+    """Return the letters of a page's text layer in the order of its text, with their boxes in points.
+
+    Blanks are left out. Boxes are left, bottom, right, top of the unturned page, whatever its rotation and crop box.
+    """
+    with _along_its_lines(page) as textpage:
+        letters = _letters(textpage, _MOST_LETTERS, loose=True)
+        order: Iterable[int] = range(len(letters))
+        if 0 < len(letters) <= _MAX_CHARS:
+            order = _printed(page, textpage, textpage.get_text_range())[1]
+        found = [letters[n] for n in order]
+        return [(one.sign, (one.left, one.bottom, one.right, one.top)) for one in found if one.sign.strip()]
+
+
+@contextmanager
+def _along_its_lines(page: "PdfPage") -> "Iterator[PdfTextPage]":
+    """Open a page's text; its lines may lie along the unturned page, and PDFium would list them from the wrong side."""
+    from pypdfium2.raw import FPDFText_GetCharAngle
+
+    textpage, turned = page.get_textpage(), page.get_rotation()
+    try:
+        if turned and _is_level(textpage, FPDFText_GetCharAngle):
+            textpage.close()
+            page.set_rotation(0)
+            textpage = page.get_textpage()
+        yield textpage
     finally:
         textpage.close()
+        if page.get_rotation() != turned:
+            page.set_rotation(turned)  # the document would remember the other one
 
 
 def _is_level(textpage: "PdfTextPage", angle: Any) -> bool:
@@ -64,31 +92,41 @@ def _is_level(textpage: "PdfTextPage", angle: Any) -> bool:
     return count > 0 and sum(abs(angle(textpage, n)) < 0.1 for n in range(count)) > count / 2
 
 
-def _printed(page: "PdfPage", textpage: "PdfTextPage", whole: str) -> str:
+def _printed(page: "PdfPage", textpage: "PdfTextPage", whole: str) -> tuple[str, Sequence[int]]:
+    """Return the text, and the order in which it has the letters."""
     from pypdfium2.raw import FPDF_PAGEOBJ_PATH
 
     letters = _letters(textpage)
+    order: Sequence[int] = range(len(letters))
     arabic = bool(_ARABIC.search(whole))
     if arabic:
-        whole = _logical(letters)
+        whole, order = _logical(letters)
     edges = []
     for thing in page.get_objects([FPDF_PAGEOBJ_PATH]):
         edges.append(thing.get_bounds())
         if len(edges) > _MAX_LINES:
-            return whole
+            return whole, order
     if len(edges) > 5 and not arabic and (tabled := _tabled(letters, edges)) is not None:
         return tabled
-    return whole if arabic else _columned(letters, whole)
+    return (whole, order) if arabic else _columned(letters, whole)
 
 
-def _letters(textpage: "PdfTextPage") -> list[_Letter]:
-    from pypdfium2.raw import FPDFText_GetCharBox, FPDFText_GetUnicode, FPDFText_IsGenerated
+def _letters(textpage: "PdfTextPage", most: int | None = None, *, loose: bool = False) -> list[_Letter]:
+    """Return the letters; where `loose`, one that has no ink, its font being missing, takes its line's height."""
+    from pypdfium2.raw import (
+        FS_RECTF,
+        FPDFText_GetCharBox,
+        FPDFText_GetLooseCharBox,
+        FPDFText_GetUnicode,
+        FPDFText_IsGenerated,
+    )
 
     left, right, bottom, top = (ctypes.c_double() for _ in range(4))
     places = [ctypes.byref(value) for value in (left, right, bottom, top)]
     letters = []
     high = 0
-    for n in range(textpage.count_chars()):
+    count = textpage.count_chars()
+    for n in range(count if most is None else min(count, most)):
         code = FPDFText_GetUnicode(textpage, n)
         if 0xD800 <= code < 0xDC00:
             high = code
@@ -99,13 +137,18 @@ def _letters(textpage: "PdfTextPage") -> list[_Letter]:
             code, high = 0x10000 + ((high - 0xD800) << 10) + code - 0xDC00, 0
         FPDFText_GetCharBox(textpage, n, *places)
         generated = FPDFText_IsGenerated(textpage, n) == 1
-        letters.append(_Letter(chr(code), left.value, bottom.value, right.value, top.value, generated))
+        box = left.value, bottom.value, right.value, top.value
+        if loose and not generated and min(box[2] - box[0], box[3] - box[1]) < _INK:
+            rect = FS_RECTF()
+            if FPDFText_GetLooseCharBox(textpage, n, ctypes.byref(rect)):
+                box = rect.left, rect.bottom, rect.right, rect.top
+        letters.append(_Letter(chr(code), *box, generated))
     return letters
 
 
-def _logical(letters: list[_Letter]) -> str:
+def _logical(letters: list[_Letter]) -> tuple[str, list[int]]:
     """Put the letters of a ligature back in the order in which they are spoken, and forms to their letters."""
-    signs: list[str] = []
+    order: list[int] = []
     for n, letter in enumerate(letters):
         before = letters[n - 1] if n else None
         # PDFium turns a line round letter by letter, and a ligature of two with it: they stand in one box.
@@ -115,43 +158,48 @@ def _logical(letters: list[_Letter]) -> str:
             and before.sign in _ALEFS
             and (before.left, before.right) == (letter.left, letter.right)
         ):
-            signs.insert(len(signs) - 1, _LAM)
+            order.insert(len(order) - 1, n)
         else:
-            signs.append(letter.sign)
-    return _FORMS.sub(lambda form: unicodedata.normalize("NFKC", form[0]), "".join(signs))
+            order.append(n)
+    signs = "".join(letters[n].sign for n in order)
+    return _FORMS.sub(lambda form: unicodedata.normalize("NFKC", form[0]), signs), order
 
 
-def _columned(letters: list[_Letter], whole: str) -> str:
+def _columned(letters: list[_Letter], whole: str) -> tuple[str, Sequence[int]]:
     """Read column by column what was drawn row by row."""
-    runs = _runs(letters)
+    runs, members = _runs(letters)
     if len(runs) < 6:
-        return whole
+        return whole, range(len(letters))
     rows = in_reading_order(runs)
     order = [run.order for row in rows for run in row]
     # Only where a line of one column is followed by one of the other throughout was it drawn by rows.
     jumps = sum(b != a + 1 for a, b in pairwise(order))
     if jumps < 4:
-        return whole
-    return "\n".join(" ".join(run.text for run in row) for row in rows)
+        return whole, range(len(letters))
+    text = "\n".join(" ".join(run.text for run in row) for row in rows)
+    return text, [n for place in order for n in members[place]]
 
 
-def _runs(letters: list[_Letter]) -> list[Run]:
-    """Join letters to runs: a line break or a gap wider than a letter is high ends one."""
+def _runs(letters: list[_Letter]) -> tuple[list[Run], list[list[int]]]:
+    """Join letters to runs: a line break or a gap wider than a letter is high ends one. Their numbers come beside."""
     runs: list[Run] = []
-    current: list[_Letter] = []
+    members: list[list[int]] = []
+    current: list[int] = []
 
     def end() -> None:
-        text = "".join(letter.sign for letter in current)
-        solid = [letter for letter in current if letter.sign.strip()]
+        text = "".join(letters[n].sign for n in current)
+        solid = [letters[n] for n in current if letters[n].sign.strip()]
+        numbers = list(current)
         current.clear()
         if not solid:
             return
+        members.append(numbers)
         top, bottom = -max(letter.top for letter in solid), -min(letter.bottom for letter in solid)
         left, right = min(letter.left for letter in solid), max(letter.right for letter in solid)
         runs.append(Run(text.strip(), left, top, right, bottom, len(runs)))
 
     last: _Letter | None = None
-    for letter in letters:
+    for n, letter in enumerate(letters):
         if letter.sign in "\r\n":
             end()
             last = None
@@ -161,36 +209,38 @@ def _runs(letters: list[_Letter]) -> list[Run]:
             if last is not None and (letter.left - last.right > 1.2 * height or letter.left < last.left - 3 * height):
                 end()
             last = letter
-        current.append(letter)
+        current.append(n)
     end()
-    return runs
+    return runs, members
 
 
-def _tabled(letters: list[_Letter], edges: list[Box]) -> str | None:
+def _tabled(letters: list[_Letter], edges: list[Box]) -> tuple[str, list[int]] | None:
     """Write each ruled table row by row, at the place of its first letter; None where there is no such table."""
     grids = [grid for grid in map(_Grid.of, _connected(edges)) if grid is not None]
     if not grids:
         return None
-    parts: list[str | _Grid] = []
-    for in_break, word in groupby(letters, key=lambda letter: not letter.sign.strip()):
-        signs = list(word)
+    parts: list[_Word | _Grid] = []
+    for in_break, word in groupby(range(len(letters)), key=lambda n: not letters[n].sign.strip()):
+        numbers = list(word)
+        signs = [letters[n] for n in numbers]
         text = "".join(letter.sign for letter in signs)
         if in_break:
-            parts.append("\n" if "\n" in text or "\r" in text else " ")
+            parts.append(("\n" if "\n" in text or "\r" in text else " ", []))
             continue
         # A gap without a blank also parts words: two cells may touch.
         x, y = (signs[0].left + signs[-1].right) / 2, (signs[0].bottom + signs[0].top) / 2
         grid = next((grid for grid in grids if grid.holds(x, y)), None)
         if grid is None:
-            parts.append(text)
+            parts.append((text, numbers))
         else:
             if not grid.words:
-                parts += ["\n", grid, "\n"]
-            grid.words.append((x, y, text))
+                parts += [("\n", []), grid, ("\n", [])]
+            grid.words.append((x, y, (text, numbers)))
     if not any(grid.is_table() for grid in grids):
         return None
-    written = "".join(part if isinstance(part, str) else part.text() for part in parts)
-    return re.sub(r"[ ]*\n\s*\n*", "\n", re.sub(r"[ ]+", " ", written)).strip()
+    written = [part.written() if isinstance(part, _Grid) else part for part in parts]
+    text = re.sub(r"[ ]*\n\s*\n*", "\n", re.sub(r"[ ]+", " ", "".join(text for text, _ in written))).strip()
+    return text, [n for _, numbers in written for n in numbers]
 
 
 @dataclass
@@ -200,7 +250,7 @@ class _Grid:
     xs: list[float]
     ys: list[float]
     """From the bottom."""
-    words: list[tuple[float, float, str]]
+    words: list[tuple[float, float, _Word]]
 
     @classmethod
     def of(cls, edges: list[Box]) -> "_Grid | None":
@@ -216,22 +266,25 @@ class _Grid:
     def holds(self, x: float, y: float) -> bool:
         return self.xs[0] <= x <= self.xs[-1] and self.ys[0] <= y <= self.ys[-1]
 
-    def rows(self) -> list[list[str]]:
-        cells: dict[tuple[int, int], list[str]] = {}
+    def rows(self) -> list[list[list[_Word]]]:
+        cells: dict[tuple[int, int], list[_Word]] = {}
         for x, y, word in self.words:
             place = (_slot(self.ys, y), _slot(self.xs, x))
             cells.setdefault(place, []).append(word)
         numbers = sorted({row for row, _ in cells}, reverse=True)
         columns = range(len(self.xs) - 1)
-        return [[" ".join(cells.get((row, column), [])) for column in columns] for row in numbers]
+        return [[cells.get((row, column), []) for column in columns] for row in numbers]
 
     def is_table(self) -> bool:
         return sum(sum(bool(cell) for cell in row) > 1 for row in self.rows()) > 1
 
-    def text(self) -> str:
+    def written(self) -> _Word:
         if not self.is_table():
-            return " ".join(word for _, _, word in self.words)
-        return "\n".join(" | ".join(row) for row in self.rows())
+            words = [word for _, _, word in self.words]
+            return " ".join(text for text, _ in words), [n for _, numbers in words for n in numbers]
+        rows = self.rows()
+        text = "\n".join(" | ".join(" ".join(text for text, _ in cell) for cell in row) for row in rows)
+        return text, [n for row in rows for cell in row for _, numbers in cell for n in numbers]
 
 
 def _slot(bounds: list[float], value: float) -> int:
@@ -266,10 +319,12 @@ def _touch(a: Box, b: Box) -> bool:
     return a[0] <= b[2] + _NEAR and b[0] <= a[2] + _NEAR and a[1] <= b[3] + _NEAR and b[1] <= a[3] + _NEAR
 
 
-def annotations(pdf: "PdfDocument", page: "PdfPage") -> list[str]:
-    """Return what is filled in and noted on a page, a line each, from top to bottom."""
+def annotations(pdf: "PdfDocument", page: "PdfPage") -> list[tuple[str, Box]]:
+    """Return what is filled in and noted on a page, a line each with its box in points, in the file's order."""
     from pypdfium2.raw import (
+        FS_RECTF,
         FPDFAnnot_GetFlags,
+        FPDFAnnot_GetRect,
         FPDFAnnot_GetSubtype,
         FPDFPage_CloseAnnot,
         FPDFPage_GetAnnot,
@@ -287,7 +342,10 @@ def annotations(pdf: "PdfDocument", page: "PdfPage") -> list[str]:
                 continue
             line = _field(pdf, annotation) if kind == _WIDGET else _string(annotation, "Contents")
             if line:
-                lines.append(line if kind == _WIDGET else f"{_ANNOTATIONS.get(kind, 'Note')}: {line}")
+                rect = FS_RECTF()
+                FPDFAnnot_GetRect(annotation, ctypes.byref(rect))
+                box = (rect.left, rect.bottom, rect.right, rect.top)
+                lines.append((line if kind == _WIDGET else f"{_ANNOTATIONS.get(kind, 'Note')}: {line}", box))
         finally:
             FPDFPage_CloseAnnot(annotation)
     return lines

@@ -5,6 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
+
+from cli.edge import Run
+from cli.main import app
+from tests.retrieval.regions.page_pdf import page_pdf
 
 
 @pytest.fixture(autouse=True)
@@ -86,3 +91,24 @@ def test_a_missing_folder_is_one_line(lorgnette: Any, tmp_path: Path) -> None:
         result = lorgnette(*command)
         assert (result.exit_code, result.stdout) == (1, "")
         assert result.stderr.startswith("Error: There is no folder ") and result.stderr.count("\n") == 1
+
+
+def test_a_page_with_its_words_framed_is_shown_by_the_systems_viewer(folder: Path) -> None:
+    (folder / "k3.pdf").write_bytes(page_pdf([(61, 700, "The K3 microscope has a warranty of 36 months.")]))
+    shown: list[Path] = []
+
+    def show(path: Path) -> bool:
+        shown.append(path)
+        return True
+
+    run = Run(show=show)
+    CliRunner().invoke(app, ["kb", "sync"], obj=run)
+    found = CliRunner().invoke(app, ["search", "microscope warranty", "--open", "1", "--json"], obj=run)
+    (hit,) = json.loads(found.stdout)["hits"]
+    assert (hit["place"], len(hit["regions"]), hit["regions"][0]["page"]) == ("page 1", 1, 1)
+    (picture,) = shown
+    assert picture.read_bytes().startswith(b"\x89PNG") and f"k3.pdf, page 1: {picture}" in found.stderr
+    refused = CliRunner().invoke(app, ["search", "microscope warranty", "--open", "2"], obj=run)
+    assert refused.exit_code == 2 and "there are 1 hits" in refused.stderr
+    lamp = CliRunner().invoke(app, ["search", "ERR_42", "--open", "1"], obj=run)
+    assert lamp.exit_code == 1 and "only pages of PDFs and pictures can be drawn" in lamp.stderr

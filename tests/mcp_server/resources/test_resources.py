@@ -1,5 +1,7 @@
 """The resources over the in-memory client: a real knowledge base that searches words alone, and real sessions."""
 
+import base64
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage
 from mcp import Client
 from mcp.shared.exceptions import MCPError
+from mcp.types import ResourceLink
 from PIL import Image
 
 from graph.agent import Agent
@@ -19,6 +22,7 @@ from lorgnette.settings import Settings
 from mcp_server.app import build_server
 from mcp_server.resources.documents import DocumentResource
 from model.open import ModelIdentity
+from tests.retrieval.regions.page_pdf import page_pdf
 
 pytestmark = pytest.mark.anyio
 
@@ -209,3 +213,32 @@ async def test_each_resource_and_template_says_what_it_is(mode: str, settings: S
     }
     assert all(one.title and one.description and one.mime_type and one.icons for one in ours)
     assert all("    " not in (one.description or "") for one in ours)
+
+
+@ERAS
+async def test_a_hit_links_to_its_page_and_the_page_has_its_words_framed(mode: str, settings: Settings) -> None:
+    (settings.kb / "k3.pdf").write_bytes(page_pdf([(61, 700, "The K3 microscope has a warranty of 36 months.")]))
+    async with Client(build_server(settings, never), mode=mode) as client:
+        await indexed(client)
+        result = await client.call_tool("search_kb", {"query": "microscope warranty"})
+        assert result.structured_content is not None
+        (hit,) = result.structured_content["hits"]
+        _, link = result.content
+        assert hit["regions"][0]["page"] == 1 and hit["place"] == "page 1"
+        assert isinstance(link, ResourceLink) and str(link.uri) == f"kb://passage/{hit['id']}/page"
+        framed = await png(client, str(link.uri))
+        plain = await png(client, "kb://page/k3.pdf/1")
+        assert framed.size == plain.size and framed.tobytes() != plain.tobytes()
+        for uri in (
+            "kb://page/k3.pdf/2",
+            "kb://page/devices%2Flamp.md/1",
+            "kb://page/gone.pdf/1",
+            "kb://passage/ff/page",
+        ):
+            with pytest.raises(MCPError, match=r"cannot be shown|is indexed|There is no passage"):
+                await client.read_resource(uri)
+
+
+async def png(client: Any, uri: str) -> Image.Image:
+    (content,) = (await client.read_resource(uri)).contents
+    return Image.open(io.BytesIO(base64.b64decode(content.blob))).convert("RGB")

@@ -1,0 +1,1 @@
+"""Regions of citations against pages whose true boxes are known, and what of a page a model is sent."""
