@@ -20,6 +20,7 @@ from lorgnette.settings import Settings
 from mcp_server.progress import in_thread
 from mcp_server.state.agent_loader import AgentLoader
 from model.worker import asking
+from page.library import Library
 from page.pictures import Pictures, Shown
 from page.preferences import Preferences
 from page.uploads import Uploads
@@ -27,11 +28,13 @@ from page.uploads import Uploads
 if TYPE_CHECKING:
     from graph.session_store import SessionInfo
     from model.pictures.picture import Picture
-    from retrieval.records import SearchOutcome
+    from retrieval.records import Filter, SearchOutcome
 
 LOADING_S = 3600.0
 """So long a question waits for a model: it may be tens of gigabytes, and the page shows how far it is."""
 HEARTBEAT_S = 0.5
+EMBEDDER_S = 10.0
+"""So long a search waits for the embedder."""
 
 
 def uploads_folder() -> Path:
@@ -73,7 +76,7 @@ class Desk:
 
     def __init__(self, settings: Settings, documents: Documents, loader: AgentLoader) -> None:
         self.settings, self.documents, self.loader = settings, documents, loader
-        self.pictures = Pictures()
+        self.pictures, self.library = Pictures(), Library(documents)
         self.uploads = Uploads(uploads_folder())
         self.preferences = Preferences(data_home() / "page" / "preferences.json")
         self._archive = open_archive(settings)
@@ -149,9 +152,9 @@ class Desk:
         door = LocalAgent(self.settings, documents=self.documents)
         return door.save_summary(session_id, title)
 
-    def search(self, query: str, top_k: int, source: str | None = None) -> "SearchOutcome":
+    def search(self, query: str, top_k: int, wanted: "Filter") -> "SearchOutcome":
         """Search the documents."""
-        return LocalAgent(self.settings, documents=self.documents).search(query, top_k, source)
+        return self.documents.required().search(query, top_k, wanted, wait_s=EMBEDDER_S)
 
     def tidy(self) -> None:
         """Remove files that no session needs any more."""

@@ -1,8 +1,9 @@
 """The frame around all views: header with its tabs, the list of conversations, language and colours."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 from nicegui import ui
 
@@ -10,13 +11,13 @@ from page.chat.conversation import Chat
 from page.chat.session_list import SessionList
 from page.desk import Desk
 from page.elements import icon_button
-from page.words import Language, language_of, speaker
+from page.words import Language, Say, language_of, speaker
 
 HERE = Path(__file__).parent
 COLOURS: dict[str, bool | None] = {"auto": None, "light": False, "dark": True}
 ICONS = {"auto": "brightness_auto", "light": "light_mode", "dark": "dark_mode"}
 NEXT: dict[str, Literal["auto", "light", "dark"]] = {"auto": "light", "light": "dark", "dark": "auto"}
-VIEWS = {"chat": "chat"}
+VIEWS = {"chat": "chat", "documents": "menu_book"}
 
 
 async def show_frame(desk: Desk, session_id: str | None, view: str) -> None:
@@ -49,16 +50,33 @@ async def show_frame(desk: Desk, session_id: str | None, view: str) -> None:
     with ui.left_drawer(value=None).props(f'breakpoint=900 bordered aria-label="{say("conversations")}"') as drawer:
         frame.sessions = SessionList(desk, say, chat.open)
     menu.on_click(drawer.toggle)
-    with (
-        ui.tab_panels(tabs, value=first, animated=False).classes("w-full") as panels,
-        ui.tab_panel("chat").classes("q-pa-none"),
-    ):
-        chat.draw()
-    panels.props["keep-alive"] = True
+    with ui.tab_panels(tabs, value=first, animated=False, keep_alive=True).classes("w-full"):
+        with ui.tab_panel("chat").classes("q-pa-none"):
+            chat.draw()
+        for name in VIEWS:
+            if name != "chat":
+                with ui.tab_panel(name).classes("q-pa-none"):
+                    frame.places[name] = ui.column().classes("w-full")
+    tabs.on_value_change(lambda event: frame.show_view(str(event.value)))
     with ui.footer().classes("q-pa-none lo-footer").props("bordered") as footer:
         chat.draw_composer()
     footer.bind_visibility_from(tabs, "value", lambda value: value == "chat")
     await chat.open(session_id)
+    await frame.show_view(first)
+
+
+class View(Protocol):
+    """What a tab other than the chat shows."""
+
+    async def refresh(self) -> None:
+        """Read what is new."""
+
+
+def _view(name: str, desk: Desk, say: Say) -> View:
+    from page.documents_view import DocumentsView
+
+    makers: dict[str, Callable[[Desk, Say], View]] = {"documents": DocumentsView}
+    return makers[name](desk, say)
 
 
 class _Frame:
@@ -70,6 +88,8 @@ class _Frame:
     def __init__(self, desk: Desk, language: Language, dark: ui.dark_mode) -> None:
         self._desk, self._language, self._dark = desk, language, dark
         self._client = ui.context.client
+        self.places: dict[str, ui.column] = {}
+        self._views: dict[str, View] = {}
 
     def change_colours(self) -> None:
         colours = NEXT[self._desk.preferences.chosen.colours]
@@ -80,6 +100,14 @@ class _Frame:
     def change_language(self) -> None:
         self._desk.preferences.change(language="zh" if self._language == "en" else "en")
         ui.navigate.reload()
+
+    async def show_view(self, name: str) -> None:
+        """Draw a view when it is shown first, and let it read what is new whenever it is shown."""
+        if name in self.places:
+            if name not in self._views:
+                with self.places[name]:
+                    self._views[name] = _view(name, self._desk, speaker(self._language))
+            await self._views[name].refresh()
 
     async def show_session(self, session_id: str | None) -> None:
         self._client.run_javascript(f"lorgnette.session({json.dumps(session_id)})")

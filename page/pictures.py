@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from graph.answer import Seen
-from model.errors import ImageError
 from model.pictures.open import open_again
 
 if TYPE_CHECKING:
@@ -126,6 +125,3 @@ def _encoded(picture: "Picture") -> tuple[bytes, str]:
         return buffer.getvalue(), "image/png"
     image.save(buffer, "JPEG", quality=92, subsampling=0)
     return buffer.getvalue(), "image/jpeg"
-
-
-__all__ = ["ImageError", "Pictures", "Shown"]

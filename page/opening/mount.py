@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from fastapi import FastAPI, Request, Response
@@ -58,7 +58,9 @@ class Page:
                 try:
                     yield
                 finally:
-                    await tidying
+                    tidying.cancel()
+                    with suppress(asyncio.CancelledError):
+                        await tidying
                     desk.close()
 
         return Beside(PREFIX, Entrance(outer, self.address), life)

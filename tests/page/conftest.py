@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 SHAPES = ROOT / "examples" / "shapes.png"
 START_S = 300
-WAIT_MS = 60_000
+WAIT_MS = 100_000
 """A busy machine is no reason to fail."""
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
