@@ -9,7 +9,7 @@ import hashlib
 import json
 import logging
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -22,6 +22,7 @@ from graph.question import Question
 from lorgnette.answer_text import fit
 from lorgnette.people_text import for_people, in_language, standing
 from mcp_server.openai_api.protocol import ChatRequest, Message, Reply, RequestInvalid
+from mcp_server.openai_api.responses import Ended
 from mcp_server.openai_api.until_left import UntilLeft, error_of
 from mcp_server.progress import in_thread
 from mcp_server.state.agent_loader import AgentLoader
@@ -215,6 +216,19 @@ async def said_by_agent(
         yield fit(answer.model_copy(update={"degraded": [*answer.degraded, *notes]}))
     finally:
         answering.cancel()
+
+
+async def pieces_of_agent(loader: AgentLoader, question: Question, notes: Sequence[str]) -> AsyncGenerator[str | Ended]:
+    """Yield all that is said, evidence included, and at last what it cost and rests on; as `said_by_agent`."""
+    sent = ""
+    async with aclosing(said_by_agent(loader, question, notes)) as pieces:  # type: ignore[type-var]
+        async for piece in pieces:
+            if isinstance(piece, str):
+                sent += piece
+                yield piece
+            else:
+                yield _rest(piece, sent, question.text)
+                yield Ended(_reason(piece), usage_of(piece), extra_of(piece), piece.session_id)
 
 
 def _rest(answer: Answer, sent: str, question: str) -> str:

@@ -8,6 +8,7 @@ import logging
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,11 +22,20 @@ from common.errors import LorgnetteError
 from lorgnette.model_sharing.handover import ASK_PATH
 from lorgnette.model_sharing.registry import MODEL_PATH, PROOF_PATH, proof
 from lorgnette.settings import Settings
-from mcp_server.openai_api.agent_model import NAME, AgentAnswer, Conversations, question_of
+from mcp_server.openai_api.agent_model import NAME, AgentAnswer, Conversations, pieces_of_agent, question_of
 from mcp_server.openai_api.body import ATTACHED_BODY_BYTES, read_body
 from mcp_server.openai_api.errors import MIB, LoadingFailed, ModelUnknown, NoModelHere, RouteUnknown
 from mcp_server.openai_api.handed_over import HandedOverEndpoint
-from mcp_server.openai_api.protocol import Asked, ChatRequest, ChoiceRequest, Reply, RequestInvalid, parse
+from mcp_server.openai_api.protocol import (
+    Asked,
+    ChatRequest,
+    ChoiceRequest,
+    OptionMissing,
+    Reply,
+    RequestInvalid,
+    parse,
+)
+from mcp_server.openai_api.responses import Ended, Responses, ResponsesReply, read_request
 from mcp_server.openai_api.until_left import TYPE, UntilLeft, error_of, refusal
 from mcp_server.progress import in_thread
 from mcp_server.state.agent_loader import AgentLoader
@@ -65,6 +75,7 @@ def add_endpoint(server: MCPServer[Any], settings: Settings, loader: AgentLoader
         ("/models", "GET", endpoint.models),
         ("/models/{name:path}", "GET", endpoint.one_model),
         ("/chat/completions", "POST", endpoint.complete),
+        ("/responses", "POST", endpoint.respond),
         (PROOF_PATH, "GET", endpoint.prove),
         (MODEL_PATH, "GET", endpoint.model),
         ("/lorgnette/choice_probabilities", "POST", endpoint.choice_probabilities),
@@ -78,7 +89,7 @@ def add_endpoint(server: MCPServer[Any], settings: Settings, loader: AgentLoader
 class _Endpoint:
     def __init__(self, settings: Settings, loader: AgentLoader, key: str) -> None:
         self._settings, self._loader, self._key = settings, loader, key
-        self._conversations = Conversations()
+        self._conversations, self._responses = Conversations(), Responses()
         folder = Path(settings.model).expanduser()
         self._id = folder.name if len(folder.parts) > 1 and folder.is_dir() else settings.model
 
@@ -130,6 +141,25 @@ class _Endpoint:
         except LorgnetteError as error:
             return refusal(error)
         return _Answer(chat, messages, options, asked, Reply(self._id))
+
+    async def respond(self, request: Request) -> Response:
+        """Answer in the newer form."""
+        try:
+            asked, chat_body = read_request(await self._body(request))
+            if asked.model == NAME:
+                question, notes = question_of(ChatRequest.model_validate_json(chat_body), self._conversations)
+                if session := self._responses.session(asked.previous_response_id):
+                    question = replace(question, session_id=session)
+                pieces = pieces_of_agent(self._loader, question, notes)
+                return ResponsesReply(pieces, NAME, stream=asked.stream, responses=self._responses)
+            if asked.previous_response_id is not None:
+                raise OptionMissing("previous_response_id", asked.previous_response_id)
+            chat, messages = await self._read(ChatRequest, request, chat_body)
+            model, _ = await self._model()
+            answer = _Answer(model, messages, chat.options(), chat, Reply(self._id))
+            return ResponsesReply(answer.pieces(), self._id, stream=asked.stream, responses=self._responses)
+        except LorgnetteError as error:
+            return refusal(error)
 
     async def choice_probabilities(self, request: Request) -> Response:
         try:
@@ -210,6 +240,19 @@ class _Answer(UntilLeft):
             self._left.set()
         body = self._reply.whole(text, self._finish_reason, self._usage)
         await JSONResponse(body)(scope, receive, send)
+
+    async def pieces(self) -> AsyncGenerator[str | Ended]:
+        """Yield the words, and at last what they cost; closing it stops the model."""
+        from langsmith import tracing_context
+
+        try:
+            with tracing_context(enabled=False):
+                async with aclosing(self._pieces()) as pieces:
+                    async for piece in pieces:
+                        yield piece
+        finally:
+            self._left.set()
+        yield Ended(self._finish_reason, self._usage)
 
     async def _pieces(self) -> AsyncGenerator[str]:
         options = {key: value for key, value in self._options.items() if value is not None}
