@@ -3,12 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-PACKAGES := cli common distribution finetune graph lorgnette mcp_server model retrieval
+PACKAGES := cli common distribution finetune graph lorgnette mcp_server model page retrieval
 QUESTION ?= How many objects are there?
 PICTURE ?= examples/shapes.png
 SUITES := build/suites
 
-.PHONY: help demo test quick test-slow faults lint fix tiny benchmarks learning suites suites-short inspector bundle clean
+.PHONY: help demo test quick test-browser test-slow faults lint fix tiny benchmarks learning suites suites-short inspector bundle clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -37,10 +37,13 @@ test: lint ## lint, types and all tests but the slow ones, with their coverage
 	$(BIN)/python tests/coverage_floor.py
 
 quick: $(VENV)/installed-dev ## what daily work needs: no training, no database, no process of its own (a minute or two)
-	$(PYTEST) -q -m "not slow and not training and not database and not heavy"
+	$(PYTEST) -q -m "not slow and not training and not database and not heavy and not browser"
 
 test-slow: $(VENV)/installed-dev ## the slow tests: real shapes, real training
 	$(PYTEST) -m slow
+
+test-browser: $(VENV)/installed-dev ## the page in a real Chromium (Debian: apt-get install chromium)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m browser
 
 faults: $(VENV)/installed-dev ## 20 rounds of killed processes on one knowledge base (minutes)
 	$(BIN)/python -m benchmarks.faults

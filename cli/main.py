@@ -28,6 +28,7 @@ from cli.kb.doctor import doctor as doctor_of_kb
 from cli.kb.export import export
 from cli.kb.search import search
 from cli.models import model
+from cli.open import open_page
 from cli.serve import serve
 from cli.sessions import session
 
@@ -59,7 +60,9 @@ def app(ctx: click.Context) -> None:
     ctx.ensure_object(Run)
 
 
-for command in (ask, search, kb, data, finetune, session, serve, install, uninstall, model, adapter, graph, doctor):
+for command in (
+    ask, search, kb, data, finetune, session, serve, open_page, install, uninstall, model, adapter, graph, doctor,
+):  # fmt: skip
     app.add_command(command)
 for command in (train_words, export_words, api_words, chat_words):  # LLaMA-Factory's, which the help does not list
     app.add_command(command)

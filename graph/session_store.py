@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from langgraph.checkpoint.base import BaseCheckpointSaver
 
 _ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}")
+MOST_TITLE_CHARS = 120
 _BUSY_MS = 30_000  # that SQLite waits for another process's write
 
 
@@ -38,6 +39,8 @@ class SessionInfo:
     first_question: str
     last_asked_at: str
     """ISO 8601, UTC."""
+    title: str = ""
+    """As the user named it; empty where the first question is its name."""
 
 
 class Sessions:
@@ -132,7 +135,8 @@ class Sessions:
         found = []
         for session_id, checkpoint in latest.items():
             if turns := _turns(checkpoint):
-                found.append(SessionInfo(session_id, len(turns), turns[0].question, turns[-1].asked_at))
+                title = self._title(session_id)
+                found.append(SessionInfo(session_id, len(turns), turns[0].question, turns[-1].asked_at, title))
         return sorted(found, key=lambda info: info.last_asked_at, reverse=True)
 
     def ids(self, prefix: str, limit: int) -> list[str]:
@@ -148,6 +152,27 @@ class Sessions:
         with self.failures(), saver.lock:  # type: ignore[attr-defined]
             return [name for (name,) in self._connection.execute(query, (len(prefix), prefix, limit))]
 
+    def rename(self, session_id: str, title: str) -> None:
+        """Name a session for the user's eyes; an empty title takes the name away.
+
+        Raises:
+            SessionIdInvalid, SessionStoreFailed: As their names say.
+        """
+        file = self._folder / "titles" / check_id(session_id)
+        title = " ".join(title.split())[:MOST_TITLE_CHARS]
+        with self.failures():
+            if not title:
+                file.unlink(missing_ok=True)
+                return
+            file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            write_whole(file, title, private=True)
+
+    def _title(self, session_id: str) -> str:
+        try:
+            return (self._folder / "titles" / session_id).read_text("utf-8")
+        except (OSError, UnicodeError):
+            return ""
+
     def delete(self, session_id: str) -> None:
         """Forget a session and the pictures that were kept for it.
 
@@ -159,7 +184,8 @@ class Sessions:
         with self.failures():
             self.checkpointer.delete_thread(session_id)
             rmtree(self.pictures / session_id, ignore_errors=True)
-            (self._folder / "locks" / session_id).unlink(missing_ok=True)
+            for beside in ("locks", "titles"):
+                (self._folder / beside / session_id).unlink(missing_ok=True)
 
     def keep_picture(self, session_id: str, sha256: str, data: bytes) -> Path:
         """Keep a picture that came as data, so that later questions can see it; returns its file."""

@@ -39,6 +39,7 @@ class LocalAgent:
         open_agent: OpenAgent | None = None,
         progress: LoadProgress | None = None,
         may_hand_over: bool = False,
+        documents: Documents | None = None,
     ) -> None:
         """Open nothing yet.
 
@@ -47,9 +48,10 @@ class LocalAgent:
             open_agent: Loads the agent; None loads the real one.
             progress: Hears of the loading: its phase, and its share from 0 to 1.
             may_hand_over: Whether a running server with the same settings may answer, so that nothing is loaded here.
+            documents: Those of the settings, if they are used elsewhere in this process too.
         """
         self.settings = settings
-        self._documents = Documents(settings)
+        self._documents = documents or Documents(settings)
         self._open = open_agent or partial(open_served_agent, documents=self._documents)
         self._progress: LoadProgress = progress or (lambda phase, share: None)
         self._opening = threading.Lock()

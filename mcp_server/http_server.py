@@ -10,13 +10,14 @@ import secrets
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from types import FrameType
-from typing import Any
+from typing import Any, Literal
 
 import uvicorn
+from starlette.applications import Starlette
 
 from lorgnette.documents import Documents
 from lorgnette.model_sharing.registry import advertise, shape_of
@@ -26,7 +27,7 @@ from mcp_server.app import build_server
 from mcp_server.openai_api.endpoint import add_endpoint
 from mcp_server.state.agent_loader import AgentLoader
 from mcp_server.transport.bind import listen
-from mcp_server.transport.guard import ENDPOINT, Guard, for_pages, security
+from mcp_server.transport.guard import ENDPOINT, Beside, Guard, for_pages, security
 from mcp_server.transport.mended_body import MendedBody
 from mcp_server.transport.prompt_protocol import PromptProtocol
 from model.open import is_remote
@@ -35,12 +36,23 @@ MCP_PATH = "/mcp"
 STOP_S = 2
 """For answers that end by themselves when the server stops; they are cut off already."""
 MAX_CONNECTIONS = 512
+OpenBeside = Callable[[Settings, Documents, AgentLoader], Beside]
+"""Makes what is served beside, from the settings, documents and agent that the server has."""
 
 
 class HttpServer:
     """A server that has its port and waits to be run."""
 
-    def __init__(self, settings: Settings, host: str, port: int, open_agent: OpenAgent | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        host: str,
+        port: int,
+        open_agent: OpenAgent | None = None,
+        *,
+        beside: OpenBeside | None = None,
+        attaches: bool = False,
+    ) -> None:
         """Take the port; opens nothing else.
 
         Args:
@@ -48,15 +60,17 @@ class HttpServer:
             host: Name or address to listen on.
             port: 0 takes any that is free.
             open_agent: Loads the agent; None loads the real one.
+            beside: Served on the same port.
+            attaches: Whether another server's model may answer here, so that no other process is offered it.
 
         Raises:
             ListenRefused: By a child.
         """
-        self._settings, self._place = settings, listen(settings, host, port)
+        self._settings, self._place, self._attaches = settings, listen(settings, host, port), attaches
         self.key = secrets.token_hex(32)
         """Other processes of this machine may bear it instead of the token."""
-        guard = build_http_app(settings, self.key, [self._place.name], open_agent)
-        self._server = _Server(guard, self._started)
+        guard = build_http_app(settings, self.key, [self._place.name], open_agent, beside=beside, attaches=attaches)
+        self._server = _Server(guard, self._started, "auto" if beside is not None else "none")
         self._announcement = contextlib.ExitStack()
         self._say: Callable[[str], None] = lambda text: None
 
@@ -85,13 +99,19 @@ class HttpServer:
         text = f"Lorgnette listens on {self.url}{MCP_PATH}"
         if not is_remote(self._settings.model):
             text += f", its model on {self.url}{ENDPOINT}"
-        shape = shape_of(self._settings) if self._place.is_local else None
+        shape = shape_of(self._settings) if self._place.is_local and not self._attaches else None
         self._announcement.enter_context(advertise(self.url + ENDPOINT, self.key, shape))
         self._say(f"{text}; stop it with Ctrl-C.")
 
 
 def build_http_app(
-    settings: Settings, key: str, names: Sequence[str] = (), open_agent: OpenAgent | None = None
+    settings: Settings,
+    key: str,
+    names: Sequence[str] = (),
+    open_agent: OpenAgent | None = None,
+    *,
+    beside: OpenBeside | None = None,
+    attaches: bool = False,
 ) -> Guard:
     """Return the whole application.
 
@@ -100,29 +120,48 @@ def build_http_app(
         key: That other processes of this machine may bear instead of the token.
         names: Hosts by which it may be addressed, beside this machine's and those of the settings.
         open_agent: Loads the agent; None loads the real one.
+        beside: Served on the same port.
+        attaches: Whether another server's model may answer here.
     """
-    own = settings.model_copy(update={"attach": "never"})  # whoever attaches wants the model that is here
+    # Whoever attaches wants the model that is here.
+    own = settings if attaches else settings.model_copy(update={"attach": "never"})
     documents = Documents(own)
     loader = AgentLoader(own, open_agent or partial(open_served_agent, documents=documents))
     server = build_server(own, loader=loader, documents=documents)
-    if not is_remote(settings.model):  # whoever wants that one can ask it without us
+    if beside is not None or not is_remote(settings.model):  # whoever wants that one can ask it without us
         add_endpoint(server, own, loader, key)
     checks = security([*names, *settings.allowed_hosts])
     app = server.streamable_http_app(streamable_http_path=MCP_PATH, transport_security=checks)
-    return Guard(MendedBody(app, MCP_PATH), checks, settings.token.get_secret_value() if settings.token else None, key)
+    opened = None if beside is None else beside(own, documents, loader)
+    if opened is not None:
+        _live_together(app, opened)
+    token = settings.token.get_secret_value() if settings.token else None
+    return Guard(MendedBody(app, MCP_PATH), checks, token, key, opened)
+
+
+def _live_together(app: Starlette, beside: Beside) -> None:
+    """Let what is beside begin and end with the server: only the outermost application hears of it."""
+    own_life = app.router.lifespan_context
+
+    @asynccontextmanager
+    async def life(app: Starlette) -> AsyncIterator[Any]:
+        async with own_life(app) as state, beside.life():
+            yield state
+
+    app.router.lifespan_context = life
 
 
 class _Server(uvicorn.Server):
     """uvicorn, which ends its requests before it waits for them, and does not kill itself with the signal it got."""
 
-    def __init__(self, guard: Guard, started: Callable[[], None]) -> None:
+    def __init__(self, guard: Guard, started: Callable[[], None], ws: Literal["auto", "none"]) -> None:
         super().__init__(
             uvicorn.Config(
                 for_pages(guard),
                 http=PromptProtocol,
                 log_config=None,
                 access_log=False,
-                ws="none",
+                ws=ws,
                 lifespan="on",
                 server_header=False,
                 proxy_headers=False,

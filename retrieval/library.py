@@ -51,6 +51,28 @@ def remember(folder: Path, home: Path | None = None) -> Path:
     return chosen
 
 
+def forget(folder: Path, home: Path | None = None) -> bool:
+    """Take a folder out of the library; nothing of the folder itself is touched. Returns whether it was in it.
+
+    Raises:
+        LibraryError: The link cannot be removed.
+    """
+    library = (home or data_home()) / _NAME
+    real = Path(os.path.realpath(folder))
+    names = [name for name, known in linked(library).items() if known == real]
+    for name in names:
+        try:
+            (library / name).unlink()
+        except OSError as error:
+            raise LibraryError("no-link", folder=str(folder), cause=error.strerror or str(error)) from error
+    return bool(names)
+
+
+def library_folder(home: Path | None = None) -> Path:
+    """Return the folder of the links, whether or not it is there."""
+    return (home or data_home()) / _NAME
+
+
 def remembered(home: Path | None = None) -> Path | None:
     """Return the folder of all that was remembered: the only one itself, the library of several, or None."""
     library = (home or data_home()) / _NAME

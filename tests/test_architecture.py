@@ -10,14 +10,14 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 HEAVY = ("torch", "transformers", "chromadb", "sentence_transformers", "langgraph", "peft", "nicegui")
-ROOMS = ("cli", "common", "finetune", "graph", "lorgnette", "mcp_server", "model", "retrieval")
+ROOMS = ("cli", "common", "finetune", "graph", "lorgnette", "mcp_server", "model", "page", "retrieval")
 MOST_MODULES = 21
 
 
 @pytest.mark.parametrize(
     "module",
     [
-        "cli.main", "mcp_server", "lorgnette", "lorgnette.settings", "lorgnette.local_agent", "graph", "graph.agent",
+        "cli.main", "cli.open", "mcp_server", "mcp_server.http_server", "page", "page.desk", "lorgnette", "lorgnette.settings", "lorgnette.local_agent", "graph", "graph.agent",
         "model.open", "retrieval.knowledge_base",
     ],
 )  # fmt: skip

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -53,8 +53,8 @@ class Shape(BaseModel):
     """Digest of names, sizes and times of all weights: a folder that was trained again is another model."""
 
 
-class RunningServer(BaseModel):
-    """What one file says."""
+class Holder(BaseModel):
+    """A server of this user that can prove itself."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -65,7 +65,15 @@ class RunningServer(BaseModel):
     """Of the OpenAI-compatible endpoint, ending in /v1."""
     key: str
     """Of this run, in hexadecimal."""
+
+
+class RunningServer(Holder):
+    """What one file says."""
+
     shape: Shape
+
+
+H = TypeVar("H", bound=Holder)
 
 
 def shape_of(settings: Settings) -> Shape | None:
@@ -159,7 +167,7 @@ def proof(key: str, nonce: str) -> str:
     return hmac.new(bytes.fromhex(key), b"lorgnette " + nonce.encode(), "sha256").hexdigest()
 
 
-def proves_itself(server: RunningServer) -> bool | None:
+def proves_itself(server: Holder) -> bool | None:
     """Return whether the holder lives and knows the key of its file; None where it did not answer in time.
 
     The key itself is not sent: another program may have taken the port.
@@ -179,7 +187,7 @@ def proves_itself(server: RunningServer) -> bool | None:
     return isinstance(given, str) and hmac.compare_digest(given, proof(server.key, nonce))
 
 
-def get(server: RunningServer, path: str, key: str | None = None) -> dict[str, Any]:
+def get(server: Holder, path: str, key: str | None = None) -> dict[str, Any]:
     """Return the JSON object that a holder gives; by no proxy, whatever the environment says.
 
     Raises:
@@ -198,12 +206,17 @@ def get(server: RunningServer, path: str, key: str | None = None) -> dict[str, A
 
 
 def _read(path: Path) -> RunningServer | None:
+    return read_private(path, RunningServer)
+
+
+def read_private(path: Path, form: type[H]) -> H | None:
+    """Return what a server of this user on this machine wrote; None where it is another's, or cannot be read."""
     try:
         status = path.stat()
         if os.name == "posix" and (status.st_uid != os.getuid() or status.st_mode & 0o077):
             logger.warning("%s can be read or was written by others and is ignored", path)
             return None
-        server = RunningServer.model_validate_json(path.read_text("utf-8"))
+        server = form.model_validate_json(path.read_text("utf-8"))
     except (OSError, UnicodeError, ValidationError):  # of another version, or gone meanwhile
         return None
     return server if server.machine == platform.node() else None

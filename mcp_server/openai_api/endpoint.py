@@ -8,6 +8,7 @@ import logging
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,10 +22,20 @@ from common.errors import LorgnetteError
 from lorgnette.model_sharing.handover import ASK_PATH
 from lorgnette.model_sharing.registry import MODEL_PATH, PROOF_PATH, proof
 from lorgnette.settings import Settings
+from mcp_server.openai_api.agent_model import NAME, AgentAnswer, Conversations, pieces_of_agent, question_of
 from mcp_server.openai_api.body import ATTACHED_BODY_BYTES, read_body
 from mcp_server.openai_api.errors import MIB, LoadingFailed, ModelUnknown, NoModelHere, RouteUnknown
 from mcp_server.openai_api.handed_over import HandedOverEndpoint
-from mcp_server.openai_api.protocol import Asked, ChatRequest, ChoiceRequest, Reply, RequestInvalid, parse
+from mcp_server.openai_api.protocol import (
+    Asked,
+    ChatRequest,
+    ChoiceRequest,
+    OptionMissing,
+    Reply,
+    RequestInvalid,
+    parse,
+)
+from mcp_server.openai_api.responses import Ended, Responses, ResponsesReply, read_request
 from mcp_server.openai_api.until_left import TYPE, UntilLeft, error_of, refusal
 from mcp_server.progress import in_thread
 from mcp_server.state.agent_loader import AgentLoader
@@ -64,6 +75,7 @@ def add_endpoint(server: MCPServer[Any], settings: Settings, loader: AgentLoader
         ("/models", "GET", endpoint.models),
         ("/models/{name:path}", "GET", endpoint.one_model),
         ("/chat/completions", "POST", endpoint.complete),
+        ("/responses", "POST", endpoint.respond),
         (PROOF_PATH, "GET", endpoint.prove),
         (MODEL_PATH, "GET", endpoint.model),
         ("/lorgnette/choice_probabilities", "POST", endpoint.choice_probabilities),
@@ -77,21 +89,22 @@ def add_endpoint(server: MCPServer[Any], settings: Settings, loader: AgentLoader
 class _Endpoint:
     def __init__(self, settings: Settings, loader: AgentLoader, key: str) -> None:
         self._settings, self._loader, self._key = settings, loader, key
+        self._conversations, self._responses = Conversations(), Responses()
         folder = Path(settings.model).expanduser()
         self._id = folder.name if len(folder.parts) > 1 and folder.is_dir() else settings.model
 
     async def models(self, _: Request) -> Response:
-        return JSONResponse({"object": "list", "data": [self._entry()]})
+        return JSONResponse({"object": "list", "data": [self._entry(self._id), self._entry(NAME)]})
 
     async def one_model(self, request: Request) -> Response:
-        """Return the one model there is; under any other name there is none."""
+        """Return the model, or the agent; under any other name there is none."""
         name = request.path_params["name"]
-        if name not in (self._id, self._settings.model):
+        if name not in (self._id, self._settings.model, NAME):
             return refusal(ModelUnknown(name, self._id))
-        return JSONResponse(self._entry())
+        return JSONResponse(self._entry(NAME if name == NAME else self._id))
 
-    def _entry(self) -> dict[str, Any]:
-        return {"id": self._id, "object": "model", "created": 0, "owned_by": TYPE}
+    def _entry(self, name: str) -> dict[str, Any]:
+        return {"id": name, "object": "model", "created": 0, "owned_by": TYPE}
 
     async def prove(self, request: Request) -> Response:
         return JSONResponse({"proof": proof(self._key, request.query_params.get("nonce", "")[:100])})
@@ -116,7 +129,11 @@ class _Endpoint:
 
     async def complete(self, request: Request) -> Response:
         try:
-            asked, messages = await self._read(ChatRequest, request)
+            body = await self._body(request)
+            if (of_agent := _for_agent(body)) is not None:
+                question, notes = question_of(of_agent, self._conversations)
+                return AgentAnswer(self._loader, of_agent, self._conversations, question, notes)
+            asked, messages = await self._read(ChatRequest, request, body)
             chat, identity = await self._model()
             options = asked.options()
             if options["node_adapter"] is not None and options["node_adapter"] not in identity.node_adapters:
@@ -125,9 +142,28 @@ class _Endpoint:
             return refusal(error)
         return _Answer(chat, messages, options, asked, Reply(self._id))
 
+    async def respond(self, request: Request) -> Response:
+        """Answer in the newer form."""
+        try:
+            asked, chat_body = read_request(await self._body(request))
+            if asked.model == NAME:
+                question, notes = question_of(ChatRequest.model_validate_json(chat_body), self._conversations)
+                if session := self._responses.session(asked.previous_response_id):
+                    question = replace(question, session_id=session)
+                pieces = pieces_of_agent(self._loader, question, notes)
+                return ResponsesReply(pieces, NAME, stream=asked.stream, responses=self._responses)
+            if asked.previous_response_id is not None:
+                raise OptionMissing("previous_response_id", asked.previous_response_id)
+            chat, messages = await self._read(ChatRequest, request, chat_body)
+            model, _ = await self._model()
+            answer = _Answer(model, messages, chat.options(), chat, Reply(self._id))
+            return ResponsesReply(answer.pieces(), self._id, stream=asked.stream, responses=self._responses)
+        except LorgnetteError as error:
+            return refusal(error)
+
     async def choice_probabilities(self, request: Request) -> Response:
         try:
-            asked, messages = await self._read(ChoiceRequest, request)
+            asked, messages = await self._read(ChoiceRequest, request, await self._body(request))
             chat = served((await self._model())[0])
             if not chat.gives_probabilities:
                 raise NoModelHere
@@ -135,10 +171,11 @@ class _Endpoint:
         except LorgnetteError as error:
             return refusal(error)
 
-    async def _read(self, form: type[Any], request: Request) -> "tuple[Any, list[BaseMessage]]":
-        attached = bool(request.scope.get(ATTACHED))
-        limit, limits = (ATTACHED_BODY_BYTES, ATTACHED_LIMITS) if attached else (BODY_BYTES, LIMITS)
-        body = await read_body(request, limit)
+    async def _body(self, request: Request) -> bytes:
+        return await read_body(request, ATTACHED_BODY_BYTES if request.scope.get(ATTACHED) else BODY_BYTES)
+
+    async def _read(self, form: type[Any], request: Request, body: bytes) -> "tuple[Any, list[BaseMessage]]":
+        limits = ATTACHED_LIMITS if request.scope.get(ATTACHED) else LIMITS
         asked: Asked
         asked, messages = await anyio.to_thread.run_sync(parse, form, body, limits)
         host = request.client.host if request.client else ""
@@ -156,6 +193,17 @@ class _Endpoint:
         if agent.chat is None or agent.identity is None:
             raise NoModelHere
         return agent.chat, agent.identity
+
+
+def _for_agent(body: bytes) -> ChatRequest | None:
+    """Return a request that names the agent; another one is read with its pictures."""
+    if f'"{NAME}"'.encode() not in body:
+        return None
+    try:
+        request = ChatRequest.model_validate_json(body)
+    except ValueError:
+        return None  # said by who reads it in full
+    return request if request.model == NAME else None
 
 
 async def no_such_route(request: Request) -> Response:
@@ -192,6 +240,19 @@ class _Answer(UntilLeft):
             self._left.set()
         body = self._reply.whole(text, self._finish_reason, self._usage)
         await JSONResponse(body)(scope, receive, send)
+
+    async def pieces(self) -> AsyncGenerator[str | Ended]:
+        """Yield the words, and at last what they cost; closing it stops the model."""
+        from langsmith import tracing_context
+
+        try:
+            with tracing_context(enabled=False):
+                async with aclosing(self._pieces()) as pieces:
+                    async for piece in pieces:
+                        yield piece
+        finally:
+            self._left.set()
+        yield Ended(self._finish_reason, self._usage)
 
     async def _pieces(self) -> AsyncGenerator[str]:
         options = {key: value for key, value in self._options.items() if value is not None}

@@ -19,7 +19,8 @@ class RouteUnknown(LorgnetteError):
     def __init__(self, method: str, path: str) -> None:
         self.path = path
         super().__init__(
-            f"{method} {path[:200]} is not served here; there are GET /v1/models and POST /v1/chat/completions."
+            f"{method} {path[:200]} is not served here; there are GET /v1/models, POST /v1/chat/completions "
+            "and POST /v1/responses."
         )
 
 

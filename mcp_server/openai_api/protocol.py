@@ -39,6 +39,7 @@ HINTS = {
     "guided_regex": "use response_format with a json_schema", "guided_choice": "use response_format with an enum",
     "guided_grammar": "use response_format with a json_schema", "grammar": "use response_format with a json_schema",
     "structured_outputs": "use response_format with a json_schema",
+    "previous_response_id": "send the whole conversation as input",
     "tools": "ask through MCP, whose tools there are", "tool_choice": "there are no tools here",
     "n": "ask several times, with a seed each", "min_p": "use top_p or top_k",
     "frequency_penalty": "use presence_penalty or repetition_penalty",

@@ -7,7 +7,9 @@ import hmac
 import ipaddress
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from typing import Any
 
 import anyio
@@ -62,10 +64,33 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+@dataclass(frozen=True)
+class Beside:
+    """An application on the same port that knows by itself who may pass: a browser bears no token."""
+
+    prefix: str
+    """Of its paths, such as `/page`."""
+    app: ASGIApp
+    """Lets nobody in who does not know the secret that stands in its addresses."""
+    life: Callable[[], AbstractAsyncContextManager[None]]
+    """Entered while the server runs."""
+
+    def has(self, path: str) -> bool:
+        """Return whether a path is one of its own."""
+        return path == self.prefix or path.startswith(f"{self.prefix}/")
+
+
 class Guard:
     """The outermost application."""
 
-    def __init__(self, app: ASGIApp, checks: TransportSecuritySettings, token: str | None, key: str) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        checks: TransportSecuritySettings,
+        token: str | None,
+        key: str,
+        beside: Beside | None = None,
+    ) -> None:
         """Stand before `app`.
 
         Args:
@@ -73,16 +98,20 @@ class Guard:
             checks: Host and Origin.
             token: That every client must bear; none asks for none.
             key: That other processes of this machine may bear instead, at the endpoint.
+            beside: Gets what passes under its own paths, sockets as well, without a token.
         """
         self.checks = checks
         """Host and Origin that pass."""
-        self._app, self._checks = app, TransportSecurityMiddleware(checks)
+        self._app, self._checks, self._beside = app, TransportSecurityMiddleware(checks), beside
         self._token, self._key = token, key
         self._running: set[anyio.CancelScope] = set()
         self._stopping = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Check a request and pass it on."""
+        if scope["type"] == "websocket":
+            await self._socket(scope, receive, send)
+            return
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -101,16 +130,32 @@ class Guard:
             await refusal(scope, receive, send)
             return
         exchange = _Exchange(receive, send)
+        app = self._beside.app if self._beside is not None and self._beside.has(request.url.path) else self._app
         with anyio.CancelScope() as running:
             self._running.add(running)
             try:
-                await self._app(scope, exchange.receive, exchange.send)
+                await app(scope, exchange.receive, exchange.send)
             finally:
                 self._running.discard(running)
         if running.cancelled_caught:
             await exchange.finish()
-        elif exchange.left:
+        elif exchange.left and app is self._app:
             await self._cancel(request, exchange)
+
+    async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a socket on to the application beside, by the same checks; nobody else speaks over one."""
+        asked = Request({**scope, "type": "http", "method": "GET"})
+        refused = self._stopping or await self._checks.validate_request(asked) is not None
+        if refused or self._beside is None or not self._beside.has(scope["path"]):
+            await receive()
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        with anyio.CancelScope() as running:
+            self._running.add(running)
+            try:
+                await self._beside.app(scope, receive, send)
+            finally:
+                self._running.discard(running)
 
     def stop(self) -> None:
         """End all requests; those to come are refused."""
@@ -122,6 +167,8 @@ class Guard:
         if self._stopping:
             return refusal_of("The server is stopping; ask again when it is back.", 503)
         path = request.url.path
+        if self._beside is not None and self._beside.has(path):
+            return None
         attaching = path.startswith(f"{ENDPOINT}/") and is_loopback(request.client.host if request.client else "")
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
         bearer = given.strip() if scheme.lower() == "bearer" else ""

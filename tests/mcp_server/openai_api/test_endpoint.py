@@ -128,7 +128,7 @@ def test_an_answer_is_streamed_as_it_is_written(client: Any) -> None:
 
 
 def test_the_models_are_listed(client: Any) -> None:
-    assert [model.id for model in client.models.list()] == ["tiny"]
+    assert [model.id for model in client.models.list()] == ["tiny", "lorgnette"]
 
 
 def test_every_option_reaches_the_model(client: Any, chat: Scripted) -> None:

@@ -1,0 +1,1 @@
+"""The chat: a conversation, where questions are written, and the list of conversations."""

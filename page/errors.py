@@ -1,0 +1,16 @@
+"""Why the page cannot be shown or do what was asked of it."""
+
+from typing import ClassVar
+
+from common.errors import CodedError
+
+
+class PageError(CodedError):
+    """The page cannot do it."""
+
+    SENTENCES: ClassVar = {
+        "page_missing": "The page needs NiceGUI, which is not installed; run `pip install 'lorgnette[page]'`.",
+        "page_folder_named": "The documents are those of {folder!r}, as named at the start; leave out --kb.",
+        "page_upload_refused": "The file is no picture, PDF or film, or has more than {limit} MiB; give another one.",
+        "page_upload_full": "The disk is full, {name!r} could not be kept; make room and try again.",
+    }
