@@ -18,6 +18,7 @@ from graph.answer import Answer
 from graph.settings import AgentSettings
 from model.open import open_chat
 from retrieval.records import Filter, Hit, SearchOutcome
+from retrieval.regions.locate import Cited, Located, PageView
 
 QUESTIONS: dict[Kind, str] = {
     "picture": "How many cups are there?",
@@ -52,6 +53,14 @@ class Documents:
     def search(self, query: str, top_k: int = 5, wanted: Filter | None = None, *, wait_s: float = 0.0) -> SearchOutcome:
         """Find the same whatever is asked."""
         return SearchOutcome(self._hits[:top_k], "dense+lexical")
+
+    def locate(self, cited: Cited) -> Located:
+        """Say that the passages have no pages."""
+        return Located()
+
+    def page_view(self, cited: Cited, *, always: bool = False) -> PageView | None:
+        """Return nothing to be seen."""
+        return None
 
 
 @dataclass
