@@ -20,13 +20,22 @@ from finetune.config.translations import FOREIGN_SECTIONS, NICKNAMES, Refused, t
 from finetune.errors import FinetuneError
 
 MIXTURE = ("moe_lora",)
+MULTIWAY = ("multiway",)
+OWN_OF_MULTIWAY = (
+    "num_multiway_layers", "num_fusion_layers", "num_shared_experts", "expert_size", "shared_expert_size",
+    "fusion_size",
+    "attention_heads", "attention_head_dim", "attention_rope_dim", "q_rank", "kv_rank", "balance_rate",
+)  # fmt: skip
 READ_BY = {
     "use_dora": ("lora",),
     "use_rslora": ("lora", "alora"),
     "alora_invocation": ("alora",),
-    **dict.fromkeys(("lora_rank", "lora_alpha", "lora_dropout"), ("lora", "moe_lora", "alora")),
-    **dict.fromkeys(("num_experts", "top_k", "router", "router_aux_loss_coef"), MIXTURE),
-    **dict.fromkeys(("router_dropout", "token_mixing"), MIXTURE),
+    **dict.fromkeys(("lora_rank", "lora_alpha"), ("lora", "moe_lora", "alora")),
+    "lora_dropout": ("lora", "moe_lora", "alora", "multiway"),
+    "lora_target": ("lora", "moe_lora", "alora", "ia3"),
+    **dict.fromkeys(("num_experts", "top_k"), MIXTURE + MULTIWAY),
+    **dict.fromkeys(("router", "router_aux_loss_coef", "router_dropout", "token_mixing"), MIXTURE),
+    **dict.fromkeys(OWN_OF_MULTIWAY, MULTIWAY),
 }
 """Which adapters read a key, for those that not all do."""
 
@@ -201,6 +210,12 @@ def _check_together(config: FinetuneConfig) -> None:
         raise ValueRefused("freeze_language_model", True, "tower and projector are frozen, too, and nothing is left")
     if adapter.finetuning_type == "moe_lora" and model.adapter_name_or_path is None:
         _check_mixture(adapter)
+    if adapter.finetuning_type == "multiway" and model.adapter_name_or_path is None:
+        _check_multiway(adapter)
+    if config.training.denoising_steps and adapter.finetuning_type != "multiway":
+        raise ValueRefused(
+            "denoising_steps", config.training.denoising_steps, "only finetuning_type: multiway has such a beginning"
+        )
     for key in ("use_dora", "use_rslora"):
         if getattr(adapter, key) and adapter.finetuning_type not in READ_BY[key]:
             only = " and ".join(READ_BY[key])
@@ -211,6 +226,13 @@ def _check_together(config: FinetuneConfig) -> None:
         raise ValueRefused("max_steps", 0, "it is the number of steps, or -1 for as many as num_train_epochs makes")
     if config.evaluation.eval_dataset and config.evaluation.val_size:
         raise ValueRefused("val_size", config.evaluation.val_size, "eval_dataset is what is held back; write one")
+
+
+def _check_multiway(adapter: AdapterConfig) -> None:
+    if adapter.top_k > adapter.num_experts:
+        raise ValueRefused("top_k", adapter.top_k, f"there are only {adapter.num_experts} experts (num_experts)")
+    if adapter.num_multiway_layers + adapter.num_fusion_layers == 0:
+        raise ValueRefused("num_multiway_layers", 0, "num_fusion_layers is 0, too, and nothing is left to train")
 
 
 def _check_mixture(adapter: AdapterConfig) -> None:

@@ -106,6 +106,10 @@ def export(
             "MoE-LoRA decides for each token which experts work",
             "load it beside the base model, or add --approximate-merge --data FILE",
         )
+    elif _kind(config) == "MULTIWAY":
+        raise CannotMerge(
+            adapter, "Multiway is layers of its own in front of the decoder", "load it beside the base model"
+        )
     elif getattr(config, "alora_invocation_tokens", None):
         raise CannotMerge(
             adapter, "an activated LoRA works from its invocation tokens on alone", "load it beside the base model"

@@ -125,12 +125,15 @@ def _learn(run: Run, checkpoint: Path | None, callbacks: list[Any]) -> TrainResu
     """Train, evaluate, and write the adapter and its report, unless the training was stopped before its end."""
     from finetune.adapters.workarounds import uncast
     from finetune.training.callbacks import Bar, Lines, Stop, stopped_by_signals
+    from finetune.training.denoising import denoise
 
     bar, stop = Bar(), Stop()
     trainer = _trainer(run, [stop, Lines(run.output), bar, *callbacks])
     try:
         autocast = (run.args.bf16 or run.args.fp16) and not trainer.is_fsdp_enabled
         with stopped_by_signals(stop, run.say), _Quiet(), uncast(run.model) if autocast else nullcontext():
+            if checkpoint is None and run.config.training.denoising_steps:
+                denoise(trainer, run.config.training.denoising_steps, run.say)
             trained = trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     finally:
         bar.close()
@@ -156,6 +159,7 @@ def _trainer(run: Run, callbacks: list[Any]) -> "AdapterTrainer":
     from finetune.training.prepare import Reopen
     from finetune.training.trainer import AdapterTrainer
     from model.adapters.moe_lora import has_moe_lora
+    from model.adapters.multiway import has_multiway
 
     options, prepared, evaluated = run.config.data, run.prepared, run.evaluated
     items = Items(
@@ -173,7 +177,8 @@ def _trainer(run: Run, callbacks: list[Any]) -> "AdapterTrainer":
         run.loaded.processor.tokenizer.pad_token_id,
         packing=options.packing,
         features=prepared.features if evaluated.features is not None or not evaluated.rows else None,
-        attention_mask=has_moe_lora(run.model),  # padding is not to count as the experts' work
+        attention_mask=has_moe_lora(run.model)
+        or has_multiway(run.model),  # padding is not to count as the experts' work
         reopen=Reopen(run.encoder),
     )
     trainer = AdapterTrainer(

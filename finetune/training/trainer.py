@@ -20,6 +20,7 @@ from finetune.training.checkpoints import STAGING, checkpoints, commit, drop_old
 from finetune.training.collate import model_inputs
 from finetune.training.fsdp import shard_on_cpus
 from model.adapters.moe_lora import aux_loss, expert_usage, has_moe_lora
+from model.adapters.multiway import expert_shares, has_multiway, mean_entropy, settle
 from model.device import is_out_of_memory
 
 
@@ -65,6 +66,7 @@ class AdapterTrainer(Trainer):
         # Qwen3-VL declares that it cannot average over accumulated batches; with shift_labels its loss does
         self.model_accepts_loss_kwargs = True
         self.mixture = has_moe_lora(self.model)
+        self.multiway = has_multiway(self.model)
         self._aux = torch.zeros((), device=self.args.device)
         self._aux_steps = 0
         self._staging: Path | None = None
@@ -166,8 +168,12 @@ class AdapterTrainer(Trainer):
             self._aux.zero_()
             self._aux_steps = 0
             self.state.expert_usage = {name: layer.shares for name, layer in usage.items()}
+        if self.multiway and "loss" in logs:
+            shares = expert_shares(self.model, reset=True)
+            logs["expert_entropy"] = mean_entropy(shares)
+            self.state.expert_usage = shares
         super().log(logs, start_time)
-        if self.mixture:
+        if self.mixture or self.multiway:
             self.state.expert_usage = {}
 
     def _get_output_dir(self, trial: Any) -> str:
@@ -180,6 +186,8 @@ class AdapterTrainer(Trainer):
             CheckpointNotSaved: The disk, mostly.
         """
         first = self.args.should_save
+        if self.multiway:
+            settle(self.model)
         with translating(self.output):
             if first:
                 staging_folder(self.output)
@@ -200,6 +208,8 @@ class AdapterTrainer(Trainer):
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         if self.args.should_save:
+            if self.multiway:
+                settle(self.model)
             save_adapter(self.accelerator.unwrap_model(self.model), Path(output_dir or self.output), state_dict)
 
     def _where(self, value: float) -> tuple[int, float, float, Path | None]:

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -82,7 +83,7 @@ def test_the_report_shows_answers_to_rows_that_can_be_asked(quick: Quick, discs:
     assert page.count("data:image/jpeg;base64,") == 2 and "this is one red disc" in page and "never seen" not in page
 
 
-@pytest.mark.parametrize("kind", ["moe_lora", "alora", "ia3"])
+@pytest.mark.parametrize("kind", ["moe_lora", "alora", "ia3", "multiway"])
 def test_every_tuner_trains_and_is_in_use(quick: Quick, kind: str) -> None:
     config = quick(f"--finetuning_type={kind}", "--num_experts=4", "--top_k=2", "--max_steps=6")
     result = train(config)
@@ -95,7 +96,39 @@ def test_every_tuner_trains_and_is_in_use(quick: Quick, kind: str) -> None:
         assert all(sum(shares) == pytest.approx(1) for shares in line["expert_usage"].values())
 
 
-@pytest.mark.parametrize("options", [("--packing=true", "--cutoff_len=128"), ("--gradient_accumulation_steps=2",)])
+SMALL = (
+    "--finetuning_type=multiway", "--num_multiway_layers=1", "--num_fusion_layers=1", "--num_experts=3", "--top_k=2",
+    "--expert_size=16", "--shared_expert_size=16", "--fusion_size=32", "--attention_heads=2", "--attention_head_dim=16",
+    "--attention_rope_dim=16", "--q_rank=16", "--kv_rank=16",
+)  # fmt: skip
+
+
+def test_multiway_learns_through_the_frozen_decoder_after_a_warm_up_that_leaves_its_gate_shut(
+    quick: Quick, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    gates: list[float] = []
+    began = AdapterTrainer.train
+
+    def spied(self: AdapterTrainer, *args: Any, **options: Any) -> Any:
+        gates.extend(p.abs().max().item() for name, p in self.model.named_parameters() if name.endswith(".gate"))
+        return began(self, *args, **options)
+
+    monkeypatch.setattr(AdapterTrainer, "train", spied)
+    result = train(quick(*SMALL, "--denoising_steps=12", "--max_steps=8", "--packing=true"), say=said.append)
+    assert gates == [0.0]
+    told = next(line for line in said if line.startswith("Denoising"))
+    first, last = (float(word) for word in re.findall(r"\d+\.\d+", told))
+    assert last < first
+    assert losses(result.output_dir)[-1] < losses(result.output_dir)[0]
+    line = read_log(result.output_dir / "train_log.jsonl")[-2]
+    assert set(line["expert_usage"]) == {"0.text", "0.vision"} and 0 < line["expert_entropy"] <= 1
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("--packing=true", "--cutoff_len=128"), ("--gradient_accumulation_steps=2",), (*SMALL, "--balance_rate=0.1")],
+)
 def test_resuming_in_the_middle_comes_to_the_same_steps_losses_and_weights(
     quick: Quick, tmp_path: Path, options: tuple[str, ...]
 ) -> None:
@@ -289,11 +322,13 @@ def test_an_opened_tower_is_trained_and_its_features_are_not_kept(quick: Quick, 
     assert trained and any(names[name].abs().max() > 0 for name in trained)
 
 
-def test_checkpointing_and_bfloat16_and_four_bits_train(quick: Quick, tmp_path: Path) -> None:
-    plain = losses(train(quick("--max_steps=2")).output_dir)
-    less = train(quick("--max_steps=2", "--gradient_checkpointing=true", f"--output_dir={tmp_path / 'less'}"))
+@pytest.mark.parametrize("kind", [("--lora_rank=4",), SMALL])
+def test_checkpointing_and_bfloat16_and_four_bits_train(quick: Quick, tmp_path: Path, kind: tuple[str, ...]) -> None:
+    plain = losses(train(quick(*kind, "--max_steps=2")).output_dir)
+    less = train(quick(*kind, "--max_steps=2", "--gradient_checkpointing=true", f"--output_dir={tmp_path / 'less'}"))
     assert losses(less.output_dir) == pytest.approx(plain, rel=1e-5)
-    small = train(quick("--max_steps=4", "--quantization_bit=4", "--bf16=true", f"--output_dir={tmp_path / 'small'}"))
+    folder = tmp_path / "small"
+    small = train(quick(*kind, "--max_steps=4", "--quantization_bit=4", "--bf16=true", f"--output_dir={folder}"))
     found = losses(small.output_dir)
     assert found[-1] < found[0] and found[0] == pytest.approx(plain[0], rel=0.2)
 
