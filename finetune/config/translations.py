@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from finetune.config.foreign_keys import CHANGES_NOTHING, NOT_HERE
+
 SWANLAB_KEY = "no key of an account belongs into a file; run `swanlab login`, or set SWANLAB_API_KEY"
 
 
@@ -51,11 +53,21 @@ def _only(*accepted: Any, note: str = "", otherwise: str) -> Translation:
     """Accept the values that change nothing, and refuse the rest."""
 
     def check(value: Any, given: Mapping[str, Any]) -> Translated:
-        if value not in accepted:
+        if value not in accepted and _read(value) not in accepted:
             raise Refused(otherwise)
         return Translated(note=note)
 
     return check
+
+
+def _read(value: Any) -> Any:
+    """Return what a word of the command line would be in a file: a number, nothing, or itself."""
+    import yaml
+
+    try:
+        return yaml.safe_load(value) if isinstance(value, str) else value
+    except yaml.YAMLError:
+        return value
 
 
 def _never(instead: str) -> Translation:
@@ -253,10 +265,16 @@ TRANSLATIONS: dict[str, Translation] = {
     "loraplus_lr_ratio": _only(None, otherwise="all of the adapter learns at learning_rate; leave it out"),
     "compute_accuracy": _only(False, otherwise="`lorgnette finetune evaluate` measures answers; write false"),
     "disable_shuffling": _only(False, otherwise="rows are shuffled by seed; write false"),
+    "gradient_checkpointing_kwargs": _only(None, {}, otherwise="write gradient_checkpointing: true, and leave it out"),
+    "train_sampling_strategy": _one_of(
+        {"random": {"group_by_length": False}, "group_by_length": {"group_by_length": True}}
+    ),
     "gradient_checkpointing_kwargs.use_reentrant": _only(
         False, otherwise="only the non-reentrant form is right for adapters; write false"
     ),
     **dict.fromkeys(("max_new_tokens", "temperature", "top_p", "do_sample"), _never(SAMPLING)),
+    **{name: _only(*taken, otherwise=instead) for instead, keys in NOT_HERE for name, taken in keys.items()},
+    **{name: _noted(why) for name, why in CHANGES_NOTHING.items()},
     # Qwen3-VL-MoeLORA: flags
     "model": _as("model_name_or_path"),
     "train_json": _as("dataset"),
