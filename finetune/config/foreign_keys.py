@@ -167,6 +167,15 @@ NOT_HERE: tuple[tuple[str, dict[str, tuple[Any, ...]]], ...] = (
             "enable_jit_checkpoint": (False,),
         },
     ),
+    (
+        "an adapter is trained, no layer of the base; write finetuning_type: lora, and leave it out",
+        {"freeze_trainable_layers": (2,), "freeze_trainable_modules": ("all",), "freeze_extra_modules": (None,)},
+    ),
+    (
+        "the adapter begins as LoRA does; leave it out",
+        {"pissa_iter": (16,), "pissa_convert": (False,)},
+    ),
+    ("embeddings of an adapter learn at learning_rate; leave it out", {"loraplus_lr_embedding": (1e-6,)}),
     ("every row is learned; write false", {"dataloader_drop_last": (False,)}),
     ("runs on one CPU are the same bit for bit by seed; leave it out", {"full_determinism": (False,)}),
     ("hide the cards with the variable CUDA_VISIBLE_DEVICES, and leave it out", {"use_cpu": (False,)}),

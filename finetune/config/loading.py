@@ -38,6 +38,8 @@ READ_BY = {
     **dict.fromkeys(OWN_OF_MULTIWAY, MULTIWAY),
 }
 """Which adapters read a key, for those that not all do."""
+ONLY_FOR = {"denoising_steps": ("multiway",), "loraplus_lr_ratio": ("lora", "alora")}
+"""Which adapters a key of the training is for."""
 
 
 class UnknownKey(FinetuneError):
@@ -212,20 +214,39 @@ def _check_together(config: FinetuneConfig) -> None:
         _check_mixture(adapter)
     if adapter.finetuning_type == "multiway" and model.adapter_name_or_path is None:
         _check_multiway(adapter)
-    if config.training.denoising_steps and adapter.finetuning_type != "multiway":
-        raise ValueRefused(
-            "denoising_steps", config.training.denoising_steps, "only finetuning_type: multiway has such a beginning"
-        )
+    for key, kinds in ONLY_FOR.items():
+        value = getattr(config.training, key)
+        if value and adapter.finetuning_type not in kinds:
+            raise ValueRefused(
+                key,
+                value,
+                f"finetuning_type is {adapter.finetuning_type!r}, and only {' and '.join(kinds)} can have it",
+            )
     for key in ("use_dora", "use_rslora"):
         if getattr(adapter, key) and adapter.finetuning_type not in READ_BY[key]:
             only = " and ".join(READ_BY[key])
             raise ValueRefused(
                 key, True, f"finetuning_type is {adapter.finetuning_type!r}, and only {only} can have it"
             )
+    _check_best(config)
     if config.training.max_steps == 0:
         raise ValueRefused("max_steps", 0, "it is the number of steps, or -1 for as many as num_train_epochs makes")
     if config.evaluation.eval_dataset and config.evaluation.val_size:
         raise ValueRefused("val_size", config.evaluation.val_size, "eval_dataset is what is held back; write one")
+
+
+def _check_best(config: FinetuneConfig) -> None:
+    evaluation = config.evaluation
+    for key in ("load_best_model_at_end", "early_stopping_steps"):
+        value = getattr(evaluation, key)
+        if not value:
+            continue
+        if not (evaluation.val_size or evaluation.eval_dataset):
+            raise ValueRefused(key, value, "no rows are held back to measure on; write val_size or eval_dataset")
+        if evaluation.eval_strategy == "no":
+            raise ValueRefused(key, value, "nothing is measured meanwhile; write eval_strategy: steps or epoch")
+    if evaluation.load_best_model_at_end and config.training.save_strategy == "no":
+        raise ValueRefused("load_best_model_at_end", True, "no checkpoint is written; write save_strategy: steps")
 
 
 def _check_multiway(adapter: AdapterConfig) -> None:

@@ -230,6 +230,8 @@ class TrainingConfig:
     """Checkpoints that are kept, the newest ones."""
     save_only_model: bool = False
     """Leaves the optimizer out of checkpoints: smaller, and cannot be resumed."""
+    loraplus_lr_ratio: Annotated[float, Field(gt=0)] | None = None
+    """LoRA+: B learns so many times faster than learning_rate; none = as fast as A."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 42
     """Of initial weights, order and dropout."""
     ddp_timeout: Least1 = 1800
@@ -250,6 +252,10 @@ class EvaluationConfig:
     """Steps between two measurements; none = logging_steps."""
     per_device_eval_batch_size: Least1 = 1
     """Rows at once on each device."""
+    load_best_model_at_end: bool = False
+    """Keeps the weights of the measurement with the lowest loss in place of the last ones."""
+    early_stopping_steps: Annotated[int, Field(ge=1)] | None = None
+    """Ends after so many measurements in a row without a lower loss; none = never."""
 
 
 @dataclass(frozen=True)

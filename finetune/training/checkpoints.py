@@ -101,6 +101,17 @@ def checkpoints(folder: Path) -> list[Path]:
     return [path for _, path in sorted(found)]
 
 
+def what_is_missing(checkpoint: Path) -> str | None:
+    """Return in words why a checkpoint's weights cannot be used; None if they can."""
+    if not checkpoint.is_dir():
+        return "it was deleted"
+    try:
+        read_tensors(checkpoint, WEIGHTS, "")
+    except ModelFolderError as error:
+        return error.reason
+    return None
+
+
 def what_is_broken(checkpoint: Path) -> str | None:
     """Return in words why a checkpoint cannot be resumed from; None if it can."""
     if not checkpoint.is_dir():
@@ -155,10 +166,11 @@ def commit(written: Path, folder: Path) -> Path:
     return target
 
 
-def drop_old(folder: Path, keep: int | None) -> None:
-    """Remove all but the newest checkpoints."""
+def drop_old(folder: Path, keep: int | None, best: Path | None = None) -> None:
+    """Remove all but the newest checkpoints, and the best one."""
     for path in checkpoints(folder)[:-keep] if keep else []:
-        _discard(path)
+        if path != best:
+            _discard(path)
 
 
 def _discard(checkpoint: Path) -> None:
