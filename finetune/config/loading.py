@@ -210,18 +210,9 @@ def _check_together(config: FinetuneConfig) -> None:
         raise ValueRefused("fp16", True, "bf16 is set, too, and only one of them can be")
     if model.freeze_language_model and model.freeze_vision_tower and model.freeze_multi_modal_projector:
         raise ValueRefused("freeze_language_model", True, "tower and projector are frozen, too, and nothing is left")
-    if adapter.finetuning_type == "moe_lora" and model.adapter_name_or_path is None:
-        _check_mixture(adapter)
-    if adapter.finetuning_type == "multiway" and model.adapter_name_or_path is None:
-        _check_multiway(adapter)
-    for key, kinds in ONLY_FOR.items():
-        value = getattr(config.training, key)
-        if value and adapter.finetuning_type not in kinds:
-            raise ValueRefused(
-                key,
-                value,
-                f"finetuning_type is {adapter.finetuning_type!r}, and only {' and '.join(kinds)} can have it",
-            )
+    if model.adapter_name_or_path is None:
+        _check_experts(adapter)
+    _check_only_for(config)
     for key in ("use_dora", "use_rslora"):
         if getattr(adapter, key) and adapter.finetuning_type not in READ_BY[key]:
             only = " and ".join(READ_BY[key])
@@ -233,6 +224,21 @@ def _check_together(config: FinetuneConfig) -> None:
         raise ValueRefused("max_steps", 0, "it is the number of steps, or -1 for as many as num_train_epochs makes")
     if config.evaluation.eval_dataset and config.evaluation.val_size:
         raise ValueRefused("val_size", config.evaluation.val_size, "eval_dataset is what is held back; write one")
+
+
+def _check_experts(adapter: AdapterConfig) -> None:
+    if adapter.finetuning_type == "moe_lora":
+        _check_mixture(adapter)
+    elif adapter.finetuning_type == "multiway":
+        _check_multiway(adapter)
+
+
+def _check_only_for(config: FinetuneConfig) -> None:
+    kind = config.adapter.finetuning_type
+    for key, kinds in ONLY_FOR.items():
+        value = getattr(config.training, key)
+        if value and kind not in kinds:
+            raise ValueRefused(key, value, f"finetuning_type is {kind!r}, and only {' and '.join(kinds)} can have it")
 
 
 def _check_best(config: FinetuneConfig) -> None:

@@ -207,6 +207,29 @@ def why_unwritten(folder: Path, error: Exception) -> str:
     return " ".join(str(error).split()).partition(". ")[0].rstrip(".")[:200]
 
 
+def other_batches(checkpoint: Path, config: FinetuneConfig) -> str:
+    """Return in words what another number of rows a step means for a run that goes on; nothing where it is the same."""
+    import yaml
+
+    file, match = checkpoint / RESOLVED, NAME.fullmatch(checkpoint.name)
+    if not file.is_file() or match is None:
+        return ""
+    was = (yaml.safe_load(file.read_text("utf-8")) or {}).get("training", {})
+    now = config.to_dict()["training"]
+    before, after = (
+        each.get("per_device_train_batch_size", 1) * each.get("gradient_accumulation_steps", 1) for each in (was, now)
+    )
+    if before == after:
+        return ""
+    step = int(match[1])
+    what = "some rows of this epoch are seen again" if after < before else "some rows of this epoch are left out"
+    return (
+        f"Note: the run went on with {before} rows a step on each device up to step {step}, and goes on with {after}. "
+        f"The place in the data is counted by the new number, {step * after} rows and not {step * before}: {what}, and "
+        "num_train_epochs makes another number of steps."
+    )
+
+
 def _check_same(checkpoint: Path, config: FinetuneConfig) -> None:
     import yaml
 

@@ -16,7 +16,7 @@ from finetune.data.dataset import Broken
 from finetune.output_files import whole_file
 from finetune.training.arguments import arguments, choose_training_dtype, load_base
 from finetune.training.best import last_evaluation, take_best
-from finetune.training.checkpoints import checkpoints, clear_output, find_checkpoint
+from finetune.training.checkpoints import checkpoints, clear_output, find_checkpoint, other_batches
 from finetune.training.finish import report_on_run, save_end
 from finetune.training.reporting.curves import check_drawing
 from finetune.training.run import Run, Say
@@ -79,6 +79,8 @@ def train(config: FinetuneConfig, say: Say | None = None) -> TrainResult:
         checkpoint = find_checkpoint(config)
         if checkpoint is None and first:
             clear_output(Path(args.output_dir), overwrite=_may_overwrite(config))
+    if checkpoint is not None and (note := other_batches(checkpoint, config)):
+        say(note)
     data = read_data(config)
     say(f"{len(data.train):,} rows to learn, {len(data.held_back):,} held back, {len(data.broken):,} broken.")
     list_left_out(data.broken, say)

@@ -243,7 +243,10 @@ def test_a_stop_leaves_a_checkpoint_from_which_the_run_goes_on(quick: Quick, mon
         stopped = train(quick())
     assert stopped.stopped and stopped.steps == 2 and stopped.checkpoint is not None
     assert what_is_broken(stopped.checkpoint) is None and not (stopped.output_dir / WEIGHTS).exists()
-    assert train(quick("--resume_from_checkpoint=true")).steps == 4
+    said: list[str] = []
+    more = ("--resume_from_checkpoint=true", "--per_device_train_batch_size=2")
+    assert train(quick(*more), say=said.append).steps == 4
+    assert any("counted by the new number, 4 rows and not 8: some rows of this epoch are seen again" in s for s in said)
 
 
 def test_a_loss_that_is_no_number_ends_the_run_and_names_the_step(
