@@ -12,7 +12,7 @@ from benchmarks.report import publish
 ATTENTION = r"model\.language_model\.layers\.\d+\.self_attn\.(q|k|v|o)_proj"
 TEXT = r"model\.language_model\.layers\.\d+\.(self_attn\.(q|k|v|o)|mlp\.(gate|up|down))_proj"
 TOWER = r"model\.visual\.blocks\.\d+\.attn\.(qkv|proj)"
-LORA, EXPERTS = "lora", "moe_lora"
+LORA, EXPERTS, MULTIWAY = "lora", "moe_lora", "multiway"
 ADAPTERS: dict[str, tuple[str, dict[str, Any]]] = {
     "LoRA r=8, attention": (LORA, {"r": 8, "target_modules": ATTENTION}),
     "LoRA r=16, attention": (LORA, {"r": 16, "target_modules": ATTENTION}),
@@ -33,6 +33,11 @@ ADAPTERS: dict[str, tuple[str, dict[str, Any]]] = {
     "MoE-LoRA 4 experts r=2": (EXPERTS, {"r": 2, "num_experts": 4, "target_modules": ATTENTION}),
     "MoE-LoRA 4 experts r=4": (EXPERTS, {"r": 4, "num_experts": 4, "target_modules": ATTENTION}),
     "MoE-LoRA 4 experts r=8": (EXPERTS, {"r": 8, "num_experts": 4, "target_modules": ATTENTION}),
+    "Multiway, sizes of MultiwayQwen": (MULTIWAY, {}),
+    "Multiway, sizes of examples/finetune/multiway.yaml": (
+        MULTIWAY,
+        {"expert_size": 256, "shared_expert_size": 512, "fusion_size": 2048},
+    ),
     "MoE-LoRA 4 experts r=4, mixing 3 tokens": (
         EXPERTS,
         {"r": 4, "num_experts": 4, "token_mixing": 3, "target_modules": ATTENTION},
@@ -60,10 +65,11 @@ def count(name: str, size: str) -> int:
     from peft import IA3Config, LoraConfig, get_peft_model
 
     from model.adapters.moe_lora import MoeLoraConfig
+    from model.adapters.multiway import MultiwayConfig
     from model.qwen3_vl.shapes import SHAPES, build_config, build_on_meta
 
     kind, options = ADAPTERS[name]
-    config = {LORA: LoraConfig, EXPERTS: MoeLoraConfig, "ia3": IA3Config}[kind](**options)
+    config = {LORA: LoraConfig, EXPERTS: MoeLoraConfig, MULTIWAY: MultiwayConfig, "ia3": IA3Config}[kind](**options)
     base = build_on_meta(build_config(SHAPES[size])).requires_grad_(False)
     logging.getLogger("transformers").setLevel(logging.ERROR)
     with warnings.catch_warnings():

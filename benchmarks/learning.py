@@ -1,4 +1,4 @@
-"""What adapters learn that the base cannot, and what they forget: LoRA beside MoE-LoRA at equal trainable parameters.
+"""What adapters learn that the base cannot, and what they forget: LoRA, MoE-LoRA and Multiway at equal numbers.
 
 `python -m benchmarks.learning --work FOLDER [--pictures 300] [--steps 300] [--seeds 0 1 2]` trains the bundled
 checkpoint on a mixture of four drawn worlds that it has never seen (finetune/data/drawn/domains.py), each adapter
@@ -28,6 +28,12 @@ EQUAL: dict[str, dict[str, Any]] = {
     "moe_lora, token": {"finetuning_type": "moe_lora", "lora_rank": 4, "num_experts": 4, "top_k": 2},
     "moe_lora, modality": {
         "finetuning_type": "moe_lora", "lora_rank": 4, "num_experts": 4, "top_k": 1, "router": "modality",
+    },
+    # In front of the decoder, so not layer by layer: 366,336 in all, as LoRA has in its 42 linear layers.
+    "multiway": {
+        "finetuning_type": "multiway", "num_multiway_layers": 1, "num_fusion_layers": 1, "num_experts": 4, "top_k": 2,
+        "expert_size": 24, "shared_expert_size": 48, "fusion_size": 155, "attention_heads": 4,
+        "attention_head_dim": 32, "attention_rope_dim": 16, "q_rank": 32, "kv_rank": 32,
     },
 }  # fmt: skip
 # What may explain a difference: experts that all work, as LoRA's whole rank does; routers that nothing keeps even; and

@@ -17,6 +17,7 @@ from cli.clients.install import install, uninstall
 from cli.data.command import data
 from cli.doctor import doctor
 from cli.edge import Edge, Run, leave, verbose_option
+from cli.finetune.compare import finetune_compare
 from cli.finetune.evaluate import finetune_evaluate
 from cli.finetune.export import finetune_export
 from cli.finetune.job import api_words, chat_words, export_words, train_words
@@ -67,6 +68,7 @@ for command in (
 for command in (train_words, export_words, api_words, chat_words):  # LLaMA-Factory's, which the help does not list
     app.add_command(command)
 kb.add_command(export)
+finetune.add_command(finetune_compare)
 finetune.add_command(finetune_evaluate)
 finetune.add_command(finetune_export)
 kb.add_command(doctor_of_kb)

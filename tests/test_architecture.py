@@ -17,8 +17,8 @@ MOST_MODULES = 21
 @pytest.mark.parametrize(
     "module",
     [
-        "cli.main", "cli.open", "mcp_server", "mcp_server.http_server", "page", "page.desk", "lorgnette", "lorgnette.settings", "lorgnette.local_agent", "graph", "graph.agent",
-        "model.open", "retrieval.knowledge_base",
+        "cli.main", "cli.open", "mcp_server", "mcp_server.http_server", "page", "page.desk", "lorgnette",
+        "lorgnette.settings", "lorgnette.local_agent", "graph", "graph.agent", "model.open", "retrieval.knowledge_base",
     ],
 )  # fmt: skip
 def test_an_import_loads_nothing_heavy(module: str) -> None:

@@ -99,7 +99,8 @@ def train_and_tell(ctx: click.Context, job: "Job") -> None:
         )
         ctx.exit(STOPPED)
     if result.first_process:
-        mean = f"mean loss {result.metrics['train_loss']:.4g}"
+        final = "" if result.last_loss is None else f"last loss {result.last_loss:.4g}, "
+        mean = f"{final}mean loss {result.metrics['train_loss']:.4g}"
         last = f", on the rows held back {result.metrics['eval_loss']:.4g}" if "eval_loss" in result.metrics else ""
         click.echo(
             f"{result.output_dir} holds the adapter after {result.steps} steps ({mean}{last}); "

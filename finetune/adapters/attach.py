@@ -60,7 +60,8 @@ def attach_trainable_adapter(model: Any, config: FinetuneConfig, tokenizer: "Pre
         raise AdapterRefused(kind, str(error)) from error
     _check_sharing(config, peft_config)
     names = [name for name, _ in model.named_modules()]
-    check_targets(peft_config.target_modules, names, config.model)
+    if kind != "multiway":  # which stands in front of the language model, frozen or not
+        check_targets(peft_config.target_modules, names, config.model)
     if missing := [name for name in config.adapter.additional_target if not any(n.endswith(name) for n in names)]:
         raise TargetsUnmatched(missing, [name for name, _ in model.named_children()], "additional_target")
     if kind == "alora" and (seeing := matched(peft_config.target_modules, [n for n in names if ".visual." in n])):

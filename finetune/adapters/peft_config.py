@@ -31,8 +31,20 @@ def build_peft_config(
     from peft import IA3Config, LoraConfig
 
     register_tuners()
-    targets = find_targets(adapter.lora_target, model)
     saved = list(adapter.additional_target) or None
+    if adapter.finetuning_type == "multiway":
+        from model.adapters.multiway import MultiwayConfig
+
+        return MultiwayConfig(
+            num_multiway_layers=adapter.num_multiway_layers, num_fusion_layers=adapter.num_fusion_layers,
+            num_experts=adapter.num_experts, top_k=adapter.top_k, num_shared_experts=adapter.num_shared_experts,
+            expert_size=adapter.expert_size, shared_expert_size=adapter.shared_expert_size,
+            fusion_size=adapter.fusion_size, num_heads=adapter.attention_heads, head_dim=adapter.attention_head_dim,
+            rope_dim=adapter.attention_rope_dim, q_rank=adapter.q_rank, kv_rank=adapter.kv_rank,
+            balance_rate=adapter.balance_rate, dropout=adapter.lora_dropout, modules_to_save=saved,
+            task_type="CAUSAL_LM",
+        )  # fmt: skip
+    targets = find_targets(adapter.lora_target, model)
     if adapter.finetuning_type == "ia3":
         if isinstance(targets, str):
             feedforward: str | list[str] = rf".*\.({'|'.join(FEEDFORWARD)})"

@@ -5,7 +5,7 @@ word may come along. Keys of training are `finetune.config.loading`'s.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -62,9 +62,19 @@ WRITE_INSTEAD = {
     "export_hub_model_id": "nothing is uploaded; run `hf upload NAME FOLDER` afterwards, and leave it out",
 }
 DOING = ("do_train", "do_predict", "do_eval", "predict_with_generate")
-SERVING = ("infer_backend", "infer_dtype", "use_cache", "vllm_maxlen", "vllm_gpu_util", "vllm_enforce_eager",
-           "vllm_max_lora_rank", "vllm_config", "sglang_maxlen", "sglang_mem_fraction", "sglang_tp_size",
-           "api_host", "api_port")  # fmt: skip
+ENGINE = "the model answers itself; for vLLM or SGLang start it, and name its address as model_name_or_path"
+SERVING = {
+    "infer_backend": ENGINE,
+    "infer_dtype": "the arithmetic follows bf16 and fp16, or the device",
+    "use_cache": "not needed, answers always keep keys and values",
+    **dict.fromkeys(
+        ("vllm_maxlen", "vllm_gpu_util", "vllm_enforce_eager", "vllm_max_lora_rank", "vllm_config", "sglang_maxlen",
+         "sglang_mem_fraction", "sglang_tp_size"), ENGINE,
+    ),
+    "api_host": "the variable API_HOST says it, as there",
+    "api_port": "the variable API_PORT says it, as there",
+}  # fmt: skip
+"""Why keys of a configuration for serving are not read."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +110,8 @@ def read_job(path: Path | None, overrides: Sequence[str] = (), word: str | None 
     given |= dict(parse_overrides(overrides))
     own = (*Predicting.model_fields, *Exporting.model_fields, *SERVING, *DOING)
     config = load_config(path, overrides, leave_out=own)
+    unread = tuple(f"{name}: {SERVING[name]}" for name in given if name in SERVING)
+    config = replace(config, notes=(*config.notes, *unread))
     predicting = _read(Predicting, given)
     exporting = _read(Exporting, given)
     wants = {name: _truth(name, given[name]) for name in DOING if name in given}

@@ -20,15 +20,26 @@ from finetune.config.translations import FOREIGN_SECTIONS, NICKNAMES, Refused, t
 from finetune.errors import FinetuneError
 
 MIXTURE = ("moe_lora",)
+MULTIWAY = ("multiway",)
+OWN_OF_MULTIWAY = (
+    "num_multiway_layers", "num_fusion_layers", "num_shared_experts", "expert_size", "shared_expert_size",
+    "fusion_size",
+    "attention_heads", "attention_head_dim", "attention_rope_dim", "q_rank", "kv_rank", "balance_rate",
+)  # fmt: skip
 READ_BY = {
     "use_dora": ("lora",),
     "use_rslora": ("lora", "alora"),
     "alora_invocation": ("alora",),
-    **dict.fromkeys(("lora_rank", "lora_alpha", "lora_dropout"), ("lora", "moe_lora", "alora")),
-    **dict.fromkeys(("num_experts", "top_k", "router", "router_aux_loss_coef"), MIXTURE),
-    **dict.fromkeys(("router_dropout", "token_mixing"), MIXTURE),
+    **dict.fromkeys(("lora_rank", "lora_alpha"), ("lora", "moe_lora", "alora")),
+    "lora_dropout": ("lora", "moe_lora", "alora", "multiway"),
+    "lora_target": ("lora", "moe_lora", "alora", "ia3"),
+    **dict.fromkeys(("num_experts", "top_k"), MIXTURE + MULTIWAY),
+    **dict.fromkeys(("router", "router_aux_loss_coef", "router_dropout", "token_mixing"), MIXTURE),
+    **dict.fromkeys(OWN_OF_MULTIWAY, MULTIWAY),
 }
 """Which adapters read a key, for those that not all do."""
+ONLY_FOR = {"denoising_steps": ("multiway",), "loraplus_lr_ratio": ("lora", "alora")}
+"""Which adapters a key of the training is for."""
 
 
 class UnknownKey(FinetuneError):
@@ -199,18 +210,56 @@ def _check_together(config: FinetuneConfig) -> None:
         raise ValueRefused("fp16", True, "bf16 is set, too, and only one of them can be")
     if model.freeze_language_model and model.freeze_vision_tower and model.freeze_multi_modal_projector:
         raise ValueRefused("freeze_language_model", True, "tower and projector are frozen, too, and nothing is left")
-    if adapter.finetuning_type == "moe_lora" and model.adapter_name_or_path is None:
-        _check_mixture(adapter)
+    if model.adapter_name_or_path is None:
+        _check_experts(adapter)
+    _check_only_for(config)
     for key in ("use_dora", "use_rslora"):
         if getattr(adapter, key) and adapter.finetuning_type not in READ_BY[key]:
             only = " and ".join(READ_BY[key])
             raise ValueRefused(
                 key, True, f"finetuning_type is {adapter.finetuning_type!r}, and only {only} can have it"
             )
+    _check_best(config)
     if config.training.max_steps == 0:
         raise ValueRefused("max_steps", 0, "it is the number of steps, or -1 for as many as num_train_epochs makes")
     if config.evaluation.eval_dataset and config.evaluation.val_size:
         raise ValueRefused("val_size", config.evaluation.val_size, "eval_dataset is what is held back; write one")
+
+
+def _check_experts(adapter: AdapterConfig) -> None:
+    if adapter.finetuning_type == "moe_lora":
+        _check_mixture(adapter)
+    elif adapter.finetuning_type == "multiway":
+        _check_multiway(adapter)
+
+
+def _check_only_for(config: FinetuneConfig) -> None:
+    kind = config.adapter.finetuning_type
+    for key, kinds in ONLY_FOR.items():
+        value = getattr(config.training, key)
+        if value and kind not in kinds:
+            raise ValueRefused(key, value, f"finetuning_type is {kind!r}, and only {' and '.join(kinds)} can have it")
+
+
+def _check_best(config: FinetuneConfig) -> None:
+    evaluation = config.evaluation
+    for key in ("load_best_model_at_end", "early_stopping_steps"):
+        value = getattr(evaluation, key)
+        if not value:
+            continue
+        if not (evaluation.val_size or evaluation.eval_dataset):
+            raise ValueRefused(key, value, "no rows are held back to measure on; write val_size or eval_dataset")
+        if evaluation.eval_strategy == "no":
+            raise ValueRefused(key, value, "nothing is measured meanwhile; write eval_strategy: steps or epoch")
+    if evaluation.load_best_model_at_end and config.training.save_strategy == "no":
+        raise ValueRefused("load_best_model_at_end", True, "no checkpoint is written; write save_strategy: steps")
+
+
+def _check_multiway(adapter: AdapterConfig) -> None:
+    if adapter.top_k > adapter.num_experts:
+        raise ValueRefused("top_k", adapter.top_k, f"there are only {adapter.num_experts} experts (num_experts)")
+    if adapter.num_multiway_layers + adapter.num_fusion_layers == 0:
+        raise ValueRefused("num_multiway_layers", 0, "num_fusion_layers is 0, too, and nothing is left to train")
 
 
 def _check_mixture(adapter: AdapterConfig) -> None:

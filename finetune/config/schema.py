@@ -122,8 +122,8 @@ class DataConfig:
 class AdapterConfig:
     """What is trained."""
 
-    finetuning_type: Literal["lora", "moe_lora", "alora", "ia3"] = "lora"
-    """LoRA, a mixture of LoRA experts, activated LoRA, or IA3."""
+    finetuning_type: Literal["lora", "moe_lora", "alora", "ia3", "multiway"] = "lora"
+    """LoRA, a mixture of LoRA experts, activated LoRA, IA3, or experts between embeddings and decoder."""
     lora_rank: Least1 = 8
     """Rank r of each low-rank update, and of each expert."""
     lora_alpha: Annotated[int, Field(ge=1)] | None = None
@@ -141,7 +141,7 @@ class AdapterConfig:
     alora_invocation: Annotated[str, Field(min_length=1)] = "<|im_start|>assistant\n"
     """The text from which an activated LoRA works."""
     num_experts: Least1 = 4
-    """Experts of each layer of a mixture."""
+    """Experts of each layer of a mixture; of each modality in each layer of Multiway."""
     top_k: Least1 = 2
     """Experts that work on a token."""
     router: Literal["token", "modality"] = "token"
@@ -152,6 +152,30 @@ class AdapterConfig:
     """Dropout on what the router reads."""
     token_mixing: Least0 = 0
     """Kernel of a causal depthwise mixing over tokens behind the experts (MoT-LoRA); 0 = none."""
+    num_multiway_layers: Least0 = 4
+    """Layers of Multiway whose experts are apart for text and pictures."""
+    num_fusion_layers: Least0 = 2
+    """Layers of Multiway behind them, with one network for all tokens."""
+    num_shared_experts: Least0 = 1
+    """Experts of each modality of Multiway that work on all its tokens."""
+    expert_size: Annotated[int, Field(ge=1)] | None = None
+    """Width of a routed expert of Multiway; none = a quarter of the model's."""
+    shared_expert_size: Annotated[int, Field(ge=1)] | None = None
+    """Width of a shared one; none = the model's."""
+    fusion_size: Annotated[int, Field(ge=1)] | None = None
+    """Width of a fusion layer's network; none = four times the model's."""
+    attention_heads: Least1 = 16
+    """Attention heads of Multiway."""
+    attention_head_dim: Least1 = 128
+    """Of a head's part without position, and of its values."""
+    attention_rope_dim: Annotated[int, Field(ge=8, multiple_of=2)] = 64
+    """Of a head's part with position."""
+    q_rank: Least1 = 128
+    """To which Multiway compresses queries."""
+    kv_rank: Least1 = 256
+    """To which it compresses keys and values, which is what its cache holds."""
+    balance_rate: Annotated[float, Field(ge=0)] = 1e-4
+    """Step by which Multiway's experts are kept evenly used; 0 = they are not."""
 
 
 @dataclass(frozen=True)
@@ -196,6 +220,8 @@ class TrainingConfig:
     """adamw_torch, adamw_torch_fused, adafactor, sgd, paged_adamw_8bit, ...; those of 8 bits need bitsandbytes."""
     gradient_checkpointing: bool = False
     """Computes activations again on the way back instead of keeping them: less memory, a third more time."""
+    denoising_steps: Least0 = 0
+    """Steps before the first in which Multiway learns to restore embeddings that were blotted out."""
     save_strategy: When = "steps"
     """When checkpoints are written; one is written at the end in any case."""
     save_steps: Least1 = 500
@@ -204,6 +230,8 @@ class TrainingConfig:
     """Checkpoints that are kept, the newest ones."""
     save_only_model: bool = False
     """Leaves the optimizer out of checkpoints: smaller, and cannot be resumed."""
+    loraplus_lr_ratio: Annotated[float, Field(gt=0)] | None = None
+    """LoRA+: B learns so many times faster than learning_rate; none = as fast as A."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 42
     """Of initial weights, order and dropout."""
     ddp_timeout: Least1 = 1800
@@ -224,6 +252,10 @@ class EvaluationConfig:
     """Steps between two measurements; none = logging_steps."""
     per_device_eval_batch_size: Least1 = 1
     """Rows at once on each device."""
+    load_best_model_at_end: bool = False
+    """Keeps the weights of the measurement with the lowest loss in place of the last ones."""
+    early_stopping_steps: Annotated[int, Field(ge=1)] | None = None
+    """Ends after so many measurements in a row without a lower loss; none = never."""
 
 
 @dataclass(frozen=True)

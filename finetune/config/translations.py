@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from finetune.config.foreign_keys import CHANGES_NOTHING, NOT_HERE
+
 SWANLAB_KEY = "no key of an account belongs into a file; run `swanlab login`, or set SWANLAB_API_KEY"
 
 
@@ -51,11 +53,27 @@ def _only(*accepted: Any, note: str = "", otherwise: str) -> Translation:
     """Accept the values that change nothing, and refuse the rest."""
 
     def check(value: Any, given: Mapping[str, Any]) -> Translated:
-        if value not in accepted:
+        if value not in accepted and _read(value) not in accepted:
             raise Refused(otherwise)
         return Translated(note=note)
 
     return check
+
+
+def _read(value: Any) -> Any:
+    """Return what a word of the command line would be in a file: a number, nothing, or itself."""
+    import yaml
+
+    if not isinstance(value, str):
+        return value
+    try:
+        return float(value)  # which YAML takes for a word where it is 1e-6
+    except ValueError:
+        pass
+    try:
+        return yaml.safe_load(value)
+    except yaml.YAMLError:
+        return value
 
 
 def _never(instead: str) -> Translation:
@@ -150,7 +168,6 @@ PLAIN = "the adapter begins as LoRA does; leave it out"
 WHOLE = "all rows are read before the training begins; leave it out"
 UPLOAD = "nothing is uploaded; run `hf upload NAME output_dir` afterwards, and leave it out"
 ON_TOP = "the adapter that adapter_name_or_path names is trained on; merge it first for a new one on top"
-LAST = "the last weights are kept and every checkpoint; choose one by the report, and write false"
 PREFERENCES = "only supervised fine-tuning (sft) is done here; leave it out"
 OPTIMIZERS = "write one of optim's names instead, and false"
 NF4 = "4 bits are always NF4 with doubled quantization; leave the key out"
@@ -211,9 +228,6 @@ TRANSLATIONS: dict[str, Translation] = {
     ),
     "lora_bias": _only("none", otherwise="biases are not trained; leave it out"),
     "print_param_status": _noted("--dry-run prints what is trained"),
-    "load_best_model_at_end": _only(
-        False, otherwise="the last weights are kept and every checkpoint; choose one by the report, and write false"
-    ),
     "ref_model": _never(PREFERENCES),
     "pref_loss": _never(PREFERENCES),
     "pref_beta": _never(PREFERENCES),
@@ -250,13 +264,26 @@ TRANSLATIONS: dict[str, Translation] = {
     "video_maxlen": _noted("a video is a list of frames, and all of them are read"),
     "upcast_layernorm": _only(False, otherwise=ARITHMETIC),
     "pissa_init": _only(False, otherwise=PLAIN),
-    "loraplus_lr_ratio": _only(None, otherwise="all of the adapter learns at learning_rate; leave it out"),
+    "metric_for_best_model": _only(
+        "eval_loss",
+        "loss",
+        None,
+        note="the loss on held-back rows, the lowest",
+        otherwise="the loss on held-back rows is what is compared; write eval_loss",
+    ),
+    "greater_is_better": _only(False, None, otherwise="the loss on held-back rows is compared; write false"),
     "compute_accuracy": _only(False, otherwise="`lorgnette finetune evaluate` measures answers; write false"),
     "disable_shuffling": _only(False, otherwise="rows are shuffled by seed; write false"),
+    "gradient_checkpointing_kwargs": _only(None, {}, otherwise="write gradient_checkpointing: true, and leave it out"),
+    "train_sampling_strategy": _one_of(
+        {"random": {"group_by_length": False}, "group_by_length": {"group_by_length": True}}
+    ),
     "gradient_checkpointing_kwargs.use_reentrant": _only(
         False, otherwise="only the non-reentrant form is right for adapters; write false"
     ),
     **dict.fromkeys(("max_new_tokens", "temperature", "top_p", "do_sample"), _never(SAMPLING)),
+    **{name: _only(*taken, otherwise=instead) for instead, keys in NOT_HERE for name, taken in keys.items()},
+    **{name: _noted(why) for name, why in CHANGES_NOTHING.items()},
     # Qwen3-VL-MoeLORA: flags
     "model": _as("model_name_or_path"),
     "train_json": _as("dataset"),

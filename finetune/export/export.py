@@ -106,6 +106,10 @@ def export(
             "MoE-LoRA decides for each token which experts work",
             "load it beside the base model, or add --approximate-merge --data FILE",
         )
+    elif _kind(config) == "MULTIWAY":
+        raise CannotMerge(
+            adapter, "Multiway is layers of its own in front of the decoder", "load it beside the base model"
+        )
     elif getattr(config, "alora_invocation_tokens", None):
         raise CannotMerge(
             adapter, "an activated LoRA works from its invocation tokens on alone", "load it beside the base model"
@@ -146,6 +150,7 @@ def _merge(adapter: Path, base: str, out: Path, largest_file_gb: int | None) -> 
     except NotImplementedError as error:
         reason = f"its type {_kind(loaded.model.peft_config['default'])} has no merged form"
         raise CannotMerge(adapter, reason, "load it beside the base model") from error
+    _say_whether_tied(merged)
     with whole_folder(out, size=sum(tensor.nbytes for tensor in merged.parameters())) as folder:
         size = {} if largest_file_gb is None else {"max_shard_size": f"{largest_file_gb}GB"}
         merged.save_pretrained(folder, **size)
@@ -174,6 +179,16 @@ def _part_tied(model: Any) -> None:
     if head.weight is embeddings.weight:
         head.weight = torch.nn.Parameter(head.weight.detach().clone(), requires_grad=False)
         for config in (base.config, base.config.get_text_config()):
+            config.tie_word_embeddings = False
+
+
+def _say_whether_tied(model: Any) -> None:
+    """Have both configurations say that head and embeddings are two, where training one of them whole parted them.
+
+    transformers reads the outer one, vLLM the text's.
+    """
+    if model.get_output_embeddings().weight is not model.get_input_embeddings().weight:
+        for config in (model.config, model.config.get_text_config()):
             config.tie_word_embeddings = False
 
 

@@ -84,6 +84,8 @@ def arguments(config: FinetuneConfig, dtype: "torch.dtype") -> Any:
             ddp_find_unused_parameters=not config.model.freeze_vision_tower,
             eval_strategy=evaluation.eval_strategy,
             eval_steps=evaluation.eval_steps,
+            metric_for_best_model="eval_loss" if follows_best(config) else None,
+            greater_is_better=False if follows_best(config) else None,
             logging_steps=report.logging_steps,
             logging_first_step=report.logging_first_step,
             logging_nan_inf_filter=False,  # our own check ends the run
@@ -100,6 +102,12 @@ def arguments(config: FinetuneConfig, dtype: "torch.dtype") -> Any:
             run_name=report.run_name or training.output_dir.name,
             disable_tqdm=True,
         )
+
+
+def follows_best(config: FinetuneConfig) -> bool:
+    """Return whether the lowest loss on held-back rows decides anything."""
+    evaluation = config.evaluation
+    return evaluation.load_best_model_at_end or evaluation.early_stopping_steps is not None
 
 
 def load_base(config: FinetuneConfig, dtype: "torch.dtype") -> "Loaded":

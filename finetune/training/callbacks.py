@@ -4,7 +4,7 @@ import json
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -21,13 +21,16 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Bar(TrainerCallback):
-    """A bar over the steps, on stderr and only where somebody watches."""
+    """A bar over the steps on a terminal; a line with each line of the log where stderr is none."""
 
-    def __init__(self) -> None:
+    def __init__(self, say: Callable[[str], None] | None = None) -> None:
         self._bar: tqdm[Any] | None = None
+        self._say = say
+        self._began, self._first = 0.0, 0
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Draw it."""
+        self._began, self._first = time.monotonic(), state.global_step
         if state.is_world_process_zero:
             self._bar = tqdm(
                 total=state.max_steps, initial=state.global_step, desc="training", unit="step", disable=None
@@ -42,10 +45,19 @@ class Bar(TrainerCallback):
         """Show the loss."""
         if self._bar is not None and logs and "loss" in logs:
             self._bar.set_postfix(loss=f"{logs['loss']:.4g}")
+            if self._say is not None and self._bar.disable:
+                self._say(self._line(state, logs))
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Leave it as it is."""
         self.close()
+
+    def _line(self, state: Any, logs: Any) -> str:
+        done = state.global_step - self._first
+        left = (time.monotonic() - self._began) / max(1, done) * (state.max_steps - state.global_step)
+        rate = f", learning rate {logs['learning_rate']:.3g}" if "learning_rate" in logs else ""
+        clock = f"{int(left) // 3600}:{int(left) // 60 % 60:02d}:{int(left) % 60:02d}"
+        return f"step {state.global_step} of {state.max_steps}: loss {logs['loss']:.4g}{rate}, {clock} left"
 
     def close(self) -> None:
         """End it, also after an error."""

@@ -101,6 +101,17 @@ def checkpoints(folder: Path) -> list[Path]:
     return [path for _, path in sorted(found)]
 
 
+def what_is_missing(checkpoint: Path) -> str | None:
+    """Return in words why a checkpoint's weights cannot be used; None if they can."""
+    if not checkpoint.is_dir():
+        return "it was deleted"
+    try:
+        read_tensors(checkpoint, WEIGHTS, "")
+    except ModelFolderError as error:
+        return error.reason
+    return None
+
+
 def what_is_broken(checkpoint: Path) -> str | None:
     """Return in words why a checkpoint cannot be resumed from; None if it can."""
     if not checkpoint.is_dir():
@@ -155,10 +166,11 @@ def commit(written: Path, folder: Path) -> Path:
     return target
 
 
-def drop_old(folder: Path, keep: int | None) -> None:
-    """Remove all but the newest checkpoints."""
+def drop_old(folder: Path, keep: int | None, best: Path | None = None) -> None:
+    """Remove all but the newest checkpoints, and the best one."""
     for path in checkpoints(folder)[:-keep] if keep else []:
-        _discard(path)
+        if path != best:
+            _discard(path)
 
 
 def _discard(checkpoint: Path) -> None:
@@ -193,6 +205,29 @@ def why_unwritten(folder: Path, error: Exception) -> str:
     if shutil.disk_usage(folder if folder.exists() else Path()).free < FULL_BELOW:
         return "the disk is full"
     return " ".join(str(error).split()).partition(". ")[0].rstrip(".")[:200]
+
+
+def other_batches(checkpoint: Path, config: FinetuneConfig) -> str:
+    """Return in words what another number of rows a step means for a run that goes on; nothing where it is the same."""
+    import yaml
+
+    file, match = checkpoint / RESOLVED, NAME.fullmatch(checkpoint.name)
+    if not file.is_file() or match is None:
+        return ""
+    was = (yaml.safe_load(file.read_text("utf-8")) or {}).get("training", {})
+    now = config.to_dict()["training"]
+    before, after = (
+        each.get("per_device_train_batch_size", 1) * each.get("gradient_accumulation_steps", 1) for each in (was, now)
+    )
+    if before == after:
+        return ""
+    step = int(match[1])
+    what = "some rows of this epoch are seen again" if after < before else "some rows of this epoch are left out"
+    return (
+        f"Note: the run went on with {before} rows a step on each device up to step {step}, and goes on with {after}. "
+        f"The place in the data is counted by the new number, {step * after} rows and not {step * before}: {what}, and "
+        "num_train_epochs makes another number of steps."
+    )
 
 
 def _check_same(checkpoint: Path, config: FinetuneConfig) -> None:

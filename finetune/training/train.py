@@ -15,7 +15,8 @@ from finetune.data.configured import Data, NothingToLearn, list_left_out, read_d
 from finetune.data.dataset import Broken
 from finetune.output_files import whole_file
 from finetune.training.arguments import arguments, choose_training_dtype, load_base
-from finetune.training.checkpoints import checkpoints, clear_output, find_checkpoint
+from finetune.training.best import last_evaluation, take_best
+from finetune.training.checkpoints import checkpoints, clear_output, find_checkpoint, other_batches
 from finetune.training.finish import report_on_run, save_end
 from finetune.training.reporting.curves import check_drawing
 from finetune.training.run import Run, Say
@@ -44,6 +45,8 @@ class TrainResult:
     parameters: "Parameters"
     broken: list[Broken]
     degraded: tuple[str, ...]
+    last_loss: float | None = None
+    """Of the last line of the log; `metrics` have the mean of all steps."""
     first_process: bool = True
     """Whether this one reports, of several that trained together."""
 
@@ -76,6 +79,8 @@ def train(config: FinetuneConfig, say: Say | None = None) -> TrainResult:
         checkpoint = find_checkpoint(config)
         if checkpoint is None and first:
             clear_output(Path(args.output_dir), overwrite=_may_overwrite(config))
+    if checkpoint is not None and (note := other_batches(checkpoint, config)):
+        say(note)
     data = read_data(config)
     say(f"{len(data.train):,} rows to learn, {len(data.held_back):,} held back, {len(data.broken):,} broken.")
     list_left_out(data.broken, say)
@@ -125,27 +130,41 @@ def _learn(run: Run, checkpoint: Path | None, callbacks: list[Any]) -> TrainResu
     """Train, evaluate, and write the adapter and its report, unless the training was stopped before its end."""
     from finetune.adapters.workarounds import uncast
     from finetune.training.callbacks import Bar, Lines, Stop, stopped_by_signals
+    from finetune.training.denoising import denoise
 
-    bar, stop = Bar(), Stop()
+    bar, stop, note = Bar(run.say), Stop(), ""
     trainer = _trainer(run, [stop, Lines(run.output), bar, *callbacks])
     try:
         autocast = (run.args.bf16 or run.args.fp16) and not trainer.is_fsdp_enabled
         with stopped_by_signals(stop, run.say), _Quiet(), uncast(run.model) if autocast else nullcontext():
+            if checkpoint is None and run.config.training.denoising_steps:
+                denoise(trainer, run.config.training.denoising_steps, run.say)
             trained = trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     finally:
         bar.close()
     metrics = {name: float(value) for name, value in trained.metrics.items()}
     written = checkpoints(run.output)
     if not stop.stopped:
+        if trainer.ended_early:
+            run.say(
+                f"Ended after step {trainer.state.global_step} of {trainer.state.max_steps}: the loss on held-back "
+                f"rows was not lower for {run.config.evaluation.early_stopping_steps} measurements."
+            )
+        note = take_best(trainer, run.say)
         if run.evaluated.rows:
-            metrics |= {k: float(v) for k, v in trainer.evaluate().items() if isinstance(v, int | float)}
+            metrics |= last_evaluation(trainer)
         save_end(trainer, run.output, metrics)
         if run.is_first_process:
             report_on_run(run, trainer, metrics)
+    degraded = (*run.prepared.degraded, *([note] if note else []))
     return TrainResult(
         run.output, trainer.state.global_step, stop.stopped, written[-1] if written else None, metrics, run.parameters,
-        run.broken, run.prepared.degraded, run.is_first_process,
+        run.broken, degraded, _last_loss(trainer), run.is_first_process,
     )  # fmt: skip
+
+
+def _last_loss(trainer: "AdapterTrainer") -> float | None:
+    return next((float(line["loss"]) for line in reversed(trainer.state.log_history) if "loss" in line), None)
 
 
 def _trainer(run: Run, callbacks: list[Any]) -> "AdapterTrainer":
@@ -156,6 +175,7 @@ def _trainer(run: Run, callbacks: list[Any]) -> "AdapterTrainer":
     from finetune.training.prepare import Reopen
     from finetune.training.trainer import AdapterTrainer
     from model.adapters.moe_lora import has_moe_lora
+    from model.adapters.multiway import has_multiway
 
     options, prepared, evaluated = run.config.data, run.prepared, run.evaluated
     items = Items(
@@ -173,7 +193,8 @@ def _trainer(run: Run, callbacks: list[Any]) -> "AdapterTrainer":
         run.loaded.processor.tokenizer.pad_token_id,
         packing=options.packing,
         features=prepared.features if evaluated.features is not None or not evaluated.rows else None,
-        attention_mask=has_moe_lora(run.model),  # padding is not to count as the experts' work
+        attention_mask=has_moe_lora(run.model)
+        or has_multiway(run.model),  # padding is not to count as the experts' work
         reopen=Reopen(run.encoder),
     )
     trainer = AdapterTrainer(

@@ -20,6 +20,7 @@ from finetune.training.checkpoints import STAGING, checkpoints, commit, drop_old
 from finetune.training.collate import model_inputs
 from finetune.training.fsdp import shard_on_cpus
 from model.adapters.moe_lora import aux_loss, expert_usage, has_moe_lora
+from model.adapters.multiway import expert_shares, has_multiway, mean_entropy, settle
 from model.device import is_out_of_memory
 
 
@@ -65,14 +66,51 @@ class AdapterTrainer(Trainer):
         # Qwen3-VL declares that it cannot average over accumulated batches; with shift_labels its loss does
         self.model_accepts_loss_kwargs = True
         self.mixture = has_moe_lora(self.model)
+        self.multiway = has_multiway(self.model)
         self._aux = torch.zeros((), device=self.args.device)
         self._aux_steps = 0
+        self._aux_now: torch.Tensor | None = None
         self._staging: Path | None = None
+        self.ended_early = False
+        """Whether the loss on held-back rows ended the run before its last step."""
 
     @property
     def output(self) -> Path:
         """The run's folder."""
         return Path(self.args.output_dir)
+
+    def best_checkpoint(self) -> Path | None:
+        """Return where the weights with the lowest loss on held-back rows were saved; None where none was asked for."""
+        step = self.state.best_global_step if self.config.evaluation.load_best_model_at_end else None
+        return self.output / f"checkpoint-{step}" if step else None
+
+    def _determine_best_metric(self, metrics: dict[str, float], trial: Any) -> bool:
+        """Save what is the best so far, and end where nothing was better for long enough."""
+        is_best: bool = super()._determine_best_metric(metrics, trial)
+        if is_best:
+            self.control.should_save = self.control.should_save or self.config.evaluation.load_best_model_at_end
+        patience = self.config.evaluation.early_stopping_steps
+        if patience is not None and self._measured_since_best() >= patience:
+            self.ended_early = self.control.should_training_stop = True
+        return is_best
+
+    def _measured_since_best(self) -> int:
+        """Return how many measurements came after the lowest loss, of this run and of the one it goes on with."""
+        losses = [line["eval_loss"] for line in self.state.log_history if "eval_loss" in line]
+        return len(losses) - 1 - losses.index(min(losses)) if losses else 0
+
+    def create_optimizer(self, *args: Any, **options: Any) -> Any:
+        """Let B of a LoRA learn faster than A where LoRA+ is asked for."""
+        ratio = self.config.training.loraplus_lr_ratio
+        if ratio is None or getattr(self, "optimizer", None) is not None:
+            return super().create_optimizer(*args, **options)
+        from peft.optimizers import create_loraplus_optimizer
+
+        kind, values = self.get_optimizer_cls_and_kwargs(self.args, self.model)
+        self.optimizer = create_loraplus_optimizer(
+            self.model, kind, loraplus_lr_ratio=ratio, loraplus_weight_decay=self.args.weight_decay, **values
+        )
+        return self.optimizer
 
     def create_accelerator_and_postprocess(self) -> None:
         """Find the other processes, and whether they share the model out."""
@@ -109,6 +147,7 @@ class AdapterTrainer(Trainer):
             aux = aux_loss(model)
             self._aux += aux.detach()
             self._aux_steps += 1
+            self._aux_now = aux.detach() / self.current_gradient_accumulation_steps
             loss = loss + aux / self.current_gradient_accumulation_steps
         return (loss, outputs) if return_outputs else loss
 
@@ -127,7 +166,8 @@ class AdapterTrainer(Trainer):
             raise
         if not math.isfinite(value := loss.item()):
             raise LossNotFinite(*self._where(value), fp16=self.args.fp16)
-        return loss
+        # the log's loss is that of the words, comparable with other adapters'; the other one stands apart
+        return loss if self._aux_now is None else loss - self._aux_now
 
     def prediction_step(self, *args: Any, **options: Any) -> Any:
         """Measure the loss of held-back rows.
@@ -162,12 +202,16 @@ class AdapterTrainer(Trainer):
             usage = expert_usage(self.model, reset=True)
             if usage:
                 logs["expert_entropy"] = sum(layer.entropy for layer in usage.values()) / len(usage)
-            logs["aux_loss"] = (self._aux / max(1, self._aux_steps)).item()
+            logs["aux_loss"] = (self._aux / max(1, self._aux_steps) / max(1, len(usage))).item()
             self._aux.zero_()
             self._aux_steps = 0
             self.state.expert_usage = {name: layer.shares for name, layer in usage.items()}
+        if self.multiway and "loss" in logs:
+            shares = expert_shares(self.model, reset=True)
+            logs["expert_entropy"] = mean_entropy(shares)
+            self.state.expert_usage = shares
         super().log(logs, start_time)
-        if self.mixture:
+        if self.mixture or self.multiway:
             self.state.expert_usage = {}
 
     def _get_output_dir(self, trial: Any) -> str:
@@ -180,6 +224,8 @@ class AdapterTrainer(Trainer):
             CheckpointNotSaved: The disk, mostly.
         """
         first = self.args.should_save
+        if self.multiway:
+            settle(self.model)
         with translating(self.output):
             if first:
                 staging_folder(self.output)
@@ -195,11 +241,13 @@ class AdapterTrainer(Trainer):
                 (written / RESOLVED).write_text(self.config.to_yaml(), "utf-8")
                 commit(written, self.output)
                 staging_folder(self.output)
-                drop_old(self.output, self.config.training.save_total_limit)
+                drop_old(self.output, self.config.training.save_total_limit, self.best_checkpoint())
             self.accelerator.wait_for_everyone()
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         if self.args.should_save:
+            if self.multiway:
+                settle(self.model)
             save_adapter(self.accelerator.unwrap_model(self.model), Path(output_dir or self.output), state_dict)
 
     def _where(self, value: float) -> tuple[int, float, float, Path | None]:

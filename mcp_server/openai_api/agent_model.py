@@ -64,13 +64,13 @@ def question_of(request: ChatRequest, conversations: Conversations) -> tuple[Que
         OptionMissing: An option is not to be had.
     """
     request.options()  # refuses what is not to be had
-    *before, last = [message for message in request.messages if message.role in ("user", "assistant")] or [None]
-    if last is None or last.role != "user":
+    talk = [message for message in request.messages if message.role in ("user", "assistant")]
+    if not talk or talk[-1].role != "user":
         raise RequestInvalid("the last message is not the user's")
+    *said, last = talk
     text, images = parts_of(last)
     if not text:
         raise RequestInvalid("the last message has no text")
-    said = [message for message in before if message is not None]
     session = conversations.find(said)
     notes = [NOT_TOLD] if any(message.role in ("system", "developer") for message in request.messages) else []
     if said and session is None:

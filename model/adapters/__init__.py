@@ -15,6 +15,8 @@ def quiet_bitsandbytes() -> None:
 def register_tuners() -> None:
     """Make PEFT know every tuner type of this package; safe to call again."""
     quiet_bitsandbytes()
-    from model.adapters.moe_lora.register import register
+    from model.adapters.moe_lora import register as moe_lora
+    from model.adapters.multiway import register as multiway
 
-    register()
+    moe_lora.register()
+    multiway.register()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from peft import PeftConfig
 
-ADDITIVE = {"LORA", "MOELORA", "IA3"}
+ADDITIVE = {"LORA", "MOELORA", "MULTIWAY", "IA3"}
 """Types that leave the base's own weights alone, so that it is itself again without them."""
 CHANGING_INITS = ("pissa", "olora", "corda", "loftq", "lora_ga", "mica")
 """Beginnings of init_lora_weights that move a part of the base's weights into the adapter."""

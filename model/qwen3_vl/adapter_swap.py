@@ -103,6 +103,7 @@ def take_off(model: Any) -> Any:
     from peft.utils import AuxiliaryTrainingWrapper
 
     from model.adapters.moe_lora.tokens import language_model
+    from model.adapters.multiway.passage import forget_passage
     from model.qwen3_vl.load import base_model
 
     base = base_model(model)
@@ -119,6 +120,8 @@ def take_off(model: Any) -> Any:
     decoder = language_model(base)
     if decoder is not None and (notice := getattr(decoder[1], "_moelora_notice", None)) is not None:
         notice.remove()
+    if decoder is not None:
+        forget_passage(decoder[1])
     if hasattr(base, "peft_config"):
         del base.peft_config
     return base

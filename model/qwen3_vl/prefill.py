@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from cachetools import LRUCache
 from transformers import DynamicCache
+from transformers.cache_utils import DynamicLayer
 from transformers.models.qwen3_vl.modeling_qwen3_vl import BaseModelOutputWithDeepstackFeatures
 
 from model.qwen3_vl.prefix_cache import Layer, PrefixCache
@@ -99,6 +100,8 @@ class PrefixReader:
         known = 0 if family == UNSHARED else _before_halves(self.prefixes.match(family, ids[:end]), sights)
         cache = DynamicCache(config=self._base.config.get_text_config())
         for number, (keys, values) in enumerate(self.prefixes.layers(family, ids[:known])):
+            if number == len(cache.layers):  # of an adapter that keeps layers of its own behind the model's
+                cache.layers.append(DynamicLayer())
             cache.update(keys, values, number)
         if known < end:
             to_read = slice(known, end)

@@ -128,6 +128,20 @@ def test_where_head_and_embeddings_are_the_same_weights_only_the_one_that_was_tr
     assert not json.loads((done.folder / "config.json").read_text())["tie_word_embeddings"]
 
 
+def test_a_head_that_was_trained_whole_is_no_longer_the_embeddings_and_both_configurations_say_so(
+    tmp_path: Path,
+) -> None:
+    folder = adapter(tmp_path / "adapter", modules_to_save=["lm_head"])
+    tensors = load_file(folder / "adapter_model.safetensors")
+    tensors = {name: tensor + 0.5 if "lm_head" in name else tensor for name, tensor in tensors.items()}
+    save_file(tensors, folder / "adapter_model.safetensors")
+    done = export(folder, None, tmp_path / "merged")
+    config = json.loads((done.folder / "config.json").read_text("utf-8"))
+    assert not config["tie_word_embeddings"] and not config["text_config"]["tie_word_embeddings"]
+    expected = logits(load(ModelSettings(model="tiny", adapter=folder)))
+    assert torch.allclose(logits(load(ModelSettings(model=str(done.folder)), dtype=torch.float32)), expected, atol=1e-4)
+
+
 def test_an_approximated_mixture_is_a_lora_and_says_what_it_costs(tmp_path: Path) -> None:
     from peft import LoraConfig, PeftModel
 

@@ -16,6 +16,7 @@ from graph.agent import Agent
 from graph.settings import AgentSettings
 from model.adapters.attach import AdapterCorrupt, AdapterMismatch, AdapterNotFound, attach_adapter
 from model.adapters.moe_lora import MoeLoraConfig
+from model.adapters.multiway import MultiwayConfig
 from model.open import ModelIdentity
 from model.pictures.picture import Picture
 from model.qwen3_vl.adapter_swap import ChangedMeanwhile, NodesHaveAdapters, RestartNeeded
@@ -46,6 +47,17 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "experts": MoeLoraConfig(**STRONG, target_modules=ATTENTION, init_weights=False, router="modality"),
         "mixing": MoeLoraConfig(**STRONG, target_modules=ATTENTION, init_weights=False, token_mixing=3),
         "tower": LoraConfig(**STRONG, target_modules=TOWER, init_lora_weights=False),
+        "multiway": MultiwayConfig(
+            num_multiway_layers=2,
+            num_fusion_layers=1,
+            num_heads=4,
+            head_dim=16,
+            rope_dim=16,
+            q_rank=16,
+            kv_rank=16,
+            init_weights=False,
+            task_type="CAUSAL_LM",
+        ),
         "biased": LoraConfig(**STRONG, target_modules=TOWER, bias="all"),
     }
     for seed, (name, config) in enumerate(configs.items()):
@@ -85,10 +97,10 @@ def said(adapter: Path | None, picture: Picture) -> str:
 def test_each_adapter_answers_as_if_the_model_had_been_loaded_with_it(
     folders: dict[str, Path], running: ChatQwen3VL, picture: Picture
 ) -> None:
-    names = ["lora", "experts", "mixing", "tower"]
+    names = ["lora", "experts", "mixing", "tower", "multiway"]
     expected = {name: said(folders[name], picture) for name in names} | {"": said(None, picture)}
     assert len(set(expected.values())) > 3, "they do not all say the same"
-    for name in ["", "lora", "experts", "mixing", "tower", "", "experts", "lora", ""]:
+    for name in ["", "lora", "experts", "multiway", "mixing", "tower", "", "multiway", "experts", "lora", ""]:
         running.swap_adapter(folders[name] if name else None)
         assert running.loaded.adapter == (str(folders[name]) if name else None)
         for _ in range(2):  # the second time from what was remembered
@@ -112,6 +124,8 @@ def test_what_was_read_under_an_adapter_is_used_under_it_alone(
     assert cached() == 0
     running.swap_adapter(folders["lora"])
     assert cached() > 0, "its own is still there"
+    running.swap_adapter(folders["multiway"])
+    assert cached() == 0 and cached() > 0, "its own layers are remembered with the model's"
     running.swap_adapter(folders["mixing"])
     assert cached() == 0 and cached() == 0, "it needs more than keys and values"
 
