@@ -5,9 +5,11 @@ Every process reads and writes the catalogue by itself, and the owner looks at i
 search, in whichever process, misses what the last sync wrote.
 """
 
+import errno
 import hashlib
 import logging
 import os
+import shutil
 import tempfile
 import threading
 import time
@@ -17,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from retrieval.catalogue.catalogue import Catalogue
+from retrieval.catalogue.catalogue import Catalogue, CatalogueFull
 from retrieval.catalogue.rows import FileRow
 from retrieval.embedders.embedder import Embedder
 from retrieval.embedders.open import open_embedder
@@ -56,6 +58,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 NOT_KEPT = "the data folder is read-only: its indexes were made for this process alone, and it cannot be synced"
+FULL = "the disk is full: documents are searched as they were indexed, and what is new is not; free some space"
 ELECTION_S = 10.0  # a dead owner's lock is free at once, but a new owner needs a moment to open the indexes
 POLL_S = 0.05
 ANSWER_S = 60.0
@@ -272,6 +275,11 @@ class KnowledgeBase:
             if self._owned is None and (self.catalogue.read_only or self._lock.try_acquire()):
                 try:
                     self._owned = _Owned(self)
+                except OSError as error:
+                    self._lock.release()
+                    if error.errno == errno.ENOSPC or isinstance(error, shutil.Error):
+                        raise CatalogueFull(self.catalogue.path) from error
+                    raise
                 except BaseException:
                     self._lock.release()
                     raise
@@ -283,14 +291,19 @@ class _Owned:
 
     def __init__(self, base: KnowledgeBase) -> None:
         self._base = base
+        catalogue = base.catalogue
         # Where nothing can be written beside the catalogue, each process has indexes of its own while it lasts.
-        self._scratch = tempfile.TemporaryDirectory(prefix="lorgnette-") if base.catalogue.read_only else None
+        self._scratch = tempfile.TemporaryDirectory(prefix="lorgnette-") if catalogue.read_only else None
+        self._note = FULL if catalogue.full else NOT_KEPT if catalogue.read_only else None
         folder = Path(self._scratch.name) if self._scratch else base.place / "projections"
+        if self._scratch and catalogue.full and (base.place / "projections").exists():
+            # Even to be read they want a little room, on another disk; there they need not be made anew.
+            shutil.copytree(base.place / "projections", folder, dirs_exist_ok=True)
         self._projections = Projections(base.catalogue, folder, parse_store(base._settings.store))
         self._searcher = Searcher(base.catalogue, self._projections, base.folder, base._settings)
         self._warm = threading.Event()
         threading.Thread(target=self._warm_up, name="kb-models", daemon=True).start()
-        self._serving = None if self._scratch else Serving(base.place, self.answer)
+        self._serving = None if self._note else Serving(base.place, self.answer)
 
     def answer(self, asked: bytes) -> bytes:
         """Answer a question of this process or of another one."""
@@ -300,8 +313,8 @@ class _Owned:
                 case "search":
                     self._warm.wait(read.wait_s)
                     found = self._searcher.search(read.query, read.top_k, read.filter)
-                    if self._scratch:
-                        found = replace(found, degraded=(*found.degraded, NOT_KEPT))
+                    if self._note:
+                        found = replace(found, degraded=(*found.degraded, self._note))
                     return found_to_bytes(found)
                 case "rebuild":
                     self._warm.wait(ELECTION_S)

@@ -63,8 +63,13 @@ class Catalogue:
 
     @property
     def read_only(self) -> bool:
-        """Whether it can only be read, its folder not being writable."""
+        """Whether it can only be read, its folder not being writable or its disk full."""
         return self._database.read_only
+
+    @property
+    def full(self) -> bool:
+        """Whether it can only be read because its disk was full when it was opened."""
+        return self._database.full
 
     @property
     def identity(self) -> str:

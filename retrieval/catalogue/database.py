@@ -134,7 +134,8 @@ def _number_of(path: Path) -> tuple[int, int] | None:
 class Database:
     """The file, one connection a thread.
 
-    If its folder cannot be written an existing file is opened for reading alone, and `read_only` is true.
+    If its folder cannot be written, or its disk is full, an existing file is opened for reading alone, and `read_only`
+    is true.
     """
 
     def __init__(
@@ -161,6 +162,8 @@ class Database:
         """
         self.path = path
         self.read_only = False
+        self.full = False
+        """Whether it is read only because the disk had no room when it was opened."""
         self._statements = statements
         self._version = version
         self._migrations = migrations
@@ -226,7 +229,9 @@ class Database:
                 self._check_tables(db)
             except sqlite3.OperationalError as error:
                 db.close()
-                if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):
+                kind = error.sqlite_errorcode & 0xFF
+                self.full = kind == sqlite3.SQLITE_FULL or _is_full(self.path)
+                if not self.full and kind not in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):
                     raise
                 self._refuse_unread_log(error)
                 self.read_only = True
@@ -264,7 +269,7 @@ class Database:
     def _refuse_unread_log(self, error: sqlite3.Error) -> None:
         log = self.path.with_name(self.path.name + "-wal")
         if not self.path.stat().st_size or (log.exists() and log.stat().st_size):
-            raise CatalogueReadOnly(self.path, str(error)) from error
+            raise CatalogueFull(self.path) if self.full else CatalogueReadOnly(self.path, str(error)) from error
 
     def _check_tables(self, db: sqlite3.Connection) -> None:
         """Create the tables, or bring older ones to today's version, one version a transaction."""
@@ -317,6 +322,8 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[tuple[sqlite3.Connection, int]]:
         """Do all of the block or nothing of it; gives the connection and the new generation."""
+        if self.full:
+            raise CatalogueFull(self.path)
         if self.read_only:
             raise CatalogueReadOnly(self.path, "it was opened for reading only")
         with translated(self.path):

@@ -12,6 +12,8 @@ from pathlib import Path
 from retrieval.errors import RetrievalError
 
 _STATE = "projection.json"
+# As the system, SQLite (in Chroma) and tantivy say it, who pass no error numbers on.
+_FULL = ("No space left on device", "disk is full", "os error 28", "os error 112")
 
 
 class ProjectionDamaged(RetrievalError):
@@ -21,6 +23,14 @@ class ProjectionDamaged(RetrievalError):
         self.folder = folder
         self.reason = reason
         super().__init__(f"the index in {str(folder)!r} is damaged ({reason}); run `lorgnette kb doctor` to rebuild it")
+
+
+class ProjectionFull(RetrievalError):
+    """The index needs room that its disk, or that of temporary files, does not have; nothing in it is damaged."""
+
+    def __init__(self, folder: Path | str) -> None:
+        self.folder = folder
+        super().__init__(f"the disk is full, and the index in {str(folder)!r} wants a little room; free some space")
 
 
 class ProjectionInUse(RetrievalError):
@@ -66,10 +76,12 @@ def write_generation(folder: Path, made_by: str, generation: int) -> None:
 
 @contextmanager
 def damage_translated(folder: Path, *errors: type[Exception]) -> Iterator[None]:
-    """Turn the engine's errors that mean damage, and its panics, into ProjectionDamaged."""
+    """Turn the engine's errors that mean damage, and its panics, into ProjectionDamaged; a full disk is none."""
     try:
         yield
     except errors as error:
+        if any(words in str(error) for words in _FULL):
+            raise ProjectionFull(folder) from error
         raise ProjectionDamaged(folder, str(error)) from error
     except BaseException as error:
         # Over damaged bytes Rust code may panic, which Python sees as a class without importable name, no Exception.

@@ -12,7 +12,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from retrieval.catalogue.catalogue import Catalogue, CatalogueReadOnly
+from retrieval.catalogue.catalogue import Catalogue, CatalogueFull, CatalogueReadOnly
 from retrieval.errors import RetrievalError
 from retrieval.locks import FileLock
 from retrieval.reading.recipe import Recipe
@@ -97,6 +97,8 @@ def sync(
     cancel = cancel or threading.Event()
     progress = progress or _say_nothing
     if catalogue.read_only:
+        if catalogue.full:
+            raise CatalogueFull(catalogue.path)
         raise CatalogueReadOnly(catalogue.path, "it was opened for reading only")
     lock = FileLock(catalogue.path.with_name(catalogue.path.name + ".lock"))
     try:
