@@ -106,6 +106,7 @@ class KnowledgeBase:
         cancel: threading.Event | None = None,
         *,
         on_ray: RayWorkers | None = None,
+        full: bool = False,
     ) -> SyncReport:
         """Bring the catalogue to where the folder is, with vectors where the embedder can be opened.
 
@@ -113,6 +114,7 @@ class KnowledgeBase:
             progress: As `retrieval.sync.sync.sync` wants it, and `cancel`.
             cancel: Set it to stop.
             on_ray: Read, split and embed on these workers; None does it in this process.
+            full: Compare the bytes of every file, whatever its size and times say.
 
         Raises:
             FolderMissing: There is no such folder.
@@ -124,7 +126,7 @@ class KnowledgeBase:
         embedder, problem = self._open_embedder()
         report = sync(
             self.catalogue, self.folder, embedder, self._recipe,
-            progress=progress, cancel=cancel, leave_out=[self.place], ingestion=ingestion,
+            progress=progress, cancel=cancel, leave_out=[self.place], ingestion=ingestion, full=full,
         )  # fmt: skip
         if problem is None:
             return report

@@ -43,12 +43,19 @@ def kb() -> None:
 )
 @click.option("--ray-workers", type=click.IntRange(1), default=2, metavar="N", help="Workers of Ray. Default: 2.")
 @click.option("--ray-address", metavar="A", help="A running Ray cluster that sees FOLDER under the same path.")
+@click.option("--full", is_flag=True, help="Compare the bytes of every file, whatever its size and times say.")
 @caption_options
 @kb_options
 @click.option("--json", "as_json", is_flag=True, help="Print exactly one JSON document.")
 @verbose_option
 def sync(
-    folder: Path | None, engine: str, ray_workers: int, ray_address: str | None, as_json: bool, **options: Any
+    folder: Path | None,
+    engine: str,
+    ray_workers: int,
+    ray_address: str | None,
+    full: bool,
+    as_json: bool,
+    **options: Any,
 ) -> None:
     """Bring the index to where FOLDER is (default: the setting kb); Ctrl-C keeps what is done.
 
@@ -75,10 +82,12 @@ def sync(
         def told(what: str, done: int, total: int) -> None:
             bar.update(task, description=escaped(what), completed=done, total=total or None)
 
-        report = stoppable(
-            lambda: add_captions(base, base.sync(told, cancel, on_ray=on_ray), open_captioner(options), told, cancel),
-            cancel,
-        )
+        def work() -> "SyncReport":
+            return add_captions(
+                base, base.sync(told, cancel, on_ray=on_ray, full=full), open_captioner(options), told, cancel
+            )
+
+        report = stoppable(work, cancel)
     if as_json:
         click.echo(json.dumps(asdict(report)))
     else:

@@ -48,13 +48,14 @@ def recipes_of(recipe: Recipe) -> Recipes:
     return {"indexed": recipe.fingerprint, "skipped": f"{recipe.fingerprint} {recipe.max_bytes}"}
 
 
-def plan(known: Mapping[str, Known], seen: Walk, recipes: Recipes) -> Plan:
+def plan(known: Mapping[str, Known], seen: Walk, recipes: Recipes, *, full: bool = False) -> Plan:
     """Return what to add, update, refuse, remove and leave alone, and which files may have been renamed.
 
     Args:
         known: All files of the catalogue, as they were before `seen` was.
         seen: The folder.
         recipes: How files are read today.
+        full: Whether no size and no time vouches for a file's bytes: each is compared.
     """
     removed = {s: row for s, row in known.items() if s not in seen.entries and seen.saw(s)}
     renameable: dict[tuple[str, str], list[str]] = {}
@@ -67,7 +68,7 @@ def plan(known: Mapping[str, Known], seen: Walk, recipes: Recipes) -> Plan:
     change_times: dict[str, Known] = {}
     for entry in seen.entries.values():
         last = known.get(entry.source)
-        if last is not None and is_same(last, entry, recipes):
+        if last is not None and not full and is_same(last, entry, recipes):
             left[last.state] += 1
             if not last.ctime_ns and entry.ctime_ns:
                 change_times[entry.source] = last._replace(ctime_ns=entry.ctime_ns)

@@ -71,6 +71,7 @@ def sync(
     cancel: threading.Event | None = None,
     leave_out: Collection[Path] = (),
     ingestion: Ingestion | None = None,
+    full: bool = False,
 ) -> SyncReport:
     """Index what is new or changed in a folder, and forget what has gone.
 
@@ -85,6 +86,7 @@ def sync(
         cancel: Set it to stop after the file at hand.
         leave_out: Files and folders that are not looked at.
         ingestion: Where files are prepared; None does it in this process.
+        full: Compare the bytes of every file, whatever its size and times say.
 
     Raises:
         FolderMissing: There is no such folder.
@@ -113,7 +115,9 @@ def sync(
         known = catalogue.known()
         seen = walk(root, {os.path.realpath(path) for path in (*own, *leave_out)})
         vectors = ChunkVectors(catalogue, embedder, cancel)
-        work = Application(plan(known, seen, recipes_of(recipe)), catalogue, root, recipe, vectors, progress, cancel)
+        work = Application(
+            plan(known, seen, recipes_of(recipe), full=full), catalogue, root, recipe, vectors, progress, cancel
+        )
         work.run(ingestion or LocalIngestion())
         return SyncReport(
             added=work.counts["added"],

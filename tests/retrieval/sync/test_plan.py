@@ -71,3 +71,8 @@ def test_a_file_of_another_change_time_is_updated() -> None:
 def test_a_change_time_that_was_not_known_is_remembered_and_the_file_left_alone() -> None:
     found = planned({"a": INDEXED._replace(ctime_ns=0), "b": INDEXED}, seen("a"), seen("b"))
     assert (found.change_times, found.unchanged, found.total) == ({"a": INDEXED}, 2, 0)
+
+
+def test_a_full_sync_takes_no_size_and_no_time_for_the_bytes() -> None:
+    found = plan({"a": INDEXED}, Walk({"a": seen("a")}, ()), RECIPES, full=True)
+    assert sources(found.updated) == ["a"] and found.unchanged == 0
