@@ -12,7 +12,7 @@ from retrieval.index.projections import Projections
 from retrieval.knowledge_base import KnowledgeBase
 from retrieval.reading.recipe import Recipe
 from retrieval.search.relevance import THRESHOLD, coverage, likeness, relevance, unrelated_cosine, word_worths
-from retrieval.search.search import Searcher
+from retrieval.search.search import HOLDS_ALL, Searcher
 from retrieval.settings import RetrievalSettings
 from retrieval.sync.sync import sync
 
@@ -148,5 +148,25 @@ def test_a_passage_that_words_alone_found_is_held_to_the_last_cosine_of_the_othe
     found = searcher.search("lamp pebble stone")
     assert found.mode == "dense+lexical" and found.hits == (), "it is farther away than a hundred stones"
     assert searcher.search("grey pebble").hits[0].text == "grey pebble"
+    projections.close()
+    catalogue.close()
+
+
+def test_a_passage_that_holds_all_the_words_goes_before_one_that_is_a_little_nearer(
+    tmp_path: Path, paragraphs: Recipe
+) -> None:
+    folder = tmp_path / "tickets"
+    folder.mkdir()
+    near, whole = "A lamp with a ticket, and another lamp.", "A blue ticket for the lamp is no holiday."
+    (folder / "a.txt").write_text("\n\n".join([near, whole, "grey ticket", "grey moss", "grey pebble"]), "utf-8")
+    catalogue, embedder = Catalogue(tmp_path / "catalogue.sqlite"), SubjectEmbedder()
+    sync(catalogue, folder, embedder, paragraphs)
+    projections = Projections(catalogue, tmp_path / "projections")
+    projections.use_embedder(embedder.fingerprint, embedder.dimension)
+    searcher = Searcher(catalogue, projections, folder, RetrievalSettings(kb=folder, reranker="none"))
+    searcher.use_embedder(embedder)
+    first, second = searcher.search("the blue ticket of the lamp").hits[:2]
+    assert (first.text, second.text) == (whole, near)
+    assert first.score < second.score < first.score + HOLDS_ALL
     projections.close()
     catalogue.close()
