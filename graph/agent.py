@@ -332,7 +332,7 @@ class Agent(ServedAgent):
 
     def _pages(self, knowledge: "Knowledge | None", deadline: float) -> "Callable[[Sequence[Passage]], list[Picture]]":
         """Return what gives the pages that passages stand on, where the model is to see them."""
-        from graph.page_pictures import pages_of
+        from graph.evidence.page_pictures import pages_of
 
         how = self._settings.page_pictures
         if knowledge is None or how == "never" or self._identity.name == "tiny":

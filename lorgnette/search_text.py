@@ -116,7 +116,8 @@ def render_found(result: SearchResult, *, for_model: bool = False) -> str:
         stale = ", STALE: the file has changed since" if hit.stale else ""
         also = f", also in {', '.join(hit.also_in)}" if hit.also_in else ""
         address = f", from {hit.address}" if hit.address else ""
-        seen = seen_at(hit.page, hit.place, hit.regions)
+        # Numbers for eyes that are none: people have `--open`.
+        seen = seen_at(hit.page, hit.place, hit.regions) if for_model else ""
         place = f"{hit.source}{address}{page}, characters {hit.start} to {hit.end}{path}"
         lines.append(f"[{number}] {place}, {hit.match}, relevance {hit.relevance:.2f}{seen}{also}{stale} ({hit.id})")
         lines += [f"Before:\n{quoted(text)}" for text in hit.before]

@@ -161,7 +161,7 @@ def _reviewed(excerpt: Excerpt, evidence: list[Passage], context: "RunContext") 
     from langchain_core.messages import HumanMessage
     from langgraph.runtime import Runtime
 
-    from graph.citations import cite
+    from graph.evidence.citations import cite
     from graph.nodes.responder import responder
     from graph.nodes.reviewer import reviewer
     from graph.state import AgentState
@@ -195,7 +195,7 @@ def _reviewed(excerpt: Excerpt, evidence: list[Passage], context: "RunContext") 
 
 def _quoted(excerpt: Excerpt, evidence: list[Passage]) -> Exchange | str:
     """Return a question made of the heading and an answer made of the passage's own first sentences."""
-    from graph.evidence import numbered, sentences
+    from graph.evidence.passages import numbered, sentences
 
     if not excerpt.headings:
         return "no heading to make a question of"

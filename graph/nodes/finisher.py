@@ -9,10 +9,10 @@ from langgraph.runtime import Runtime
 
 from common.safe_text import shortened
 from graph.answer import Answer, Box, Citation, PageRegion, Passage, Task, Turn
-from graph.citations import Cited, cite
+from graph.evidence.citations import Cited, cite
+from graph.evidence.values import cite_values
 from graph.run_context import RunContext
 from graph.state import AgentState, noted
-from graph.value_citations import cite_values
 from model.call_options import Cancelled
 from model.pictures.boxes import GroundedBox, read_boxes
 from model.pictures.picture import Picture

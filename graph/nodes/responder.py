@@ -8,8 +8,8 @@ from langgraph.runtime import Runtime
 
 from graph.answer import Event, Extraction, Moderation
 from graph.errors import Undecided
-from graph.evidence import listed, quoted
-from graph.page_pictures import with_pages
+from graph.evidence.page_pictures import with_pages
+from graph.evidence.passages import listed, quoted
 from graph.run_context import REPETITION, RunContext
 from graph.state import AgentState, noted
 from model.call_options import LEFT_OUT_KEY, Cancelled, DeadlineExceeded

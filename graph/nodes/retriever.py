@@ -4,7 +4,7 @@ from langgraph.runtime import Runtime
 
 from graph.answer import Grade, Passage, Query
 from graph.errors import Undecided
-from graph.evidence import listed
+from graph.evidence.passages import listed
 from graph.run_context import RunContext
 from graph.state import AgentState, noted
 from retrieval.errors import RetrievalError

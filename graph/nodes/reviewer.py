@@ -6,8 +6,8 @@ from langchain_core.messages import AIMessage, HumanMessage
 from langgraph.runtime import Runtime
 
 from graph.answer import Choice, Review, ReviewResult
-from graph.citations import cite
 from graph.errors import Undecided
+from graph.evidence.citations import cite
 from graph.judging.verdict import Verdict, published
 from graph.run_context import RunContext
 from graph.state import AgentState, noted

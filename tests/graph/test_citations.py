@@ -3,7 +3,7 @@
 import pytest
 
 from graph.answer import Passage
-from graph.citations import cite
+from graph.evidence.citations import cite
 
 
 def passage(source: str, text: str, page: int | None = None) -> Passage:

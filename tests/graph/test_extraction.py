@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from graph.answer import Passage
-from graph.value_citations import cite_values
+from graph.evidence.values import cite_values
 
 PASS = '{"feedback":"36 months","verdict":"PASS"}'
 PLAN = '{"task":"answer","needs_knowledge":true,"queries":["warranty microscope"]}'

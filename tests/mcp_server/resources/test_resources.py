@@ -181,7 +181,9 @@ async def test_the_list_holds_documents_and_the_sessions_of_this_server(
         before = [resource.uri for resource in (await client.list_resources(cache_mode="bypass")).resources]
         await client.call_tool("ask_image", {"question": "Which?"})
         after = [resource.uri for resource in (await client.list_resources(cache_mode="bypass")).resources]
-    assert before == ["kb://documents", "lorgnette://status", "kb://document/devices%2Flamp.md"]
+    assert before == [
+        "ui://lorgnette/answer", "kb://documents", "lorgnette://status", "kb://document/devices%2Flamp.md",
+    ]  # fmt: skip
     assert after == [*before, "session://s-1", "session://s-1/report"]
 
 
@@ -203,7 +205,7 @@ async def test_each_resource_and_template_says_what_it_is(mode: str, settings: S
     async with Client(build_server(settings, never), mode=mode) as client:
         resources = (await client.list_resources()).resources
         templates = (await client.list_resource_templates()).resource_templates
-    ours: list[Any] = [*resources[:2], *templates[:5]]
+    ours: list[Any] = [*resources[1:3], *templates[:5]]
     assert {template.uri_template for template in templates} >= {
         "kb://documents{?start}",
         "kb://document/{id}{?start}",
@@ -213,6 +215,7 @@ async def test_each_resource_and_template_says_what_it_is(mode: str, settings: S
     }
     assert all(one.title and one.description and one.mime_type and one.icons for one in ours)
     assert all("    " not in (one.description or "") for one in ours)
+    assert resources[0].title and resources[0].description, "the view for hosts that show one"
 
 
 @ERAS

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from graph.answer import Passage
-from graph.citations import MARK, NUMBER, SUPPORTED, Cited, citation_of, numbers_of
+from graph.evidence.citations import MARK, NUMBER, SUPPORTED, Cited, citation_of, numbers_of
 from retrieval.tokens import document_tokens, query_tokens
 
 FEWEST_WORDS = 4

@@ -1,0 +1,1 @@
+"""What an answer rests on: passages as evidence, their citations, and the pictures of their pages."""
