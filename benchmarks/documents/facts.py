@@ -6,7 +6,11 @@ from random import Random
 _FIRST = ("Alder", "Birch", "Cedar", "Dover", "Elgin", "Fenton", "Garrow", "Hollin", "Ivel", "Jarrow", "Kelso", "Lorne",
           "Marlow", "Norton", "Otley", "Penrith", "Quorn", "Ripley", "Selby", "Tarn")  # fmt: skip
 _SECOND = ("pump", "lathe", "crane", "kiln", "turbine", "loom", "press", "ferry", "boiler", "printer")
-_TOPICS = ("serial number", "inspection date", "order number", "contract number", "part number")
+_TOPICS = (
+    "serial number", "inspection code", "order reference", "contract file", "spare part", "warranty card",
+    "repair slip", "customs form", "insurance policy", "test report", "drawing index", "storage bin", "supplier mark", "batch label",
+    "service plan", "delivery note", "tax class", "rental permit", "safety sheet", "calibration record",
+)  # fmt: skip
 FILLER = "This page holds what has been agreed upon, and nobody has to read it twice to see what was meant."
 
 
