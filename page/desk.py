@@ -21,6 +21,7 @@ from mcp_server.progress import in_thread
 from mcp_server.state.agent_loader import AgentLoader
 from model.worker import asking
 from page.library import Library
+from page.models.shelf import Models
 from page.pictures import Pictures, Shown
 from page.preferences import Preferences
 from page.uploads import Uploads
@@ -77,6 +78,7 @@ class Desk:
     def __init__(self, settings: Settings, documents: Documents, loader: AgentLoader) -> None:
         self.settings, self.documents, self.loader = settings, documents, loader
         self.pictures, self.library = Pictures(), Library(documents)
+        self.models = Models(settings, loader)
         self.uploads = Uploads(uploads_folder())
         self.preferences = Preferences(data_home() / "page" / "preferences.json")
         self._archive = open_archive(settings)

@@ -11,6 +11,9 @@ class PageError(CodedError):
     SENTENCES: ClassVar = {
         "page_missing": "The page needs NiceGUI, which is not installed; run `pip install 'lorgnette[page]'`.",
         "page_folder_named": "The documents are those of {folder!r}, as named at the start; leave out --kb.",
+        "page_download_runs": "{model!r} is being downloaded; wait for its end.",
+        "page_adapter_refused": "{reason}",
+        "page_adapter_fixed": "This model's adapter cannot be changed while it runs; start with --adapter DIR.",
         "page_upload_refused": "The file is no picture, PDF or film, or has more than {limit} MiB; give another one.",
         "page_upload_full": "The disk is full, {name!r} could not be kept; make room and try again.",
     }
