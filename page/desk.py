@@ -21,10 +21,10 @@ from mcp_server.progress import in_thread
 from mcp_server.state.agent_loader import AgentLoader
 from model.worker import asking
 from page.library import Library
-from page.models.shelf import Models
 from page.pictures import Pictures, Shown
 from page.preferences import Preferences
-from page.school.runs import Runs
+from page.runs import Runs
+from page.shelf import Models
 from page.uploads import Uploads
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from nicegui import background_tasks, ui
 from common.safe_text import escaped, printable
 from page.desk import Desk
 from page.elements import icon_button, tell, told
-from page.models.shelf import Known, Loaded, Shelf
+from page.shelf import Known, Loaded, Shelf
 from page.words import Say
 
 TELL_S = 0.3

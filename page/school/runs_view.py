@@ -10,7 +10,7 @@ from nicegui import events, ui
 from common.safe_text import escaped, printable
 from page.desk import Desk
 from page.elements import icon_button, told
-from page.school.runs import Progress
+from page.runs import Progress
 from page.school.trial import base_and_adapter
 from page.words import Say
 

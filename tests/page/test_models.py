@@ -12,9 +12,9 @@ from graph.served_agent import ServedAgent
 from lorgnette.settings import Settings
 from model.adapters.attach import AdapterError
 from model.open import ModelIdentity
+from page import shelf
 from page.errors import PageError
-from page.models import shelf
-from page.models.shelf import Models
+from page.shelf import Models
 
 
 class Wearing(ServedAgent):

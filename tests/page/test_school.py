@@ -11,9 +11,9 @@ import pytest
 from finetune.config.loading import UnknownKey, load_config
 from finetune.config.schema import ValueRefused
 from page.errors import PageError
+from page.runs import Runs
 from page.school.form import ASKED, PRESETS, as_yaml, fields_of, write
 from page.school.preview import preview
-from page.school.runs import Runs
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SHAPES = EXAMPLES / "shapes.png"
@@ -115,7 +115,7 @@ def test_a_run_outlives_the_process_that_began_it_is_stopped_with_a_checkpoint_a
     }  # fmt: skip
     written = write(as_yaml(fields, more))
     output = written.config.training.output_dir
-    begin = "import sys; from pathlib import Path; from page.school.runs import Runs; "
+    begin = "import sys; from pathlib import Path; from page.runs import Runs; "
     begin += "Runs().start(Path(sys.argv[1]), Path(sys.argv[2]))"
     subprocess.run([sys.executable, "-c", begin, str(written.file), str(output)], check=True)
     runs = Runs()
