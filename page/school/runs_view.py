@@ -62,7 +62,7 @@ class RunsView:
         self._chosen = output
         await self.refresh()
 
-    async def _choose(self, event: events.ValueChangeEventArguments) -> None:
+    async def _choose(self, event: events.ValueChangeEventArguments[Any]) -> None:
         if event.value and Path(str(event.value)) != self._chosen:
             self._chosen = Path(str(event.value))
             await self._look()
@@ -147,7 +147,7 @@ class RunsView:
             self._compared = ui.select({}, multiple=True, label=say("runs"), on_change=self._compare).classes("w-full")
             self._table = ui.column().classes("w-full")
 
-    async def _compare(self, event: events.ValueChangeEventArguments) -> None:
+    async def _compare(self, event: events.ValueChangeEventArguments[Any]) -> None:
         from finetune.training.reporting.comparison import compare
 
         self._table.clear()
