@@ -2,13 +2,14 @@
 
 import base64
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
-from tests.page.conftest import SHAPES, Serve, answered, ask, visit
+from tests.page.conftest import ROOT, SHAPES, Serve, answered, ask, visit
 
 pytestmark = [pytest.mark.browser, pytest.mark.heavy]
 
@@ -163,15 +164,26 @@ def test_two_tabs_do_not_mix_and_a_server_that_comes_back_is_gone_on_with(
 
 
 @pytest.mark.slow
-def test_the_readme_s_picture_shows_an_answer_with_its_box(tab: Any, serve_page: Serve, tmp_path: Path) -> None:
-    """Writes the file that LORGNETTE_README_PICTURE names, else one that nobody keeps."""
-    tab.set_viewport_size({"width": 1000, "height": 720})
-    visit(tab, serve_page().address)
-    ask(tab, "Where is the green triangle?", SHAPES)
-    answered(tab)
-    tab.locator(".lo-answer .lo-box").first.wait_for()
-    tab.locator(".lo-answer").first.scroll_into_view_if_needed()
+def test_a_picture_and_a_document_are_asked_and_the_cited_page_opens_with_its_words_framed(
+    tab: Any, serve_page: Serve, folder: Path, tmp_path: Path
+) -> None:
+    """Draws the README's picture into the file that LORGNETTE_README_PICTURE names, else into one that nobody keeps."""
+    (folder / "papers").mkdir()
+    shutil.copy(ROOT / "knowledge_base" / "warranty.pdf", folder / "papers")
+    tab.set_viewport_size({"width": 1000, "height": 860})
+    visit(tab, f"{serve_page('--kb', 'papers').address}?view=documents")
+    while "1 files" not in tab.inner_text(".lo-counts"):
+        tab.get_by_role("button", name="Look for changes").click()
+        tab.wait_for_timeout(1_000)
+    tab.get_by_role("tab", name="Chat").click()
+    ask(tab, "How many objects are there?", SHAPES)
+    assert answered(tab) == "5"
+    ask(tab, "How long is the warranty of the K3?")
+    assert "36 months" in answered(tab, 2)
+    tab.locator(".lo-mine").first.scroll_into_view_if_needed()
     picture = Path(os.environ.get("LORGNETTE_README_PICTURE") or tmp_path / "page.png")
     tab.screenshot(path=str(picture), animations="disabled")
-    with Image.open(picture) as drawn:
-        assert drawn.size == (1000, 720)
+    tab.get_by_role("button", name="Show where [1] stands").first.click()
+    tab.wait_for_function("document.querySelector('.q-dialog .lo-picture img')?.naturalWidth > 400")
+    assert "warranty.pdf" in tab.get_attribute(".q-dialog .lo-picture", "aria-label")
+    assert "36 months" in tab.inner_text(".q-dialog .lo-words")
