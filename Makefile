@@ -42,7 +42,7 @@ quick: $(VENV)/installed-dev ## what daily work needs: no training, no database,
 test-slow: $(VENV)/installed-dev ## the slow tests: real shapes, real training
 	$(PYTEST) -m slow
 
-test-browser: $(VENV)/installed-dev ## the page in a real Chromium (Debian: apt-get install chromium)
+test-browser: $(VENV)/installed-dev ## the page in a real Chromium, all of it (Debian: apt-get install chromium)
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m browser
 
 faults: $(VENV)/installed-dev ## 20 rounds of killed processes on one knowledge base (minutes)

@@ -10,9 +10,6 @@ import click
 
 from cli.edge import verbose_option
 
-CONFIG = "adapter_config.json"
-DEPTH = 4  # of folders: runs/NAME/checkpoint-100/adapter_config.json
-
 
 @click.group(short_help="Change the adapter of running servers.")
 @verbose_option
@@ -61,13 +58,17 @@ def list_adapters(folder: Path, as_json: bool) -> None:
     Behind them stands what each HTTP server on this machine uses just now; its settings may name another one.
     """
     from common.safe_text import printable
+    from model.adapters.found import find_adapters
 
     servers = list(_servers())
     worn_by: dict[str, list[int]] = {}
     for server in servers:
         if server["adapter"]:
             worn_by.setdefault(_real(server["adapter"]), []).append(server["pid"])
-    found = [{**one, "worn_by": worn_by.get(_real(one["folder"]), [])} for one in _find(folder)]
+    found = [
+        {"folder": str(one.folder), "type": one.type, "base": one.base, "worn_by": worn_by.get(_real(one.folder), [])}
+        for one in find_adapters(folder)
+    ]
     if as_json:
         click.echo(json.dumps(found))
         return
@@ -108,24 +109,5 @@ def _servers() -> Iterator[dict[str, Any]]:
             yield {"pid": server.pid, **{name: state.get(name) for name in ("name", "adapter", "refused")}}
 
 
-def _real(folder: str) -> str:
+def _real(folder: str | Path) -> str:
     return os.path.realpath(Path(folder).expanduser())
-
-
-def _find(top: Path) -> Iterator[dict[str, Any]]:
-    for where, folders, names in os.walk(top):
-        place = Path(where)
-        if len(place.relative_to(top).parts) >= DEPTH:
-            folders.clear()
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        if CONFIG in names:
-            try:
-                said = json.loads((place / CONFIG).read_text(encoding="utf-8"))
-            except (OSError, ValueError):
-                said = {}
-            said = said if isinstance(said, dict) else {}
-            yield {
-                "folder": str(place),
-                "type": said.get("peft_type"),
-                "base": said.get("base_model_name_or_path"),
-            }

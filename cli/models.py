@@ -44,38 +44,12 @@ def use_model(model_id: str) -> None:
       lorgnette model use Qwen/Qwen3-VL-2B-Instruct
       lorgnette model use http://localhost:11434/v1#qwen3-vl:4b
     """  # noqa: D301
-    from pathlib import Path
+    from lorgnette.model_choice import choose_model
 
-    from lorgnette.settings_file import overriding, remember
-    from model.checkpoint import read_checkpoint
-    from model.hub import HUB_ID, MODELSCOPE, TINY, find_local
-    from model.open import is_converted, is_remote
-
-    if is_converted(model_id):
-        model_id = _checked_ir(model_id)
-    elif not is_remote(model_id):
-        read_checkpoint(find_local(model_id))  # one that cannot be loaded is refused here
-        if model_id != TINY and not HUB_ID.fullmatch(model_id.removeprefix(MODELSCOPE)):
-            model_id = str(Path(model_id).expanduser().absolute())
-        elif Path(model_id).is_dir():
-            model_id = str(Path(model_id).absolute())
-    path = remember("model", model_id)
-    click.echo(f"{model_id} answers from now on, by {path}")
-    if (stronger := overriding("model")) is not None:
-        click.echo(f"Here it does not: {stronger} names another model and wins.", err=True)
-
-
-def _checked_ir(model_id: str) -> str:
-    """Return a converted model's name as it is found from every folder; one that cannot be loaded is refused here."""
-    from pathlib import Path
-
-    from model.hub import OPENVINO, find_local
-    from model.ir import read_ir
-
-    read_ir(find_local(model_id))
-    place, mark, device = model_id.removeprefix(OPENVINO).partition("#")
-    folder = Path(place).expanduser()
-    return OPENVINO + (str(folder.absolute()) if folder.is_dir() else place) + mark + device
+    chosen = choose_model(model_id)
+    click.echo(f"{chosen.model} answers from now on, by {chosen.file}")
+    if chosen.stronger is not None:
+        click.echo(f"Here it does not: {chosen.stronger} names another model and wins.", err=True)
 
 
 @model.command("convert", short_help="Convert a model for OpenVINO, which is faster on laptops.")

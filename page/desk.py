@@ -23,6 +23,8 @@ from model.worker import asking
 from page.library import Library
 from page.pictures import Pictures, Shown
 from page.preferences import Preferences
+from page.runs import Runs
+from page.shelf import Models
 from page.uploads import Uploads
 
 if TYPE_CHECKING:
@@ -77,6 +79,7 @@ class Desk:
     def __init__(self, settings: Settings, documents: Documents, loader: AgentLoader) -> None:
         self.settings, self.documents, self.loader = settings, documents, loader
         self.pictures, self.library = Pictures(), Library(documents)
+        self.models, self.runs = Models(settings, loader), Runs()
         self.uploads = Uploads(uploads_folder())
         self.preferences = Preferences(data_home() / "page" / "preferences.json")
         self._archive = open_archive(settings)

@@ -81,7 +81,7 @@ class DocumentsView:
         say = self._say
         page = f", {say('page_number', page=hit.page)}" if hit.page is not None else ""
         name = f"{escaped(hit.source)}{page}"
-        place = Place(hit.source, hit.page, hit.start, hit.end, hit.text)
+        place = Place(hit.source, hit.page, hit.start, hit.end, hit.text, str(self._query.value or ""))
         with ui.card().classes("w-full gap-1").props("flat bordered"):
             with ui.row().classes("w-full items-center no-wrap"):
                 ui.label(name).classes("text-weight-bold col-grow")

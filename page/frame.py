@@ -17,7 +17,7 @@ HERE = Path(__file__).parent
 COLOURS: dict[str, bool | None] = {"auto": None, "light": False, "dark": True}
 ICONS = {"auto": "brightness_auto", "light": "light_mode", "dark": "dark_mode"}
 NEXT: dict[str, Literal["auto", "light", "dark"]] = {"auto": "light", "light": "dark", "dark": "auto"}
-VIEWS = {"chat": "chat", "documents": "menu_book"}
+VIEWS = {"chat": "chat", "documents": "menu_book", "models": "memory", "school": "school"}
 
 
 async def show_frame(desk: Desk, session_id: str | None, view: str) -> None:
@@ -74,8 +74,12 @@ class View(Protocol):
 
 def _view(name: str, desk: Desk, say: Say) -> View:
     from page.documents_view import DocumentsView
+    from page.models.models_view import ModelsView
+    from page.school.school_view import SchoolView
 
-    makers: dict[str, Callable[[Desk, Say], View]] = {"documents": DocumentsView}
+    makers: dict[str, Callable[[Desk, Say], View]] = {
+        "documents": DocumentsView, "models": ModelsView, "school": SchoolView,
+    }  # fmt: skip
     return makers[name](desk, say)
 
 

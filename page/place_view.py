@@ -30,8 +30,10 @@ async def show_place(place: Place, desk: Desk, say: Say) -> None:
 
 
 def draw_page(found: CitedPage, say: Say) -> None:
-    """Show the page's picture, and the words."""
+    """Show the page's picture, in which the words are framed, and the words."""
     if found.picture is not None:
         PictureView(found.picture, [], say)
+    if found.note:
+        ui.label(printable(found.note)).classes("lo-note")
     words = f"{escape(printable(found.before))}<mark class='lo-mark'>{escape(printable(found.quote))}</mark>"
     ui.html(f"{words}{escape(printable(found.after))}").classes("lo-words w-full")

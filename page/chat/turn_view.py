@@ -173,7 +173,9 @@ class TurnView:
 
     def _citation(self, number: int, citation: Citation) -> None:
         say = self._say
-        place = Place(citation.source, citation.page, citation.start, citation.end, citation.quote)
+        place = Place(
+            citation.source, citation.page, citation.start, citation.end, citation.quote, f"{self.question} {self.text}"
+        )
         source = printable(citation.source)
         page = f", {say('page_number', page=citation.page)}" if citation.page is not None else ""
         button = ui.button(f"[{number}] {source}{page}", on_click=lambda: self._actions.show_place(place))

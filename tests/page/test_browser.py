@@ -1,13 +1,15 @@
-"""The page in a real browser: what only a browser shows. The rest is tested by NiceGUI's simulation of a user."""
+"""The page in a real browser: what only a browser shows. Those that are not slow are the short form of `make test`."""
 
 import base64
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
-from tests.page.conftest import SHAPES, Serve, answered, ask, visit
+from tests.page.conftest import ROOT, SHAPES, Serve, answered, ask, visit
 
 pytestmark = [pytest.mark.browser, pytest.mark.heavy]
 
@@ -25,6 +27,7 @@ def give(tab: Any, picture: Path, how: str, name: str = "dropped.png") -> None:
     tab.evaluate(DROP, [name, "image/png", data, how])
 
 
+@pytest.mark.slow
 def test_a_dropped_picture_is_asked_about_and_the_bundled_model_answers_with_its_evidence(
     tab: Any, serve_page: Serve
 ) -> None:
@@ -62,6 +65,7 @@ def test_boxes_lie_over_the_pixels_that_they_name_and_labels_are_text(tab: Any, 
     assert tab.locator(".lo-answer svg text").all_text_contents() == ["a", "b<i>"]
 
 
+@pytest.mark.slow
 def test_a_part_that_is_dragged_over_is_asked_about_at_its_own_pixels(tab: Any, serve_page: Serve) -> None:
     visit(tab, serve_page(scripted=True).address)
     ask(tab, "boxes", SHAPES)
@@ -96,6 +100,7 @@ def _numbers(said: str) -> list[str]:
     return [*size.split("x"), x, y]
 
 
+@pytest.mark.slow
 def test_a_pasted_picture_of_a_hostile_name_and_hostile_markdown_do_nothing(tab: Any, serve_page: Serve) -> None:
     reached: list[str] = []
     tab.on("requestfailed", lambda request: reached.append(f"{request.failure} {request.url}"))
@@ -124,6 +129,7 @@ def test_words_stream_and_stop_ends_them(tab: Any, serve_page: Serve) -> None:
     tab.get_by_text("again: normal").wait_for()
 
 
+@pytest.mark.slow
 def test_it_works_at_400_pixels_in_chinese_and_in_the_dark(browser: Any, serve_page: Serve) -> None:
     context = browser.new_context(locale="zh-CN", viewport={"width": 400, "height": 700}, color_scheme="dark")
     tab = context.new_page()
@@ -141,6 +147,7 @@ def test_it_works_at_400_pixels_in_chinese_and_in_the_dark(browser: Any, serve_p
     context.close()
 
 
+@pytest.mark.slow
 def test_two_tabs_do_not_mix_and_a_server_that_comes_back_is_gone_on_with(
     tab: Any, browser: Any, serve_page: Serve
 ) -> None:
@@ -154,3 +161,29 @@ def test_two_tabs_do_not_mix_and_a_server_that_comes_back_is_gone_on_with(
     other.close()
     served.stop()
     tab.get_by_text("Connection lost").wait_for()
+
+
+@pytest.mark.slow
+def test_a_picture_and_a_document_are_asked_and_the_cited_page_opens_with_its_words_framed(
+    tab: Any, serve_page: Serve, folder: Path, tmp_path: Path
+) -> None:
+    """Draws the README's picture into the file that LORGNETTE_README_PICTURE names, else into one that nobody keeps."""
+    (folder / "papers").mkdir()
+    shutil.copy(ROOT / "knowledge_base" / "warranty.pdf", folder / "papers")
+    tab.set_viewport_size({"width": 1000, "height": 860})
+    visit(tab, f"{serve_page('--kb', 'papers').address}?view=documents")
+    while "1 files" not in tab.inner_text(".lo-counts"):
+        tab.get_by_role("button", name="Look for changes").click()
+        tab.wait_for_timeout(1_000)
+    tab.get_by_role("tab", name="Chat").click()
+    ask(tab, "How many objects are there?", SHAPES)
+    assert answered(tab) == "5"
+    ask(tab, "How long is the warranty of the K3?")
+    assert "36 months" in answered(tab, 2)
+    tab.locator(".lo-mine").first.scroll_into_view_if_needed()
+    picture = Path(os.environ.get("LORGNETTE_README_PICTURE") or tmp_path / "page.png")
+    tab.screenshot(path=str(picture), animations="disabled")
+    tab.get_by_role("button", name="Show where [1] stands").first.click()
+    tab.wait_for_function("document.querySelector('.q-dialog .lo-picture img')?.naturalWidth > 400")
+    assert "warranty.pdf" in tab.get_attribute(".q-dialog .lo-picture", "aria-label")
+    assert "36 months" in tab.inner_text(".q-dialog .lo-words")

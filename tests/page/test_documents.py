@@ -7,7 +7,7 @@ import pytest
 
 from tests.page.conftest import Serve, answered, ask, visit
 
-pytestmark = [pytest.mark.browser, pytest.mark.heavy]
+pytestmark = [pytest.mark.browser, pytest.mark.heavy, pytest.mark.slow]
 
 
 def test_a_folder_is_added_searched_cited_and_taken_out_again(tab: Any, serve_page: Serve, tmp_path: Path) -> None:

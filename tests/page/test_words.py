@@ -13,7 +13,7 @@ PAGE = Path(__file__).parents[2] / "page"
 # Said by a name that is put together: nodes of the graph, efforts, columns, tabs.
 BY_NAME = {
     "planner", "retriever", "responder", "reviewer", "archivist", "finisher", "quick_means", "normal_means",
-    "thorough_means",
+    "thorough_means", "run_running", "run_finished", "run_stopped", "run_failed",
 }  # fmt: skip
 
 
