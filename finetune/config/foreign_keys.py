@@ -168,10 +168,6 @@ NOT_HERE: tuple[tuple[str, dict[str, tuple[Any, ...]]], ...] = (
         },
     ),
     (
-        "an adapter is trained, no layer of the base; write finetuning_type: lora, and leave it out",
-        {"freeze_trainable_layers": (2,), "freeze_trainable_modules": ("all",), "freeze_extra_modules": (None,)},
-    ),
-    (
         "the adapter begins as LoRA does; leave it out",
         {"pissa_iter": (16,), "pissa_convert": (False,)},
     ),

@@ -50,6 +50,7 @@ class KeyMissing(FinetuneError):
         super().__init__(f"The key {key!r} is missing; write for example: {key}: {example}")
 
 
+WHOLE = ("full", "freeze")
 QUANTIZATIONS: dict[Literal[4, 8] | None, Literal["auto", "nf4", "int8"]] = {None: "auto", 4: "nf4", 8: "int8"}
 
 
@@ -122,8 +123,8 @@ class DataConfig:
 class AdapterConfig:
     """What is trained."""
 
-    finetuning_type: Literal["lora", "moe_lora", "alora", "ia3", "multiway"] = "lora"
-    """LoRA, a mixture of LoRA experts, activated LoRA, IA3, or experts between embeddings and decoder."""
+    finetuning_type: Literal["lora", "moe_lora", "alora", "ia3", "multiway", "full", "freeze"] = "lora"
+    """LoRA, a mixture of LoRA experts, activated LoRA, IA3, Multiway's experts; or the model, whole or in part."""
     lora_rank: Least1 = 8
     """Rank r of each low-rank update, and of each expert."""
     lora_alpha: Annotated[int, Field(ge=1)] | None = None
@@ -134,6 +135,12 @@ class AdapterConfig:
     """`all` linear layers that are not frozen, names such as q_proj,v_proj, or one regular expression."""
     additional_target: Names = ()
     """Modules that are trained whole and saved with the adapter (PEFT's modules_to_save)."""
+    freeze_trainable_layers: int = 2
+    """Of `freeze`: so many of the last layers are trained; of the first where it is negative."""
+    freeze_trainable_modules: Annotated[Names, Field(min_length=1), otherwise("all")] = ("all",)
+    """Which parts of these layers: `all`, or names such as mlp,self_attn."""
+    freeze_extra_modules: Names = ()
+    """Modules outside of layers that are trained too, such as embed_tokens."""
     use_rslora: bool = False
     """Scales by the root of the rank."""
     use_dora: bool = False
@@ -176,6 +183,11 @@ class AdapterConfig:
     """To which it compresses keys and values, which is what its cache holds."""
     balance_rate: Annotated[float, Field(ge=0)] = 1e-4
     """Step by which Multiway's experts are kept evenly used; 0 = they are not."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether weights of the model itself are trained, and it is saved whole."""
+        return self.finetuning_type in WHOLE
 
 
 @dataclass(frozen=True)
@@ -280,6 +292,8 @@ class ReportConfig:
     """Draws the curves as PNG and into the report."""
     report_samples: Least0 = 4
     """Held-back rows (or the first ones) that base and adapter answer for the report; 0 = none."""
+    report_sample_steps: Annotated[int, Field(ge=1)] | None = None
+    """Steps between answers to these rows on the way, kept in answers.jsonl; none = only before and after."""
     report_max_new_tokens: Least1 = 64
     """Longest of these answers, in tokens."""
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from finetune.config.schema import RESOLVED, FinetuneConfig, KeyMissing
+from finetune.config.schema import RESOLVED, FinetuneConfig, KeyMissing, ValueRefused
 from finetune.data.configured import Data, NothingToLearn, list_left_out, read_data
 from finetune.data.dataset import Broken
 from finetune.output_files import whole_file
@@ -67,7 +67,8 @@ def train(config: FinetuneConfig, say: Say | None = None) -> TrainResult:
         raise KeyMissing("dataset", "data/captions.csv")
     from finetune.training.fsdp import check_fsdp
 
-    check_fsdp(config.model.quantization_bit)
+    check_fsdp(config.model.quantization_bit, whole=config.adapter.is_whole)
+    _check_own_folder(config)
     dtype = choose_training_dtype(config)
     args = arguments(config, dtype)
     first = args.process_index == 0
@@ -88,6 +89,14 @@ def train(config: FinetuneConfig, say: Say | None = None) -> TrainResult:
         return _learn(_set_up(config, args, data, dtype, say), checkpoint, callbacks)
 
 
+def _check_own_folder(config: FinetuneConfig) -> None:
+    from model.hub import find_local
+
+    output = config.training.output_dir.expanduser().resolve()
+    if config.adapter.is_whole and find_local(config.model.model_name_or_path).resolve() == output:
+        raise ValueRefused("output_dir", str(output), "it is the folder of the base model; choose another one")
+
+
 def _may_overwrite(config: FinetuneConfig) -> bool:
     """Return whether a run in the folder may be dropped: resuming, what is there has no whole checkpoint."""
     return config.training.overwrite_output_dir or config.training.resume_from_checkpoint is True
@@ -98,14 +107,14 @@ def _set_up(config: FinetuneConfig, args: Any, data: Data, dtype: "torch.dtype",
     loaded = load_base(config, dtype)
     from transformers import set_seed
 
-    from finetune.adapters.attach import attach_trainable_adapter
+    from finetune.adapters.attach import make_trainable
     from finetune.adapters.parameter_count import count_parameters
     from finetune.training.encoding import Encoder
     from finetune.training.invocation import check_invoked
     from finetune.training.prepare import prepare_all
 
     set_seed(config.training.seed)  # the adapter's first weights hang on it
-    model = attach_trainable_adapter(loaded.model, config, loaded.processor.tokenizer)
+    model = make_trainable(loaded.model, config, loaded.processor.tokenizer)
     parameters = count_parameters(model)
     say(f"{parameters}.")
     encoder = Encoder(
@@ -128,12 +137,15 @@ def _set_up(config: FinetuneConfig, args: Any, data: Data, dtype: "torch.dtype",
 
 def _learn(run: Run, checkpoint: Path | None, callbacks: list[Any]) -> TrainResult:
     """Train, evaluate, and write the adapter and its report, unless the training was stopped before its end."""
+    from finetune.adapters.whole_model import hold_as_base
     from finetune.adapters.workarounds import uncast
     from finetune.training.callbacks import Bar, Lines, Stop, stopped_by_signals
     from finetune.training.denoising import denoise
+    from finetune.training.reporting.meanwhile import Questions
 
-    bar, stop, note = Bar(run.say), Stop(), ""
-    trainer = _trainer(run, [stop, Lines(run.output), bar, *callbacks])
+    bar, stop, note, questions = Bar(run.say), Stop(), "", Questions(run)
+    questions.ask_before()
+    trainer = _trainer(run, [stop, Lines(run.output), bar, questions, *callbacks])
     try:
         autocast = (run.args.bf16 or run.args.fp16) and not trainer.is_fsdp_enabled
         with stopped_by_signals(stop, run.say), _Quiet(), uncast(run.model) if autocast else nullcontext():
@@ -153,9 +165,11 @@ def _learn(run: Run, checkpoint: Path | None, callbacks: list[Any]) -> TrainResu
         note = take_best(trainer, run.say)
         if run.evaluated.rows:
             metrics |= last_evaluation(trainer)
+        if run.config.adapter.is_whole:
+            hold_as_base(run.model, run.loaded.dtype)
         save_end(trainer, run.output, metrics)
         if run.is_first_process:
-            report_on_run(run, trainer, metrics)
+            report_on_run(run, trainer, metrics, questions)
     degraded = (*run.prepared.degraded, *([note] if note else []))
     return TrainResult(
         run.output, trainer.state.global_step, stop.stopped, written[-1] if written else None, metrics, run.parameters,
