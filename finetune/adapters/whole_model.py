@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from common.atomic_files import usual_rights
+from finetune.adapters.card import write_card
 from finetune.adapters.targets import PARTS, TargetsUnmatched
 from finetune.config.schema import FinetuneConfig, ValueRefused
 
@@ -123,6 +124,10 @@ def save_trained(model: Any, folder: Path, config: FinetuneConfig, state_dict: A
         return
     folder.mkdir(parents=True, exist_ok=True)
     # the default would ask the hub, over the network, for the base's vocabulary
-    model.save_pretrained(str(folder), state_dict=state_dict, save_embedding_layers=False)
+    # and DPO keeps a second adapter beside the trained one
+    model.save_pretrained(
+        str(folder), state_dict=state_dict, save_embedding_layers=False, selected_adapters=["default"]
+    )
+    write_card(folder, config)
     for file in folder.glob("*.safetensors"):
         usual_rights(file)

@@ -197,6 +197,9 @@ def _build(values: Mapping[str, Any], notes: tuple[str, ...]) -> FinetuneConfig:
 def _unread(config: FinetuneConfig, given: Mapping[str, Any]) -> Iterator[str]:
     """Yield what is to be said of keys that this adapter has no use for, where they say something else than nothing."""
     kind, old = config.adapter.finetuning_type, config.model.adapter_name_or_path
+    for key in ("pref_beta", "pref_loss"):
+        if key in given and config.training.stage == "sft":
+            yield f"{key}: not read where stage is sft"
     for key in given:
         if _homes()[key] != "adapter" or getattr(config.adapter, key) == getattr(AdapterConfig(), key):
             continue
@@ -215,6 +218,7 @@ def _check_together(config: FinetuneConfig) -> None:
     if model.adapter_name_or_path is None:
         _check_experts(adapter)
     _check_whole(config)
+    _check_preferences(config)
     _check_only_for(config)
     for key in ("use_dora", "use_rslora"):
         if getattr(adapter, key) and adapter.finetuning_type not in READ_BY[key]:
@@ -255,6 +259,17 @@ def _check_whole(config: FinetuneConfig) -> None:
             raise ValueRefused(key, value, reason)
     if kind == "freeze" and adapter.freeze_trainable_layers == 0:
         raise ValueRefused("freeze_trainable_layers", 0, "no layer would be trained; write a number such as 2")
+
+
+def _check_preferences(config: FinetuneConfig) -> None:
+    if config.training.stage != "dpo":
+        return
+    if config.adapter.finetuning_type != "lora":
+        reason = "stage is 'dpo', and pairs teach LoRA alone; write lora"
+        raise ValueRefused("finetuning_type", config.adapter.finetuning_type, reason)
+    for key in ("packing", "share_pictures"):
+        if getattr(config.data, key):
+            raise ValueRefused(key, True, "stage is 'dpo', and the rows of a pair stand apart; write false")
 
 
 def _check_only_for(config: FinetuneConfig) -> None:

@@ -194,6 +194,12 @@ class AdapterConfig:
 class TrainingConfig:
     """How it is trained."""
 
+    stage: Literal["sft", "dpo"] = "sft"
+    """Supervised, or by pairs of a better and a worse answer (needs lorgnette[preference])."""
+    pref_beta: Annotated[float, Field(gt=0)] = 0.1
+    """Of DPO: how much it costs to leave the model with which it begins."""
+    pref_loss: Literal["sigmoid", "hinge", "ipo"] = "sigmoid"
+    """Of DPO."""
     output_dir: Folder = Path("runs/finetune")
     """Folder of checkpoints, adapter, log, curves and report."""
     overwrite_output_dir: bool = False

@@ -61,10 +61,15 @@ def train(config: FinetuneConfig, say: Say | None = None) -> TrainResult:
     say = say or (lambda text: None)
     quiet_bitsandbytes()
     trackers(config)
+    if config.training.stage == "dpo":
+        from finetune.preferences.trainer import check_trl
+
+        check_trl()
     if config.report.plot_loss:
         check_drawing()
     if not config.data.dataset:
         raise KeyMissing("dataset", "data/captions.csv")
+    from finetune.preferences.pairs import spread
     from finetune.training.fsdp import check_fsdp
 
     check_fsdp(config.model.quantization_bit, whole=config.adapter.is_whole)
@@ -82,7 +87,7 @@ def train(config: FinetuneConfig, say: Say | None = None) -> TrainResult:
             clear_output(Path(args.output_dir), overwrite=_may_overwrite(config))
     if checkpoint is not None and (note := other_batches(checkpoint, config)):
         say(note)
-    data = read_data(config)
+    data = spread(config, read_data(config))
     say(f"{len(data.train):,} rows to learn, {len(data.held_back):,} held back, {len(data.broken):,} broken.")
     list_left_out(data.broken, say)
     with following(config, first=first) as callbacks:
@@ -121,7 +126,7 @@ def _set_up(config: FinetuneConfig, args: Any, data: Data, dtype: "torch.dtype",
         loaded.processor,
         cutoff_len=config.data.cutoff_len,
         max_pixels=config.data.image_max_pixels,
-        mask_history=config.data.mask_history,
+        mask_history=config.data.mask_history or config.training.stage == "dpo",
     )
     prepared, evaluated = prepare_all(config, data, encoder, model, args, say)
     if not prepared.rows:
@@ -184,6 +189,7 @@ def _last_loss(trainer: "AdapterTrainer") -> float | None:
 def _trainer(run: Run, callbacks: list[Any]) -> "AdapterTrainer":
     from transformers import PrinterCallback
 
+    from finetune.preferences.pairs import pairs_of
     from finetune.training.batching import Items, Order
     from finetune.training.collate import Collator
     from finetune.training.prepare import Reopen
@@ -192,13 +198,16 @@ def _trainer(run: Run, callbacks: list[Any]) -> "AdapterTrainer":
     from model.adapters.multiway import has_multiway
 
     options, prepared, evaluated = run.config.data, run.prepared, run.evaluated
+    pairs = pairs_of(prepared.rows) if run.config.training.stage == "dpo" else []
+    if run.config.training.stage == "dpo" and not pairs:
+        raise NothingToLearn(run.config.data.dataset, run.broken)
     items = Items(
         prepared.rows,
         options.cutoff_len if options.packing else None,
         share_to=options.cutoff_len if options.share_pictures else None,
     )
     order = Order(
-        items.lengths,
+        [len(pair) for pair in pairs] or items.lengths,
         batch_size=run.args.per_device_train_batch_size * run.args.world_size,
         seed=run.config.training.seed,
         group_by_length=run.config.data.group_by_length,
@@ -207,20 +216,26 @@ def _trainer(run: Run, callbacks: list[Any]) -> "AdapterTrainer":
         run.loaded.processor.tokenizer.pad_token_id,
         packing=options.packing,
         features=prepared.features if evaluated.features is not None or not evaluated.rows else None,
-        attention_mask=has_moe_lora(run.model)
-        or has_multiway(run.model),  # padding is not to count as the experts' work
+        # padding is not to count as the experts' work, and TRL counts the tokens by it
+        attention_mask=bool(pairs) or has_moe_lora(run.model) or has_multiway(run.model),
         reopen=Reopen(run.encoder),
     )
-    trainer = AdapterTrainer(
-        run.config,
-        order,
-        model=run.model,
-        args=run.args,
-        data_collator=collator,
-        train_dataset=items,
-        eval_dataset=Items(evaluated.rows) if evaluated.rows else None,
-        callbacks=callbacks,
-    )
+    given = {"model": run.model, "args": run.args, "callbacks": callbacks}
+    if pairs:
+        from finetune.preferences.trainer import preference_trainer
+
+        held_back = pairs_of(evaluated.rows)
+        processor = run.loaded.processor
+        trainer = preference_trainer(run.config, order, pairs, held_back, collator, processing_class=processor, **given)
+    else:
+        trainer = AdapterTrainer(
+            run.config,
+            order,
+            data_collator=collator,
+            train_dataset=items,
+            eval_dataset=Items(evaluated.rows) if evaluated.rows else None,
+            **given,
+        )
     trainer.remove_callback(PrinterCallback)  # it prints to stdout
     return trainer
 

@@ -24,6 +24,8 @@ class Questions(TrainerCallback):
         if run.config.report.report_samples:
             useless = {row.origin for row in run.unusable}
             usable = [sample for sample in run.data.held_back or run.data.train if sample.origin not in useless]
+            if run.config.training.stage == "dpo":  # the worse answer stands behind the better one
+                usable = usable[::2]
             self._samples = usable[: run.config.report.report_samples]
         self._before: Answers = {}
         self._meanwhile: dict[int, Answers] = {}
