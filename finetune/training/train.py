@@ -88,7 +88,8 @@ def train(config: FinetuneConfig, say: Say | None = None) -> TrainResult:
     if checkpoint is not None and (note := other_batches(checkpoint, config)):
         say(note)
     data = spread(config, read_data(config))
-    say(f"{len(data.train):,} rows to learn, {len(data.held_back):,} held back, {len(data.broken):,} broken.")
+    rows = "rows of pairs" if config.training.stage == "dpo" else "rows"
+    say(f"{len(data.train):,} {rows} to learn, {len(data.held_back):,} held back, {len(data.broken):,} broken.")
     list_left_out(data.broken, say)
     with following(config, first=first) as callbacks:
         return _learn(_set_up(config, args, data, dtype, say), checkpoint, callbacks)

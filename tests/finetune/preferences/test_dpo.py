@@ -65,6 +65,18 @@ def test_ranking_data_is_read_in_each_of_the_three_forms(tmp_path: Path) -> None
             assert [(s.messages[0].text, s.answer, s.rejected) for s in found.samples] == [("Which?", "this", "that")]
 
 
+@pytest.mark.parametrize("form", ["sharegpt", "messages", "alpaca", "qwen"])
+def test_a_pair_is_written_and_read_back_and_a_table_refuses_it(tmp_path: Path, form: str) -> None:
+    from finetune.data.writing import NothingToWrite, write_samples
+
+    samples = read_dataset(pairs(tmp_path, 2)).samples
+    assert write_samples(samples, tmp_path / "again.jsonl", form) == []
+    again = read_dataset(tmp_path / "again.jsonl").samples
+    assert [(s.messages, s.rejected) for s in again] == [(s.messages, s.rejected) for s in samples]
+    with pytest.raises(NothingToWrite):
+        write_samples(samples, tmp_path / "table.csv", "csv")
+
+
 def test_a_row_without_a_pair_is_named(tmp_path: Path) -> None:
     rows: list[dict[str, Any]] = [
         {"instruction": "Which?", "chosen": "this"},
