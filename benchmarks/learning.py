@@ -182,7 +182,8 @@ def ask(test_file: Path, work: Path, adapter: Path | None) -> dict[str, Any]:
                 right.setdefault(str(category), []).append(int(all(hits[: one.learned])))
                 hits = hits[one.learned :]
         used = expert_usage(loaded.model)
-    parameters = 0 if adapter is None else sum(p.numel() for n, p in loaded.model.named_parameters() if "lora_" in n)
+    named = () if adapter is None else loaded.model.named_parameters()
+    parameters = sum(tensor.numel() for name, tensor in named if "lora_" in name or "multiway" in name)
     entropy = mean(layer.entropy for layer in used.values()) if used else None
     usage = {key: [round(share, 3) for share in layer.shares] for key, layer in used.items()}
     return {"right": right, "entropy": entropy, "usage": usage, "parameters": parameters}

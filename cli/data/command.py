@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from cli.data.make import from_kb, pull, scenes
+from cli.data.show import make_show
 from cli.edge import FAILED, verbose_option
 from cli.progress_bar import bar
 from finetune.data.formats import FORMATS, WRITABLE
@@ -89,6 +90,9 @@ def read(file: Path, options: dict[str, Any], *, decode: bool = False) -> "Datas
         )
     click.echo(f"Format: {dataset.decided}", err=True)
     return dataset
+
+
+data.add_command(make_show(reading_options, read, CUTOFF_LEN))
 
 
 @data.command("check", short_help="Report on a data file before training.")

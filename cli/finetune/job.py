@@ -74,7 +74,7 @@ def do(ctx: click.Context, job: "Job", *, chat: bool = False) -> None:
         case "train":
             train_and_tell(ctx, job)
             if job.then_predicts:
-                _predict(job, job.config.training.output_dir)
+                _predict_after(job)
         case "predict":
             _predict(job, job.adapter)
         case "export":
@@ -84,6 +84,17 @@ def do(ctx: click.Context, job: "Job", *, chat: bool = False) -> None:
                 _chat(job)
             else:
                 _serve(ctx, job)
+
+
+def _predict_after(job: "Job") -> None:
+    """Let what was trained predict: the adapter, or the model itself."""
+    from dataclasses import replace
+
+    folder = job.config.training.output_dir
+    if not job.config.adapter.is_whole:
+        _predict(job, folder)
+        return
+    _predict(replace(job, config=job.config.changed(model={"model_name_or_path": str(folder)})), None)
 
 
 def train_and_tell(ctx: click.Context, job: "Job") -> None:
@@ -102,9 +113,10 @@ def train_and_tell(ctx: click.Context, job: "Job") -> None:
         final = "" if result.last_loss is None else f"last loss {result.last_loss:.4g}, "
         mean = f"{final}mean loss {result.metrics['train_loss']:.4g}"
         last = f", on the rows held back {result.metrics['eval_loss']:.4g}" if "eval_loss" in result.metrics else ""
+        what, flag = ("model", "--model") if job.config.adapter.is_whole else ("adapter", "--adapter")
         click.echo(
-            f"{result.output_dir} holds the adapter after {result.steps} steps ({mean}{last}); "
-            f"report: {result.output_dir / 'report.html'}; ask with --adapter {result.output_dir}"
+            f"{result.output_dir} holds the {what} after {result.steps} steps ({mean}{last}); "
+            f"report: {result.output_dir / 'report.html'}; ask with {flag} {result.output_dir}"
         )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from finetune.adapters.peft_config import AdapterRefused, build_peft_config
 from finetune.adapters.targets import TargetsUnmatched, check_targets, matched
+from finetune.adapters.whole_model import free_weights
 from finetune.adapters.workarounds import keep_gradients_exact
 from finetune.config.schema import FinetuneConfig
 from finetune.errors import FinetuneError
@@ -37,6 +38,18 @@ class SharingRefused(FinetuneError):
     def __init__(self, adapter: str) -> None:
         self.adapter = adapter
         super().__init__(f"{adapter} cannot be trained with share_pictures; write share_pictures: false.")
+
+
+def make_trainable(model: Any, config: FinetuneConfig, tokenizer: "PreTrainedTokenizerBase") -> Any:
+    """Return the base with the adapter that is trained, or the base itself where weights of its own are.
+
+    Raises:
+        TargetsUnmatched, TargetFrozen, PackingRefused, SharingRefused, AdapterRefused, ValueRefused: The configuration.
+        AdapterError: The adapter that is trained on.
+    """
+    if config.adapter.is_whole:
+        return free_weights(model, config)
+    return attach_trainable_adapter(model, config, tokenizer)
 
 
 def attach_trainable_adapter(model: Any, config: FinetuneConfig, tokenizer: "PreTrainedTokenizerBase") -> "PeftModel":
@@ -120,6 +133,6 @@ def _check_sharing(config: FinetuneConfig, peft_config: "PeftConfig") -> None:
         raise SharingRefused("A mixture with token_mixing")
 
 
-def sees_pictures_itself(model: "PeftModel") -> bool:
+def sees_pictures_itself(model: Any) -> bool:
     """Return whether anything in the vision tower or its mergers is trained, so that its features change."""
     return any(parameter.requires_grad for name, parameter in model.named_parameters() if ".visual." in name)

@@ -1,13 +1,10 @@
 """How many numbers are trained, of how many, also without the weights."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
-from finetune.adapters.attach import attach_trainable_adapter
+from finetune.adapters.attach import make_trainable
 from finetune.config.schema import FinetuneConfig
-
-if TYPE_CHECKING:
-    from peft import PeftModel
 
 
 @dataclass(frozen=True)
@@ -21,8 +18,11 @@ class Parameters:
         return f"{self.trainable:,} of {self.all:,} parameters are trained ({self.trainable / self.all:.4%})"
 
 
-def count_parameters(model: "PeftModel") -> Parameters:
+def count_parameters(model: Any) -> Parameters:
     """Return how many numbers are trained, of how many; four-bit ones count as the numbers they stand for."""
+    if not hasattr(model, "get_nb_trainable_parameters"):
+        sizes = [(parameter.numel(), parameter.requires_grad) for parameter in model.parameters()]
+        return Parameters(sum(size for size, learns in sizes if learns), sum(size for size, _ in sizes))
     trainable, whole = model.get_nb_trainable_parameters()
     return Parameters(trainable, whole)
 
@@ -42,4 +42,4 @@ def count_on_meta(config: FinetuneConfig) -> Parameters:
     folder = find_local(config.model.model_name_or_path)
     base = build_on_meta(Qwen3VLConfig.from_pretrained(folder))
     base.requires_grad_(False)
-    return count_parameters(attach_trainable_adapter(base, config, AutoTokenizer.from_pretrained(folder)))
+    return count_parameters(make_trainable(base, config, AutoTokenizer.from_pretrained(folder)))

@@ -86,7 +86,7 @@ NOT_HERE: tuple[tuple[str, dict[str, tuple[Any, ...]]], ...] = (
         {"oft_rank": (0,), "oft_block_size": (32,), "oft_target": ("all",), "module_dropout": (0.0,)},
     ),
     (
-        "only supervised fine-tuning (sft) is done here; leave it out",
+        "of preferences DPO alone is trained, against the model as it begins; leave it out",
         {
             "pref_ftx": (0.0,), "pref_bco_weight": (0.0,), "dpo_label_smoothing": (0.0,), "kto_chosen_weight": (1.0,),
             "kto_rejected_weight": (1.0,), "simpo_gamma": (0.5,), "ppo_buffer_size": (1,), "ppo_epochs": (4,),
@@ -166,10 +166,6 @@ NOT_HERE: tuple[tuple[str, dict[str, tuple[Any, ...]]], ...] = (
             "ignore_data_skip": (False,), "restore_callback_states_from_checkpoint": (False,),
             "enable_jit_checkpoint": (False,),
         },
-    ),
-    (
-        "an adapter is trained, no layer of the base; write finetuning_type: lora, and leave it out",
-        {"freeze_trainable_layers": (2,), "freeze_trainable_modules": ("all",), "freeze_extra_modules": (None,)},
     ),
     (
         "the adapter begins as LoRA does; leave it out",

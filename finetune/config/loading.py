@@ -36,6 +36,8 @@ READ_BY = {
     **dict.fromkeys(("num_experts", "top_k"), MIXTURE + MULTIWAY),
     **dict.fromkeys(("router", "router_aux_loss_coef", "router_dropout", "token_mixing"), MIXTURE),
     **dict.fromkeys(OWN_OF_MULTIWAY, MULTIWAY),
+    **dict.fromkeys(("freeze_trainable_layers", "freeze_trainable_modules", "freeze_extra_modules"), ("freeze",)),
+    "additional_target": ("lora", "moe_lora", "alora", "ia3", "multiway"),
 }
 """Which adapters read a key, for those that not all do."""
 ONLY_FOR = {"denoising_steps": ("multiway",), "loraplus_lr_ratio": ("lora", "alora")}
@@ -195,6 +197,9 @@ def _build(values: Mapping[str, Any], notes: tuple[str, ...]) -> FinetuneConfig:
 def _unread(config: FinetuneConfig, given: Mapping[str, Any]) -> Iterator[str]:
     """Yield what is to be said of keys that this adapter has no use for, where they say something else than nothing."""
     kind, old = config.adapter.finetuning_type, config.model.adapter_name_or_path
+    for key in ("pref_beta", "pref_loss"):
+        if key in given and config.training.stage == "sft":
+            yield f"{key}: not read where stage is sft"
     for key in given:
         if _homes()[key] != "adapter" or getattr(config.adapter, key) == getattr(AdapterConfig(), key):
             continue
@@ -212,6 +217,8 @@ def _check_together(config: FinetuneConfig) -> None:
         raise ValueRefused("freeze_language_model", True, "tower and projector are frozen, too, and nothing is left")
     if model.adapter_name_or_path is None:
         _check_experts(adapter)
+    _check_whole(config)
+    _check_preferences(config)
     _check_only_for(config)
     for key in ("use_dora", "use_rslora"):
         if getattr(adapter, key) and adapter.finetuning_type not in READ_BY[key]:
@@ -231,6 +238,38 @@ def _check_experts(adapter: AdapterConfig) -> None:
         _check_mixture(adapter)
     elif adapter.finetuning_type == "multiway":
         _check_multiway(adapter)
+
+
+def _check_whole(config: FinetuneConfig) -> None:
+    """Refuse what has no place beside weights of the model itself."""
+    model, adapter = config.model, config.adapter
+    if not adapter.is_whole:
+        return
+    kind = adapter.finetuning_type
+    if model.quantization_bit is not None:
+        reason = f"finetuning_type is {kind!r}, and weights of {model.quantization_bit} bits cannot be trained"
+        raise ValueRefused("quantization_bit", model.quantization_bit, f"{reason}; leave it out or write lora")
+    if model.adapter_name_or_path is not None:
+        reason = f"finetuning_type is {kind!r}; merge it with `lorgnette finetune export`, and name that as the model"
+        raise ValueRefused("adapter_name_or_path", str(model.adapter_name_or_path), reason)
+    for key, kinds in READ_BY.items():
+        value = getattr(adapter, key)
+        if kinds in (MIXTURE, MULTIWAY, MIXTURE + MULTIWAY) and value != getattr(AdapterConfig(), key):
+            reason = f"finetuning_type is {kind!r}, and only {' and '.join(kinds)} have experts; write one of the two"
+            raise ValueRefused(key, value, reason)
+    if kind == "freeze" and adapter.freeze_trainable_layers == 0:
+        raise ValueRefused("freeze_trainable_layers", 0, "no layer would be trained; write a number such as 2")
+
+
+def _check_preferences(config: FinetuneConfig) -> None:
+    if config.training.stage != "dpo":
+        return
+    if config.adapter.finetuning_type != "lora":
+        reason = "stage is 'dpo', and pairs teach LoRA alone; write lora"
+        raise ValueRefused("finetuning_type", config.adapter.finetuning_type, reason)
+    for key in ("packing", "share_pictures"):
+        if getattr(config.data, key):
+            raise ValueRefused(key, True, "stage is 'dpo', and the rows of a pair stand apart; write false")
 
 
 def _check_only_for(config: FinetuneConfig) -> None:

@@ -50,6 +50,7 @@ class KeyMissing(FinetuneError):
         super().__init__(f"The key {key!r} is missing; write for example: {key}: {example}")
 
 
+WHOLE = ("full", "freeze")
 QUANTIZATIONS: dict[Literal[4, 8] | None, Literal["auto", "nf4", "int8"]] = {None: "auto", 4: "nf4", 8: "int8"}
 
 
@@ -122,8 +123,8 @@ class DataConfig:
 class AdapterConfig:
     """What is trained."""
 
-    finetuning_type: Literal["lora", "moe_lora", "alora", "ia3", "multiway"] = "lora"
-    """LoRA, a mixture of LoRA experts, activated LoRA, IA3, or experts between embeddings and decoder."""
+    finetuning_type: Literal["lora", "moe_lora", "alora", "ia3", "multiway", "full", "freeze"] = "lora"
+    """LoRA, a mixture of LoRA experts, activated LoRA, IA3, Multiway's experts; or the model, whole or in part."""
     lora_rank: Least1 = 8
     """Rank r of each low-rank update, and of each expert."""
     lora_alpha: Annotated[int, Field(ge=1)] | None = None
@@ -134,6 +135,12 @@ class AdapterConfig:
     """`all` linear layers that are not frozen, names such as q_proj,v_proj, or one regular expression."""
     additional_target: Names = ()
     """Modules that are trained whole and saved with the adapter (PEFT's modules_to_save)."""
+    freeze_trainable_layers: int = 2
+    """Of `freeze`: so many of the last layers are trained; of the first where it is negative."""
+    freeze_trainable_modules: Annotated[Names, Field(min_length=1), otherwise("all")] = ("all",)
+    """Which parts of these layers: `all`, or names such as mlp,self_attn."""
+    freeze_extra_modules: Names = ()
+    """Modules outside of layers that are trained too, such as embed_tokens."""
     use_rslora: bool = False
     """Scales by the root of the rank."""
     use_dora: bool = False
@@ -177,11 +184,22 @@ class AdapterConfig:
     balance_rate: Annotated[float, Field(ge=0)] = 1e-4
     """Step by which Multiway's experts are kept evenly used; 0 = they are not."""
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether weights of the model itself are trained, and it is saved whole."""
+        return self.finetuning_type in WHOLE
+
 
 @dataclass(frozen=True)
 class TrainingConfig:
     """How it is trained."""
 
+    stage: Literal["sft", "dpo"] = "sft"
+    """Supervised, or by pairs of a better and a worse answer (needs lorgnette[preference])."""
+    pref_beta: Annotated[float, Field(gt=0)] = 0.1
+    """Of DPO: how much it costs to leave the model with which it begins."""
+    pref_loss: Literal["sigmoid", "hinge", "ipo"] = "sigmoid"
+    """Of DPO."""
     output_dir: Folder = Path("runs/finetune")
     """Folder of checkpoints, adapter, log, curves and report."""
     overwrite_output_dir: bool = False
@@ -280,6 +298,8 @@ class ReportConfig:
     """Draws the curves as PNG and into the report."""
     report_samples: Least0 = 4
     """Held-back rows (or the first ones) that base and adapter answer for the report; 0 = none."""
+    report_sample_steps: Annotated[int, Field(ge=1)] | None = None
+    """Steps between answers to these rows on the way, kept in answers.jsonl; none = only before and after."""
     report_max_new_tokens: Least1 = 64
     """Longest of these answers, in tokens."""
 

@@ -168,14 +168,13 @@ PLAIN = "the adapter begins as LoRA does; leave it out"
 WHOLE = "all rows are read before the training begins; leave it out"
 UPLOAD = "nothing is uploaded; run `hf upload NAME output_dir` afterwards, and leave it out"
 ON_TOP = "the adapter that adapter_name_or_path names is trained on; merge it first for a new one on top"
-PREFERENCES = "only supervised fine-tuning (sft) is done here; leave it out"
+PREFERENCES = "of preferences DPO alone is trained, against the model as it begins; leave it out"
 OPTIMIZERS = "write one of optim's names instead, and false"
 NF4 = "4 bits are always NF4 with doubled quantization; leave the key out"
 ARITHMETIC = "the arithmetic follows bf16 and fp16"
 
 TRANSLATIONS: dict[str, Translation] = {
     # LLaMA-Factory
-    "stage": _only("sft", otherwise="only supervised fine-tuning (sft) is done here; write stage: sft"),
     "do_train": _only(True, otherwise="to see the configuration without training, add --dry-run"),
     "do_eval": _noted("eval_strategy decides"),
     "do_predict": _only(False, otherwise="`lorgnette finetune FILE` predicts where do_train is not set; give it there"),
@@ -229,8 +228,6 @@ TRANSLATIONS: dict[str, Translation] = {
     "lora_bias": _only("none", otherwise="biases are not trained; leave it out"),
     "print_param_status": _noted("--dry-run prints what is trained"),
     "ref_model": _never(PREFERENCES),
-    "pref_loss": _never(PREFERENCES),
-    "pref_beta": _never(PREFERENCES),
     "reward_model": _never(PREFERENCES),
     "video_max_pixels": _noted("a video's frames have the budget of pictures (image_max_pixels)"),
     "neat_packing": _as("packing"),

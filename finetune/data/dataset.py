@@ -15,7 +15,7 @@ from finetune.data.embedded import folder_for
 from finetune.data.formats import FORMATS, alpaca, coco, messages, open_eqa, pairs, qwen, sharegpt
 from finetune.data.formats.reading import Reading, ReadOptions
 from finetune.data.pictures import Pictures
-from finetune.data.rows import SUFFIXES, DatasetUnreadable, Row, read_rows
+from finetune.data.rows import SUFFIXES, DatasetUnreadable, Row, is_saved, read_rows
 from finetune.data.sample import Origin, Sample
 from finetune.data.unusable import Unusable
 from finetune.errors import FinetuneError
@@ -91,8 +91,8 @@ def read_dataset(
     """Read a data file, or all data files of a folder.
 
     Args:
-        path: `.csv`, `.tsv`, `.json`, `.jsonl` or `.parquet`; or `FOLDER/NAME` where the folder's dataset_info.json
-            has an entry NAME.
+        path: `.csv`, `.tsv`, `.json`, `.jsonl` or `.parquet`; a folder of `save_to_disk`; or `FOLDER/NAME` where
+            the folder's dataset_info.json has an entry NAME.
         image_folder: Where relative names of pictures are looked for first; then the file's folder, then the working
             folder.
         format: One of `FORMATS`, or `auto`, which looks for the file in its folder's dataset_info.json and then at
@@ -167,7 +167,7 @@ def joined(parts: list[Dataset]) -> Dataset:
 
 
 def _files(path: Path) -> list[Path]:
-    if not path.is_dir():
+    if not path.is_dir() or is_saved(path):
         return [path]
     files = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES and file.name != registry.INFO)
     if not files:

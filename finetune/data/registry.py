@@ -64,12 +64,14 @@ class Entry:
     file: Path
     """The data file, or a folder of them."""
     format: str
-    """alpaca or sharegpt."""
+    """alpaca, sharegpt, or messages (openai there)."""
     columns: Mapping[str, str]
     """The file's names by ours."""
     tags: Mapping[str, str]
     """The file's tags by ours; empty where they are ours."""
     num_samples: int | None = None
+    ranking: bool = False
+    """Whether its rows have a chosen and a rejected answer."""
 
     def renamed(self, value: Any) -> Any:
         """Return a row with our own column names and tags; what is no such row is left to the reader to refuse."""
@@ -80,7 +82,29 @@ class Entry:
         row |= {name: value[name] for name in kept if name in value}
         if self.format == "sharegpt" and isinstance(row.get("conversations"), list):
             row["conversations"] = [self._retagged(entry) for entry in row["conversations"]]
+        if self.format == "messages" and self.tags and isinstance(row.get("messages"), list):
+            row["messages"] = [self._renamed_message(entry) for entry in row["messages"]]
+        if self.ranking:
+            for side in ("chosen", "rejected"):
+                if isinstance(row.get(side), dict):
+                    row[side] = row[side].get(self.tags.get("value", "value"), row[side].get("content"))
+            if not row.get("chosen"):
+                row["chosen"] = row.get("output")
         return row
+
+    def _renamed_message(self, entry: Any) -> Any:
+        """Return a message of OpenAI's form under its own names; what else it has, calls of tools, is kept."""
+        if not isinstance(entry, dict):
+            return entry
+        role, content = self.tags.get("from", "role"), self.tags.get("value", "content")
+        words = {
+            "human": "user", "gpt": "assistant", "observation": "tool", "function_call": "function_call",
+            "system": "system",
+        }  # fmt: skip
+        named = {theirs: words[ours] for ours, theirs in self.tags.items() if ours in words}
+        kept = {key: value for key, value in entry.items() if key not in (role, content)}
+        said = entry.get(role)
+        return {**kept, "role": named.get(said, said) if isinstance(said, str) else said, "content": entry.get(content)}
 
     def _retagged(self, entry: Any) -> Any:
         if not isinstance(entry, dict):
@@ -147,17 +171,20 @@ def _entry(name: str, value: Any, path: Path) -> Entry:
             raise invalid(f"has an unknown key {key!r} in {given}", hint.rstrip("?"))
     if "file_name" not in value:
         raise invalid("is on a hub", "run `lorgnette data pull ID` and name the file in 'file_name'")
-    if value.get("ranking"):
-        raise invalid("is for preference learning (ranking)", "only supervised data is trained on")
     form = value.get("formatting", "alpaca")
-    if form not in ("alpaca", "sharegpt"):
-        raise invalid(f"has the formatting {form!r}", "write alpaca or sharegpt")
-    names = ALPACA if form == "alpaca" else SHAREGPT
+    if form not in ("alpaca", "sharegpt", "openai"):
+        raise invalid(f"has the formatting {form!r}", "write alpaca, sharegpt or openai")
+    names = dict(ALPACA if form == "alpaca" else SHAREGPT)
+    if form == "openai":
+        form, names["messages"] = "messages", "messages"
+    ranking = bool(value.get("ranking"))
+    if ranking:
+        names |= {"chosen": "chosen", "rejected": "rejected"}
     columns = {ours: ours for ours in names.values()} | {
         names[theirs]: column for theirs, column in (value.get("columns") or {}).items() if theirs in names
     }
     tags = {TAGS[tag]: given for tag, given in (value.get("tags") or {}).items()}
-    return Entry(name, path.parent / str(value["file_name"]), form, columns, tags, value.get("num_samples"))
+    return Entry(name, path.parent / str(value["file_name"]), form, columns, tags, value.get("num_samples"), ranking)
 
 
 def _names(value: Mapping[str, Any]) -> Iterator[tuple[str, str, list[str]]]:

@@ -1,4 +1,4 @@
-"""Reads a data file into numbered rows: CSV, JSON, JSON Lines, Parquet. It does not know what a row means.
+"""Reads a data file into numbered rows: CSV, JSON, JSON Lines, Parquet, folders of `save_to_disk`; not what it means.
 
 A row that cannot be parsed is a row with a reason; only a file of which nothing can be read is an error.
 """
@@ -16,6 +16,8 @@ from finetune.errors import FinetuneError
 TABLES = (".csv", ".tsv")
 SUFFIXES = (*TABLES, ".json", ".jsonl", ".parquet")
 FIELD_CHARS = 16 * 2**20  # longest field of a CSV; Python's own limit is 128 KiB
+STATE, PARTS = "state.json", "dataset_dict.json"
+"""What `save_to_disk` writes beside the rows of one data set, and above several."""
 BATCH_ROWS = 32  # of Parquet, held in memory at once
 _MARKED = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 
@@ -45,7 +47,7 @@ class DatasetKindUnknown(FinetuneError):
 
 
 class DatasetNeedsPyarrow(FinetuneError):
-    """A Parquet file without the package that reads it."""
+    """A Parquet file or a folder of Arrow files without the package that reads it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -71,6 +73,8 @@ def read_rows(path: Path) -> Iterator[Row]:
         DatasetNotFound, DatasetUnreadable, DatasetKindUnknown, DatasetNeedsPyarrow: As they say, before the first row.
     """
     suffix = path.suffix.lower()
+    if is_saved(path):
+        return _saved(path)
     if suffix not in SUFFIXES:
         raise DatasetNotFound(path) if not path.exists() else DatasetKindUnknown(path)
     if suffix == ".parquet":
@@ -81,6 +85,53 @@ def read_rows(path: Path) -> Iterator[Row]:
     if suffix == ".jsonl" and not text.lstrip().startswith("["):  # else a list under another name
         return _lines(text)
     return _json(path, text)
+
+
+def is_saved(path: Path) -> bool:
+    """Return whether a folder is one data set as `save_to_disk` of Hugging Face's datasets writes it, or several."""
+    return (path / STATE).is_file() or (path / PARTS).is_file()
+
+
+def _saved(path: Path) -> Iterator[Row]:
+    """Return the rows of such a folder.
+
+    Raises:
+        DatasetUnreadable: It holds several parts, or not the files that it names.
+        DatasetNeedsPyarrow: Without the package.
+    """
+    try:
+        import pyarrow
+    except ImportError:
+        raise DatasetNeedsPyarrow(path) from None
+    try:
+        if (path / PARTS).is_file():
+            parts = json.loads((path / PARTS).read_text("utf-8")).get("splits", [])
+            raise DatasetUnreadable(path, f"it holds the parts {', '.join(map(str, parts))}; name one: {path}/PART")
+        state = json.loads((path / STATE).read_text("utf-8"))
+        files = [path / str(each["filename"]) for each in state["_data_files"]]
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise DatasetUnreadable(path, f"its {STATE} or {PARTS} cannot be read ({error})") from None
+    for file in files:
+        if not file.is_file():
+            raise DatasetUnreadable(path, f"it lacks {file.name!r}")
+    return _arrow(files, pyarrow.ArrowException)
+
+
+def _arrow(files: list[Path], refusal: type[Exception]) -> Iterator[Row]:
+    import pyarrow
+
+    place = 0
+    try:
+        for file in files:
+            with pyarrow.memory_map(str(file)) as opened, pyarrow.ipc.open_stream(opened) as stream:
+                for batch in stream:
+                    for start in range(0, batch.num_rows, BATCH_ROWS):
+                        for value in batch.slice(start, BATCH_ROWS).to_pylist():
+                            place += 1
+                            yield Row(place, value)
+    except (OSError, refusal) as error:
+        reason = (str(error).splitlines() or ["unknown reason"])[0]
+        yield Row(place + 1, None, f"broken Arrow file ({reason}); nothing from here on could be read")
 
 
 def _text(path: Path) -> str:

@@ -68,6 +68,9 @@ class Sample:
     generated: bool = False
     """Whether a model wrote it."""
 
+    rejected: str | None = None
+    """A worse answer than the last message, for preference training."""
+
     @property
     def answer(self) -> str:
         """The last message's words."""

@@ -53,10 +53,19 @@ def arguments(config: FinetuneConfig, dtype: "torch.dtype") -> Any:
     from model.device import find_device
 
     training, evaluation, report = config.training, config.evaluation, config.report
+    kind: Any = TrainingArguments
+    own: dict[str, Any] = {}
+    if training.stage == "dpo":
+        from trl import DPOConfig
+
+        # rows are cut by the encoder, and checkpointing is activation_checkpointing's
+        own = {"beta": training.pref_beta, "loss_type": [training.pref_loss], "max_length": None}
+        kind, own = DPOConfig, {**own, "gradient_checkpointing": False}
     device = find_device()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return TrainingArguments(
+        return kind(
+            **own,
             output_dir=str(training.output_dir.expanduser()),
             per_device_train_batch_size=training.per_device_train_batch_size,
             per_device_eval_batch_size=evaluation.per_device_eval_batch_size,

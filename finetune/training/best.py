@@ -27,6 +27,10 @@ def take_best(trainer: "AdapterTrainer", say: Callable[[str], None]) -> str:
         say(f"Degraded: {note}.")
         trainer.state.best_global_step = None
         return note
+    say(f"The weights of step {trainer.state.best_global_step} are kept: the loss on held-back rows was lowest there.")
+    if trainer.config.adapter.is_whole:
+        trainer._load_from_checkpoint(str(best))
+        return ""
     from peft import set_peft_model_state_dict
     from safetensors.torch import load_file
 
@@ -35,7 +39,6 @@ def take_best(trainer: "AdapterTrainer", say: Callable[[str], None]) -> str:
 
     model: Any = trainer.accelerator.unwrap_model(trainer.model)
     set_peft_model_state_dict(model, load_file(best / WEIGHTS), adapter_name=ADAPTER)
-    say(f"The weights of step {trainer.state.best_global_step} are kept: the loss on held-back rows was lowest there.")
     return ""
 
 

@@ -16,13 +16,15 @@ from common.atomic_files import is_disk_full
 from finetune.config.schema import RESOLVED, FinetuneConfig
 from finetune.errors import FinetuneError
 from model.adapters.attach import WEIGHTS
-from model.checkpoint import ModelFolderError, read_json, read_tensors
+from model.checkpoint import ModelFolderError, read_checkpoint, read_json, read_tensors
 
 STATE = "trainer_state.json"
 STAGING = ".saving"
 DISCARDED = ".saving.old"
 NAME = re.compile(r"checkpoint-(\d+)")
-OURS = ("adapter_config.json", WEIGHTS, STATE, RESOLVED, "train_log.jsonl", "report.html")
+OURS = ("adapter_config.json", WEIGHTS, STATE, RESOLVED, "train_log.jsonl", "answers.jsonl", "report.html")
+WHOLE_MODEL = ("config.json", "model*.safetensors", "model.safetensors.index.json")
+"""Of a run that trains the model itself."""
 FULL_BELOW = 16 * 2**20  # bytes free, under which a failed write is put down to a full disk
 # What a checkpoint's weights and step count mean hangs on these; other keys may change at a resumption.
 BINDING = ("model.model_name_or_path",)
@@ -106,10 +108,18 @@ def what_is_missing(checkpoint: Path) -> str | None:
     if not checkpoint.is_dir():
         return "it was deleted"
     try:
-        read_tensors(checkpoint, WEIGHTS, "")
+        _read_weights(checkpoint)
     except ModelFolderError as error:
         return error.reason
     return None
+
+
+def _read_weights(checkpoint: Path) -> None:
+    """Check an adapter's weights, or those of a model that is trained itself."""
+    if (checkpoint / "config.json").is_file():
+        read_checkpoint(checkpoint)
+    else:
+        read_tensors(checkpoint, WEIGHTS, "")
 
 
 def what_is_broken(checkpoint: Path) -> str | None:
@@ -119,7 +129,7 @@ def what_is_broken(checkpoint: Path) -> str | None:
     try:
         read_json(checkpoint, STATE, "")
         if not any(path.name.startswith("pytorch_model_fsdp") for path in checkpoint.iterdir()):
-            read_tensors(checkpoint, WEIGHTS, "")
+            _read_weights(checkpoint)
     except ModelFolderError as error:
         return error.reason
     if not any(path.name.startswith("optimizer") for path in checkpoint.iterdir()):
@@ -141,6 +151,8 @@ def clear_output(folder: Path, *, overwrite: bool) -> None:
     held = [folder / name for name in OURS if (folder / name).exists()] + checkpoints(folder)
     if held and not overwrite:
         raise OutputNotEmpty(folder)
+    if (folder / RESOLVED).exists():  # else a model there is nobody's run
+        held += [path for pattern in WHOLE_MODEL for path in folder.glob(pattern)]
     for path in held:
         _discard(path) if path.is_dir() else path.unlink()
     folder.mkdir(parents=True, exist_ok=True)

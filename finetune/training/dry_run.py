@@ -27,6 +27,7 @@ def look_ahead(config: FinetuneConfig) -> Ahead:
     Raises:
         FinetuneError, ModelError: What the run itself would end with.
     """
+    from finetune.preferences.pairs import spread
     from model.hub import find_local
     from model.qwen3_vl.processor import load_processor
 
@@ -34,5 +35,6 @@ def look_ahead(config: FinetuneConfig) -> Ahead:
     if not config.data.dataset:
         raise KeyMissing("dataset", "data/captions.csv")
     data = read_data(config)
+    spread(config, data)  # refuses what the run would
     processor = load_processor(find_local(config.model.model_name_or_path))
     return Ahead(data, count_on_meta(config), processor)

@@ -3,14 +3,18 @@
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from finetune.adapters.whole_model import save_trained
 from finetune.errors import FinetuneError
 from finetune.output_files import OutputRefused
 from finetune.training.checkpoints import STATE, staging_folder, sync, translating, why_unwritten
 from finetune.training.reporting.curves import draw_curves
 from finetune.training.reporting.foreign_files import write_foreign_files
 from finetune.training.run import Run
+
+if TYPE_CHECKING:
+    from finetune.training.reporting.meanwhile import Questions
 
 
 class ReportNotWritten(FinetuneError):
@@ -30,44 +34,33 @@ def save_end(trainer: Any, output: Path, metrics: dict[str, float]) -> None:
     Raises:
         CheckpointNotSaved: The disk.
     """
-    from finetune.training.trainer import save_adapter
-
     state = trainer.accelerator.get_state_dict(trainer.model) if trainer.is_fsdp_enabled else None
     if not trainer.args.should_save:
         return
     with translating(output):
         staging = staging_folder(output) / "adapter"
-        save_adapter(trainer.accelerator.unwrap_model(trainer.model), staging, state)
+        model = trainer.accelerator.unwrap_model(trainer.model)
+        save_trained(model, staging, trainer.config, state)
         trainer.state.save_to_json(str(staging / STATE))
         (staging / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n", "utf-8")
-        for path in sorted(staging.iterdir(), key=lambda path: path.name == "adapter_config.json"):  # it comes last
+        # what makes a folder one comes last
+        for path in sorted(staging.iterdir(), key=lambda path: path.name in ("adapter_config.json", "config.json")):
             sync(path)
             os.replace(path, output / path.name)
         staging_folder(output)
 
 
-def report_on_run(run: Run, trainer: Any, metrics: dict[str, float]) -> None:
-    """Draw the curves, let base and adapter answer some rows, and write the report.
+def report_on_run(run: Run, trainer: Any, metrics: dict[str, float], questions: "Questions") -> None:
+    """Draw the curves, let base and trained model answer some rows, and write the report.
 
     Raises:
         ReportNotWritten: The disk.
     """
     from finetune.training.reporting.report import RunReport, write_report
-    from finetune.training.reporting.sample_answers import answer_samples
-    from model.qwen3_vl.generation import OutOfMemory
 
     config, data = run.config, run.data
-    shown, degraded = [], list(run.prepared.degraded)
-    if config.report.report_samples and not trainer.is_fsdp_enabled:
-        run.say("Asking base and adapter the same questions for the report …")
-        useless = {row.origin for row in run.unusable}
-        samples = [sample for sample in data.held_back or data.train if sample.origin not in useless]
-        model = trainer.accelerator.unwrap_model(trainer.model)
-        try:
-            shown = answer_samples(run.loaded, model, samples[: config.report.report_samples], config)
-        except OutOfMemory as error:
-            degraded.append(f"the report has no answers: {str(error).rstrip('.')}")
-            run.say(f"Degraded: {degraded[-1]}.")
+    shown = [] if trainer.is_fsdp_enabled else questions.ask_after(trainer.accelerator.unwrap_model(trainer.model))
+    degraded = [*run.prepared.degraded, *questions.degraded]
     try:
         curves = draw_curves(run.output) if config.report.plot_loss else []
         write_foreign_files(run.output, metrics, trainer.state.max_steps)

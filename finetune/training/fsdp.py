@@ -26,17 +26,27 @@ class OldSharding(FinetuneError):
         super().__init__(f"FSDP {version} cannot train adapters; launch with --fsdp_version 2.")
 
 
-def check_fsdp(bits: int | None) -> None:
+class WholeSharding(FinetuneError):
+    """The model itself under FSDP."""
+
+    def __init__(self) -> None:
+        super().__init__("FSDP trains adapters alone here; write finetuning_type: lora, or launch without FSDP.")
+
+
+def check_fsdp(bits: int | None, *, whole: bool = False) -> None:
     """Refuse what FSDP cannot do, where `accelerate launch --use_fsdp` asked for it.
 
     Raises:
         QuantizedSharding: The base is to have 4 or 8 bits.
         OldSharding: It is the first FSDP, accelerate's default.
+        WholeSharding: Weights of the model itself are to be trained.
     """
     from accelerate.utils import parse_flag_from_env
 
     if not parse_flag_from_env("ACCELERATE_USE_FSDP"):
         return
+    if whole:
+        raise WholeSharding
     if bits is not None:
         raise QuantizedSharding(bits)
     if (version := os.environ.get("FSDP_VERSION", "1")) != "2":

@@ -1,7 +1,7 @@
 """Whether an activated LoRA is ever invoked by the rows it is trained on."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -9,7 +9,6 @@ from finetune.adapters.attach import ADAPTER
 from finetune.errors import FinetuneError
 
 if TYPE_CHECKING:
-    from peft import PeftModel
     from transformers import PreTrainedTokenizerBase
 
     from finetune.training.encoding import Row
@@ -26,13 +25,14 @@ class NeverInvoked(FinetuneError):
         )
 
 
-def check_invoked(model: "PeftModel", rows: Sequence["Row"], tokenizer: "PreTrainedTokenizerBase") -> int:
+def check_invoked(model: Any, rows: Sequence["Row"], tokenizer: "PreTrainedTokenizerBase") -> int:
     """Return how many rows an activated LoRA does not work in; they teach it nothing. Zero for other adapters.
 
     Raises:
         NeverInvoked: All of them.
     """
-    tokens = list(getattr(model.peft_config[ADAPTER], "alora_invocation_tokens", None) or ())
+    adapters = getattr(model, "peft_config", {})
+    tokens = list(getattr(adapters.get(ADAPTER), "alora_invocation_tokens", None) or ())
     if not tokens:
         return 0
     size = len(tokens)

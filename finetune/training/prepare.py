@@ -21,6 +21,7 @@ from finetune.errors import FinetuneError
 from finetune.training.encoding import Encoder, Row, RowRefused, Vision
 from finetune.training.vision_cache import GIB, CacheFull, FeatureCache, look, touch, tower_key
 from model.errors import ImageError
+from model.qwen3_vl.load import base_model
 
 Progress = Callable[[int], object]
 """Called with the number of samples that are done."""
@@ -179,7 +180,7 @@ def prepare_all(
     """
     from tqdm import tqdm
 
-    base = model.get_base_model()
+    base = base_model(model)
     trained_tower = sees_pictures_itself(model)
     # one process looks at the pictures, the others find what it kept
     with args.main_process_first(local=False, desc="preparation"):

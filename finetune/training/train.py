@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from finetune.config.schema import RESOLVED, FinetuneConfig, KeyMissing
+from finetune.config.schema import RESOLVED, FinetuneConfig, KeyMissing, ValueRefused
 from finetune.data.configured import Data, NothingToLearn, list_left_out, read_data
 from finetune.data.dataset import Broken
 from finetune.output_files import whole_file
@@ -61,13 +61,19 @@ def train(config: FinetuneConfig, say: Say | None = None) -> TrainResult:
     say = say or (lambda text: None)
     quiet_bitsandbytes()
     trackers(config)
+    if config.training.stage == "dpo":
+        from finetune.preferences.trainer import check_trl
+
+        check_trl()
     if config.report.plot_loss:
         check_drawing()
     if not config.data.dataset:
         raise KeyMissing("dataset", "data/captions.csv")
+    from finetune.preferences.pairs import spread
     from finetune.training.fsdp import check_fsdp
 
-    check_fsdp(config.model.quantization_bit)
+    check_fsdp(config.model.quantization_bit, whole=config.adapter.is_whole)
+    _check_own_folder(config)
     dtype = choose_training_dtype(config)
     args = arguments(config, dtype)
     first = args.process_index == 0
@@ -81,11 +87,20 @@ def train(config: FinetuneConfig, say: Say | None = None) -> TrainResult:
             clear_output(Path(args.output_dir), overwrite=_may_overwrite(config))
     if checkpoint is not None and (note := other_batches(checkpoint, config)):
         say(note)
-    data = read_data(config)
-    say(f"{len(data.train):,} rows to learn, {len(data.held_back):,} held back, {len(data.broken):,} broken.")
+    data = spread(config, read_data(config))
+    rows = "rows of pairs" if config.training.stage == "dpo" else "rows"
+    say(f"{len(data.train):,} {rows} to learn, {len(data.held_back):,} held back, {len(data.broken):,} broken.")
     list_left_out(data.broken, say)
     with following(config, first=first) as callbacks:
         return _learn(_set_up(config, args, data, dtype, say), checkpoint, callbacks)
+
+
+def _check_own_folder(config: FinetuneConfig) -> None:
+    from model.hub import find_local
+
+    output = config.training.output_dir.expanduser().resolve()
+    if config.adapter.is_whole and find_local(config.model.model_name_or_path).resolve() == output:
+        raise ValueRefused("output_dir", str(output), "it is the folder of the base model; choose another one")
 
 
 def _may_overwrite(config: FinetuneConfig) -> bool:
@@ -98,21 +113,21 @@ def _set_up(config: FinetuneConfig, args: Any, data: Data, dtype: "torch.dtype",
     loaded = load_base(config, dtype)
     from transformers import set_seed
 
-    from finetune.adapters.attach import attach_trainable_adapter
+    from finetune.adapters.attach import make_trainable
     from finetune.adapters.parameter_count import count_parameters
     from finetune.training.encoding import Encoder
     from finetune.training.invocation import check_invoked
     from finetune.training.prepare import prepare_all
 
     set_seed(config.training.seed)  # the adapter's first weights hang on it
-    model = attach_trainable_adapter(loaded.model, config, loaded.processor.tokenizer)
+    model = make_trainable(loaded.model, config, loaded.processor.tokenizer)
     parameters = count_parameters(model)
     say(f"{parameters}.")
     encoder = Encoder(
         loaded.processor,
         cutoff_len=config.data.cutoff_len,
         max_pixels=config.data.image_max_pixels,
-        mask_history=config.data.mask_history,
+        mask_history=config.data.mask_history or config.training.stage == "dpo",
     )
     prepared, evaluated = prepare_all(config, data, encoder, model, args, say)
     if not prepared.rows:
@@ -128,12 +143,15 @@ def _set_up(config: FinetuneConfig, args: Any, data: Data, dtype: "torch.dtype",
 
 def _learn(run: Run, checkpoint: Path | None, callbacks: list[Any]) -> TrainResult:
     """Train, evaluate, and write the adapter and its report, unless the training was stopped before its end."""
+    from finetune.adapters.whole_model import hold_as_base
     from finetune.adapters.workarounds import uncast
     from finetune.training.callbacks import Bar, Lines, Stop, stopped_by_signals
     from finetune.training.denoising import denoise
+    from finetune.training.reporting.meanwhile import Questions
 
-    bar, stop, note = Bar(run.say), Stop(), ""
-    trainer = _trainer(run, [stop, Lines(run.output), bar, *callbacks])
+    bar, stop, note, questions = Bar(run.say), Stop(), "", Questions(run)
+    questions.ask_before()
+    trainer = _trainer(run, [stop, Lines(run.output), bar, questions, *callbacks])
     try:
         autocast = (run.args.bf16 or run.args.fp16) and not trainer.is_fsdp_enabled
         with stopped_by_signals(stop, run.say), _Quiet(), uncast(run.model) if autocast else nullcontext():
@@ -153,9 +171,11 @@ def _learn(run: Run, checkpoint: Path | None, callbacks: list[Any]) -> TrainResu
         note = take_best(trainer, run.say)
         if run.evaluated.rows:
             metrics |= last_evaluation(trainer)
+        if run.config.adapter.is_whole:
+            hold_as_base(run.model, run.loaded.dtype)
         save_end(trainer, run.output, metrics)
         if run.is_first_process:
-            report_on_run(run, trainer, metrics)
+            report_on_run(run, trainer, metrics, questions)
     degraded = (*run.prepared.degraded, *([note] if note else []))
     return TrainResult(
         run.output, trainer.state.global_step, stop.stopped, written[-1] if written else None, metrics, run.parameters,
@@ -170,6 +190,7 @@ def _last_loss(trainer: "AdapterTrainer") -> float | None:
 def _trainer(run: Run, callbacks: list[Any]) -> "AdapterTrainer":
     from transformers import PrinterCallback
 
+    from finetune.preferences.pairs import pairs_of
     from finetune.training.batching import Items, Order
     from finetune.training.collate import Collator
     from finetune.training.prepare import Reopen
@@ -178,13 +199,16 @@ def _trainer(run: Run, callbacks: list[Any]) -> "AdapterTrainer":
     from model.adapters.multiway import has_multiway
 
     options, prepared, evaluated = run.config.data, run.prepared, run.evaluated
+    pairs = pairs_of(prepared.rows) if run.config.training.stage == "dpo" else []
+    if run.config.training.stage == "dpo" and not pairs:
+        raise NothingToLearn(run.config.data.dataset, run.broken)
     items = Items(
         prepared.rows,
         options.cutoff_len if options.packing else None,
         share_to=options.cutoff_len if options.share_pictures else None,
     )
     order = Order(
-        items.lengths,
+        [len(pair) for pair in pairs] or items.lengths,
         batch_size=run.args.per_device_train_batch_size * run.args.world_size,
         seed=run.config.training.seed,
         group_by_length=run.config.data.group_by_length,
@@ -193,20 +217,26 @@ def _trainer(run: Run, callbacks: list[Any]) -> "AdapterTrainer":
         run.loaded.processor.tokenizer.pad_token_id,
         packing=options.packing,
         features=prepared.features if evaluated.features is not None or not evaluated.rows else None,
-        attention_mask=has_moe_lora(run.model)
-        or has_multiway(run.model),  # padding is not to count as the experts' work
+        # padding is not to count as the experts' work, and TRL counts the tokens by it
+        attention_mask=bool(pairs) or has_moe_lora(run.model) or has_multiway(run.model),
         reopen=Reopen(run.encoder),
     )
-    trainer = AdapterTrainer(
-        run.config,
-        order,
-        model=run.model,
-        args=run.args,
-        data_collator=collator,
-        train_dataset=items,
-        eval_dataset=Items(evaluated.rows) if evaluated.rows else None,
-        callbacks=callbacks,
-    )
+    given = {"model": run.model, "args": run.args, "callbacks": callbacks}
+    if pairs:
+        from finetune.preferences.trainer import preference_trainer
+
+        held_back = pairs_of(evaluated.rows)
+        processor = run.loaded.processor
+        trainer = preference_trainer(run.config, order, pairs, held_back, collator, processing_class=processor, **given)
+    else:
+        trainer = AdapterTrainer(
+            run.config,
+            order,
+            data_collator=collator,
+            train_dataset=items,
+            eval_dataset=Items(evaluated.rows) if evaluated.rows else None,
+            **given,
+        )
     trainer.remove_callback(PrinterCallback)  # it prints to stdout
     return trainer
 

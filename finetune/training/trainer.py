@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from transformers import Trainer
 
-from common.atomic_files import usual_rights
+from finetune.adapters.whole_model import save_trained
 from finetune.adapters.workarounds import drop_stale_hooks
 from finetune.config.schema import RESOLVED, FinetuneConfig
 from finetune.errors import FinetuneError
@@ -248,7 +248,8 @@ class AdapterTrainer(Trainer):
         if self.args.should_save:
             if self.multiway:
                 settle(self.model)
-            save_adapter(self.accelerator.unwrap_model(self.model), Path(output_dir or self.output), state_dict)
+            model = self.accelerator.unwrap_model(self.model)
+            save_trained(model, Path(output_dir or self.output), self.config, state_dict)
 
     def _where(self, value: float) -> tuple[int, float, float, Path | None]:
         """Return step, value, learning rate, and the checkpoint to go back to."""
@@ -270,12 +271,3 @@ class AdapterTrainer(Trainer):
             advice.append("write quantization_bit: 4")
         advice.append(f"lower cutoff_len (now {config.data.cutoff_len}) or image_max_pixels")
         return ", or ".join(advice)
-
-
-def save_adapter(model: Any, folder: Path, state_dict: Any = None) -> None:
-    """Write adapter_config.json and the weights."""
-    folder.mkdir(parents=True, exist_ok=True)
-    # the default would ask the hub, over the network, for the base's vocabulary
-    model.save_pretrained(str(folder), state_dict=state_dict, save_embedding_layers=False)
-    for file in folder.glob("*.safetensors"):
-        usual_rights(file)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from finetune.data.formats.reading import Reading, columns_of, extras_of, sample_of
+from finetune.data.formats.reading import Reading, chosen_of, columns_of, extras_of, sample_of
 from finetune.data.formats.tools import with_tools
 from finetune.data.sample import Sample
 from finetune.data.talk import Listing, Said, checked_text, media_of, messages_of, text_of
@@ -24,7 +24,10 @@ def read(value: Any, reading: Reading) -> Sample:
         said += [("user", media.place(question)), ("assistant", media.place(answer))]
     asked = [text_of(row, "instruction", default=""), text_of(row, "input", default="")]
     said.append(("user", media.place("\n".join(text for text in asked if text))))
-    said.append(("assistant", media.place(text_of(row, "output"))))
+    chosen = chosen_of(row)
+    if chosen is None and row.get("rejected") and not row.get("output"):
+        raise Unusable("a rejected answer without a chosen one")
+    said.append(("assistant", media.place(text_of(row, "output") if chosen is None else chosen)))
     said = with_tools(said, text_of(row, "system", default=""), row.get("tools"))
     media.finish()
     return sample_of(row, messages_of(said), reading)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from finetune.data.formats.grounding import fill_places
-from finetune.data.formats.reading import Reading, columns_of, extras_of, sample_of
+from finetune.data.formats.reading import Reading, chosen_of, columns_of, extras_of, sample_of
 from finetune.data.formats.tools import called, returned, with_tools
 from finetune.data.sample import Frames, ImageFile, Part, Role, Sample
 from finetune.data.talk import Listing, Media, Said, checked_text, each, media_of, messages_of, text_of
@@ -43,6 +43,8 @@ def read(value: Any, reading: Reading) -> Sample:
         return ROLES[role], parts
 
     said = each(row.get("messages"), "messages", say)
+    if (chosen := chosen_of(row)) is not None:
+        said.append(("assistant", media.place(chosen)))
     said = with_tools(said, text_of(row, "system", default=""), row.get("tools"))
     media.finish()
     return fill_places(sample_of(row, messages_of(said), reading), row.get("objects"), reading.pictures)

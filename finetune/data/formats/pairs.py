@@ -65,6 +65,8 @@ def write(sample: Sample, name: Callable[[Path], str]) -> dict[str, Any]:
     """
     if len(sample.messages) != 2:
         raise Unusable("a table has one question and one answer a row")
+    if sample.rejected is not None:
+        raise Unusable("a table has no rejected answers")
     match sample.messages[0].parts:
         case (ImageFile(path), str(question)):
             pass

@@ -82,7 +82,46 @@ def sample_of(row: Mapping[str, Any], messages: Sequence[Message], reading: Read
         category,
         references_of(row.get("references")),
         _flag(row.get("generated")),
+        rejected_of(row, messages),
     )
+
+
+def chosen_of(row: Mapping[str, Any]) -> str | None:
+    """Return the better answer of ranking data in LLaMA-Factory's form; None where the row is no such.
+
+    Raises:
+        Unusable: It is no text and no message.
+    """
+    return None if row.get("chosen") in (None, "") else _said(row["chosen"], "chosen")
+
+
+def rejected_of(row: Mapping[str, Any], messages: Sequence[Message]) -> str | None:
+    """Return the worse answer.
+
+    Raises:
+        Unusable: There is none beside a better one, or it is the same.
+    """
+    chosen = chosen_of(row)
+    if row.get("rejected") in (None, ""):
+        if chosen is not None:
+            raise Unusable("a chosen answer without a rejected one")
+        return None
+    rejected = _said(row["rejected"], "rejected")
+    if messages and rejected == messages[-1].text:
+        raise Unusable("its chosen and its rejected answer are the same")
+    return rejected
+
+
+def _said(value: object, name: str) -> str:
+    """Return the words of a text, of a message, or of a list of one message."""
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    if isinstance(value, dict):
+        value = value.get("value", value.get("content"))
+    text = checked_text(value, name)
+    if not text.strip():
+        raise Unusable(f"{name!r} is empty")
+    return text
 
 
 def references_of(value: object) -> tuple[str, ...]:
@@ -114,5 +153,6 @@ def extras_of(sample: Sample) -> dict[str, Any]:
         "category": sample.category,
         "references": list(sample.references),
         "generated": sample.generated,
+        "rejected": sample.rejected,
     }
     return {name: value for name, value in fields.items() if value}

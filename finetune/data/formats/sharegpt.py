@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from finetune.data.formats.reading import Reading, columns_of, extras_of, sample_of
+from finetune.data.formats.reading import Reading, chosen_of, columns_of, extras_of, sample_of
 from finetune.data.formats.tools import called, returned, with_tools
 from finetune.data.sample import Role, Sample
 from finetune.data.talk import Listing, Said, each, media_of, messages_of, text_of
@@ -41,6 +41,8 @@ def read(value: Any, reading: Reading) -> Sample:
         return ROLES[role], media.place(text)
 
     said = each(row.get("conversations"), "conversations", say)
+    if (chosen := chosen_of(row)) is not None:
+        said.append(("assistant", media.place(chosen)))
     said = with_tools(said, text_of(row, "system", default=""), row.get("tools"))
     media.finish()
     return sample_of(row, messages_of(said), reading)

@@ -87,10 +87,14 @@ def _spread(spread: Spread | None) -> str:
 
 
 def _answers(shown: Sequence[Shown]) -> str:
-    head = "<tr><th></th><th>question</th><th>expected</th><th>base</th><th>adapter</th></tr>"
+    steps = sorted({step for each in shown for step in each.meanwhile})
+    names = ("", "question", "expected", "base", *(f"step {step:,}" for step in steps), "trained")
+    head = "<tr>" + "".join(f"<th>{name}</th>" for name in names) + "</tr>"
     lines = []
     for each in shown:
-        said = (each.question, each.expected, each.base, each.adapter)
+        said = (
+            each.question, each.expected, each.base, *(each.meanwhile.get(step, "") for step in steps), each.adapter,
+        )  # fmt: skip
         cells = "".join(f'<td class="answer">{text(words)}</td>' for words in said)
         lines.append(f"<tr><td>{thumbnails(each.pictures)}</td>{cells}</tr>")
     return f"<table>{head}{''.join(lines)}</table>"

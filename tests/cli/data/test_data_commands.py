@@ -216,3 +216,43 @@ def test_other_worlds_are_drawn_with_their_own_questions(world: str, lorgnette: 
     samples = read_dataset(tmp_path / "other" / "scenes.jsonl").samples
     assert {sample.category for sample in samples} == {world}
     assert len({sample.pictures for sample in samples}) == 4
+
+
+def test_show_marks_what_is_learned_and_names_what_is_broken(lorgnette: Any, table: Path) -> None:
+    result = lorgnette("data", "show", str(table), "--rows", "2")
+    assert result.exit_code == 0
+    assert result.stdout.count("captions.csv:") == 2
+    assert "<|im_start|>assistant\n⟦picture 0<|im_end|>⟧" in result.stdout
+    assert "[picture, 24 tokens]" in result.stdout and "<|image_pad|>" not in result.stdout
+    assert "Left out: captions.csv:12: there is no picture 'gone.png'" in result.stderr
+
+
+def test_show_writes_a_page_with_its_pictures_and_escapes_what_rows_say(lorgnette: Any, tmp_path: Path) -> None:
+    Image.new("RGB", (96, 64), "red").save(tmp_path / "a.png")
+    talk = [["user", "<image>first?"], ["assistant", "<b>one</b>"], ["user", "more?"], ["assistant", "two"]]
+    row = {"messages": [{"role": role, "content": text} for role, text in talk], "images": ["a.png"]}
+    (tmp_path / "talk.jsonl").write_text(json.dumps(row), "utf-8")
+    out = tmp_path / "rows.html"
+    result = lorgnette("data", "show", str(tmp_path / "talk.jsonl"), "--html", str(out), "--mask-history")
+    assert result.exit_code == 0 and "shows 1 of 1 rows, and 0 left out" in result.stdout
+    page = out.read_text("utf-8")
+    assert "data:image/jpeg;base64," in page and "&lt;b&gt;one&lt;/b&gt;" in page and "<b>one" not in page
+    assert page.count("<mark>") == 2 and "<mark>two&lt;|im_end|&gt;</mark>" in page
+    assert lorgnette("data", "show", str(tmp_path / "talk.jsonl"), "--html", str(out)).exit_code == 1
+
+
+def test_a_folder_of_save_to_disk_is_data_and_of_several_parts_one_is_named(lorgnette: Any, tmp_path: Path) -> None:
+    from datasets import Dataset, DatasetDict
+
+    Image.new("RGB", (96, 64), "red").save(tmp_path / "a.png")
+    picture = {"bytes": (tmp_path / "a.png").read_bytes(), "path": None}
+    rows = Dataset.from_list([{"image": picture, "question": "What?", "answer": f"red {n}"} for n in range(40)])
+    rows.save_to_disk(str(tmp_path / "one"))
+    found = read_dataset(tmp_path / "one")
+    assert [sample.answer for sample in found.samples] == [f"red {n}" for n in range(40)] and not found.broken
+    DatasetDict({"train": rows, "test": rows}).save_to_disk(str(tmp_path / "both"))
+    assert len(read_dataset(tmp_path / "both" / "test").samples) == 40
+    refused = lorgnette("data", "check", str(tmp_path / "both"))
+    assert refused.exit_code == 1 and "it holds the parts train, test; name one: " in refused.stderr
+    (tmp_path / "one" / "data-00000-of-00001.arrow").unlink()
+    assert "it lacks 'data-00000-of-00001.arrow'" in lorgnette("data", "check", str(tmp_path / "one")).stderr

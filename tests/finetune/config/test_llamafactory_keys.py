@@ -26,6 +26,8 @@ def test_the_parser_answers_a_key_as_the_table_says(key: str, kind: str, example
         assert key in str(refused.value) and words in str(refused.value)
         return
     measured = ["--val_size=0.1", "--eval_strategy=steps"] if key == "early_stopping_steps" else []
+    measured += ["--finetuning_type=freeze"] if key.startswith(("freeze_trainable", "freeze_extra")) else []
+    measured += ["--stage=dpo"] if key.startswith("pref_") else []
     job = read_job(None, [f"--{key}={example}", *measured])
     notes = [note.removeprefix(f"{key}: ") for note in job.config.notes if note.startswith(f"{key}: ")]
     assert notes == ([words] if kind == "note" else [])

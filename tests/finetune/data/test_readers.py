@@ -341,13 +341,19 @@ def test_dataset_info_names_files_columns_and_tags(folder: Path) -> None:
     [
         ("remote", "lorgnette data pull"),
         ("typo", "unknown key 'colums'.*did you mean 'columns'"),
-        ("ranked", "ranking"),
     ],
 )
 def test_an_entry_that_cannot_be_used_says_what_to_do(folder: Path, name: str, words: str) -> None:
     save(folder, "dataset_info.json", INFO)
     with pytest.raises(EntryInvalid, match=words):
         read_dataset(folder / name)
+
+
+def test_a_registered_ranking_without_a_pair_is_a_broken_row(folder: Path) -> None:
+    save(folder, "dataset_info.json", INFO)
+    save(folder, "own.json", [{"instruction": "Which?", "output": "this"}, {"instruction": "Which?", "rejected": "x"}])
+    reasons = [broken.reason for broken in read_dataset(folder / "ranked").broken]
+    assert reasons == ["a chosen answer without a rejected one", "a rejected answer without a chosen one"]
 
 
 def test_a_folder_of_files_is_one_data_set_and_max_samples_holds_over_all(folder: Path) -> None:

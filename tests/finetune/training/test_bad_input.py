@@ -19,8 +19,8 @@ from finetune.config.schema import FinetuneConfig
 from finetune.training import prepare as preparation
 from finetune.training.callbacks import Lines
 from finetune.training.checkpoints import CheckpointNotSaved
+from finetune.training.reporting import meanwhile as show
 from finetune.training.reporting import report
-from finetune.training.reporting import sample_answers as show
 from model.qwen3_vl.generation import OutOfMemory
 
 pytestmark = pytest.mark.training
@@ -121,7 +121,7 @@ def test_want_of_memory_in_the_evaluation_says_what_to_lower(typed: Typed, monke
 def test_want_of_memory_for_the_report_costs_its_answers_alone(
     typed: Typed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def short(*args: object) -> None:
+    def short(*args: object, **options: object) -> None:
         raise OutOfMemory("cpu", None)
 
     monkeypatch.setattr(show, "answer_samples", short)
