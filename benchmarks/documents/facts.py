@@ -8,7 +8,8 @@ _FIRST = ("Alder", "Birch", "Cedar", "Dover", "Elgin", "Fenton", "Garrow", "Holl
 _SECOND = ("pump", "lathe", "crane", "kiln", "turbine", "loom", "press", "ferry", "boiler", "printer")
 _TOPICS = (
     "serial number", "inspection code", "order reference", "contract file", "spare part", "warranty card",
-    "repair slip", "customs form", "insurance policy", "test report", "drawing index", "storage bin", "supplier mark", "batch label",
+    "repair slip", "customs form", "insurance policy", "test report", "drawing index", "storage bin", "supplier mark",
+    "batch label",
     "service plan", "delivery note", "tax class", "rental permit", "safety sheet", "calibration record",
 )  # fmt: skip
 FILLER = "This page holds what has been agreed upon, and nobody has to read it twice to see what was meant."
