@@ -27,7 +27,7 @@ def look_ahead(config: FinetuneConfig) -> Ahead:
     Raises:
         FinetuneError, ModelError: What the run itself would end with.
     """
-    from finetune.preferences.pairs import spread
+    from finetune.training.preferences.pairs import spread
     from model.hub import find_local
     from model.qwen3_vl.processor import load_processor
 

@@ -62,15 +62,15 @@ def train(config: FinetuneConfig, say: Say | None = None) -> TrainResult:
     quiet_bitsandbytes()
     trackers(config)
     if config.training.stage == "dpo":
-        from finetune.preferences.trainer import check_trl
+        from finetune.training.preferences.trainer import check_trl
 
         check_trl()
     if config.report.plot_loss:
         check_drawing()
     if not config.data.dataset:
         raise KeyMissing("dataset", "data/captions.csv")
-    from finetune.preferences.pairs import spread
     from finetune.training.fsdp import check_fsdp
+    from finetune.training.preferences.pairs import spread
 
     check_fsdp(config.model.quantization_bit, whole=config.adapter.is_whole)
     _check_own_folder(config)
@@ -190,9 +190,9 @@ def _last_loss(trainer: "AdapterTrainer") -> float | None:
 def _trainer(run: Run, callbacks: list[Any]) -> "AdapterTrainer":
     from transformers import PrinterCallback
 
-    from finetune.preferences.pairs import pairs_of
     from finetune.training.batching import Items, Order
     from finetune.training.collate import Collator
+    from finetune.training.preferences.pairs import pairs_of
     from finetune.training.prepare import Reopen
     from finetune.training.trainer import AdapterTrainer
     from model.adapters.moe_lora import has_moe_lora
@@ -223,7 +223,7 @@ def _trainer(run: Run, callbacks: list[Any]) -> "AdapterTrainer":
     )
     given = {"model": run.model, "args": run.args, "callbacks": callbacks}
     if pairs:
-        from finetune.preferences.trainer import preference_trainer
+        from finetune.training.preferences.trainer import preference_trainer
 
         held_back = pairs_of(evaluated.rows)
         processor = run.loaded.processor

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from finetune.config.schema import FinetuneConfig
 from finetune.errors import FinetuneError
-from finetune.preferences.pairs import Pair, PairCollator
 from finetune.training.batching import Order
 from finetune.training.collate import Collator
+from finetune.training.preferences.pairs import Pair, PairCollator
 
 if TYPE_CHECKING:
     from finetune.training.trainer import AdapterTrainer

@@ -12,8 +12,8 @@ from PIL import Image
 from finetune.config.loading import load_config
 from finetune.config.schema import FinetuneConfig, ValueRefused
 from finetune.data.dataset import read_dataset
-from finetune.preferences import trainer as preference
-from finetune.preferences.pairs import NoPairs, PairsNotWanted
+from finetune.training.preferences import trainer as preference
+from finetune.training.preferences.pairs import NoPairs, PairsNotWanted
 from finetune.training.train import train
 
 pytestmark = pytest.mark.training
