@@ -132,7 +132,7 @@ def served(command: list[str], folder: Path) -> Iterator[tuple["subprocess.Popen
         assert process.stdout is not None
         yield process, process.stdout.readline().strip()
     finally:
-        process.terminate()
+        process.kill()  # an empty page waits for its browser's connections otherwise
         process.wait()
         assert process.stdout is not None
         process.stdout.close()
