@@ -1,14 +1,23 @@
 """`lorgnette data show`: rows as the model will see them, with what of them is learned."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cli.edge import FAILED, verbose_option
 
+if TYPE_CHECKING:
+    from finetune.data.dataset import Dataset
+    from finetune.training.encoding import Row
 
-def make_show(reading_options: Any, read: Any, cutoff_len: int) -> click.Command:
+Command = Callable[..., None]
+
+
+def make_show(
+    reading_options: Callable[[Command], Command], read: Callable[..., "Dataset"], cutoff_len: int
+) -> click.Command:
     """Return the command; how files are read is `cli.data.command`'s, which has it among its own."""
 
     @click.command("show", short_help="Show rows as the model learns them.")
@@ -51,7 +60,8 @@ def make_show(reading_options: Any, read: Any, cutoff_len: int) -> click.Command
         dataset = read(file, options)
         processor = load_processor(find_local(model))
         encoder = Encoder(processor, cutoff_len=cutoff_len, max_pixels=max_pixels, mask_history=mask_history)
-        shown, broken = [], list(dataset.broken)
+        shown: list[Row] = []
+        broken = list(dataset.broken)
         for sample in dataset.samples:
             if len(shown) == rows:
                 break

@@ -57,7 +57,7 @@ def preference_trainer(
 
     from finetune.training.trainer import AdapterTrainer
 
-    class PreferenceTrainer(AdapterTrainer, DPOTrainer):  # type: ignore[misc]
+    class PreferenceTrainer(AdapterTrainer, DPOTrainer):
         """Ours in front of TRL's: steps are checked and saved as in supervised training."""
 
         def __init__(self, **given: Any) -> None:
