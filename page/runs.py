@@ -145,8 +145,8 @@ class Runs:
                 return pid if abs(process.create_time() - created) < CREATED_TOLERANCE_S else None
         except psutil.NoSuchProcess:
             pass
-        self._reap()  # it has ended just now
-        return None
+        self._reap()  # it has ended just now, unless threads of it are still ending
+        return pid if any(child.pid == pid for child in self._children) else None
 
     def _reap(self) -> None:
         self._children = [child for child in self._children if child.poll() is None]
