@@ -89,7 +89,10 @@ class PagePictures:
 
 
 def best_sentence(cited: "Cited", words: str) -> "Cited":
-    """Narrow a citation to the sentence that shares most words with `words`; the first of equals, and none if none."""
+    """Narrow a citation to the sentence that shares most words with `words`; all of it if none does.
+
+    Of equals one with a full stop: a heading names what a sentence says.
+    """
     from retrieval.regions.locate import Placement
 
     asked = set(query_tokens(words)) | set(re.findall(r"\d+", words))
@@ -99,7 +102,8 @@ def best_sentence(cited: "Cited", words: str) -> "Cited":
     best, most = None, 0.0
     for start, end in zip(starts, [*(start for start, _ in ends), len(cited.text)], strict=True):
         tokens = set(document_tokens(cited.text[start:end])) | set(re.findall(r"\d+", cited.text[start:end]))
-        shared = len(asked & tokens) + 0.001 * len(asked & tokens) / (len(tokens) or 1)
+        held, said = len(asked & tokens), cited.text[start:end].rstrip()[-1:] in ".!?。！？"
+        shared = held + (0.1 * said + 0.001 * held / (len(tokens) or 1) if held else 0.0)
         if shared > most:
             best, most = (start, end), shared
     if best is None:

@@ -107,3 +107,11 @@ def test_a_heading_is_no_part_of_the_sentence_under_it() -> None:
     text = "Warranty of the K3\nThe warranty of the microscope lasts 36 months from the\nday of delivery. It is long."
     best = best_sentence(Placement("a.pdf", 1, 0, len(text), text), "How long is the warranty? 36 months")
     assert best.text == "The warranty of the microscope lasts 36 months from the\nday of delivery."
+
+
+def test_a_sentence_goes_before_a_heading_with_the_same_words() -> None:
+    text = (
+        "Warranty terms of the K3\nThe warranty of the field microscope K3 lasts 36 months from the day of\ndelivery."
+    )
+    best = best_sentence(Placement("a.pdf", 1, 0, len(text), text), "How long is the warranty of the K3?")
+    assert best.text.split() == text.partition("\n")[2].split()
