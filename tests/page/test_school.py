@@ -105,6 +105,7 @@ def test_the_time_left_counts_the_last_attempt_alone(folder: Path) -> None:
     assert Runs().progress(output).state == "failed"
 
 
+@pytest.mark.slow
 @pytest.mark.heavy
 @pytest.mark.training
 def test_a_run_outlives_the_process_that_began_it_is_stopped_with_a_checkpoint_and_resumed(folder: Path) -> None:

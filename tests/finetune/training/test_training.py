@@ -189,6 +189,7 @@ def test_a_run_ends_early_where_nothing_is_better_and_says_so(quick: Quick, monk
     assert any("Ended after step 4 of 9" in line for line in said)
 
 
+@pytest.mark.slow
 def test_a_best_checkpoint_that_was_deleted_leaves_the_last_weights_and_a_note(
     quick: Quick, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -207,6 +208,7 @@ def test_a_best_checkpoint_that_was_deleted_leaves_the_last_weights_and_a_note(
     assert (result.output_dir / WEIGHTS).is_file() and "eval_loss" in result.metrics
 
 
+@pytest.mark.slow
 def test_lora_plus_lets_b_learn_faster_than_a(quick: Quick, monkeypatch: pytest.MonkeyPatch) -> None:
     rates: dict[str, float] = {}
     made = AdapterTrainer.create_optimizer
@@ -409,7 +411,7 @@ def test_an_opened_tower_is_trained_and_its_features_are_not_kept(quick: Quick, 
     assert trained and any(names[name].abs().max() > 0 for name in trained)
 
 
-@pytest.mark.parametrize("kind", [("--lora_rank=4",), SMALL])
+@pytest.mark.parametrize("kind", [("--lora_rank=4",), pytest.param(SMALL, marks=pytest.mark.slow)])
 def test_checkpointing_and_bfloat16_and_four_bits_train(quick: Quick, tmp_path: Path, kind: tuple[str, ...]) -> None:
     plain = losses(train(quick(*kind, "--max_steps=2")).output_dir)
     less = train(quick(*kind, "--max_steps=2", "--gradient_checkpointing=true", f"--output_dir={tmp_path / 'less'}"))

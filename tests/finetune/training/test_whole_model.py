@@ -42,6 +42,7 @@ def test_full_trains_the_decoder_and_leaves_a_model_that_loads(quick: Quick, tmp
     assert loaded.processor.chat_template and not (tmp_path / "out" / "adapter_config.json").exists()
 
 
+@pytest.mark.slow
 def test_freeze_trains_the_last_layers_alone_or_the_first_or_a_part_of_them(quick: Quick, tmp_path: Path) -> None:
     layers = json.loads((tiny_folder() / "config.json").read_text("utf-8"))["text_config"]["num_hidden_layers"]
 
@@ -57,6 +58,7 @@ def test_freeze_trains_the_last_layers_alone_or_the_first_or_a_part_of_them(quic
     assert more - last == {"norm"}
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_to_the_same_weights(quick: Quick, tmp_path: Path) -> None:
     flags = ("--finetuning_type=freeze", "--freeze_trainable_layers=1", "--save_strategy=steps", "--save_steps=2")
     train(quick(*flags))
@@ -71,6 +73,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(quick: Quick, tmp_path: Path) 
     assert load(ModelSettings(model=str(tmp_path / "again" / "checkpoint-2")))
 
 
+@pytest.mark.slow
 def test_the_best_checkpoint_of_a_whole_model_is_what_is_saved(quick: Quick, tmp_path: Path) -> None:
     done = train(
         quick("--finetuning_type=full", "--val_size=4", "--eval_strategy=steps", "--eval_steps=1", "--max_steps=3",
@@ -117,6 +120,7 @@ def test_modules_that_no_layer_has_are_named(quick: Quick) -> None:
         train(quick("--finetuning_type=freeze", "--freeze_extra_modules=pos_embed"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["full", "lora"])
 def test_a_few_rows_are_answered_on_the_way_and_stand_in_the_report(quick: Quick, tmp_path: Path, kind: str) -> None:
     flags = (f"--finetuning_type={kind}", "--report_samples=2", "--report_sample_steps=2", "--report_max_new_tokens=3",
