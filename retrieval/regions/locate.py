@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from cachetools import LRUCache
 
@@ -33,7 +33,7 @@ from retrieval.regions.ocr_lines import letters_of
 from retrieval.regions.page_view import cut_around, shows_more
 from retrieval.regions.pdf_pages import LONGER_SIDE, PageUnreadable, draw_page, graphics_on, letters_on
 from retrieval.search.full_text import READ_AGAIN, full_text
-from retrieval.search.verify import MOSTLY_THERE, inside, is_stale
+from retrieval.search.verify import MOSTLY_THERE, Standing, Status, inside, is_stale
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -60,31 +60,12 @@ class PageMissing(RetrievalError):
         super().__init__(f"{words}; name another page, or read the document's text.")
 
 
-Status = Literal["exact", "moved", "changed", "gone"]
-
-
-class Cited(Protocol):
-    """A passage and where it stands; hits, verdicts' citations and the graph's passages are such."""
-
-    @property
-    def source(self) -> str:
-        """Path in the folder."""
+class Cited(Standing, Protocol):
+    """A passage and where it is to be seen; hits, verdicts' citations and the graph's passages are such."""
 
     @property
     def page(self) -> int | None:
         """On which it begins, where there are pages."""
-
-    @property
-    def start(self) -> int:
-        """In the document's text."""
-
-    @property
-    def end(self) -> int:
-        """Exclusive."""
-
-    @property
-    def text(self) -> str:
-        """The passage."""
 
     @property
     def headings(self) -> tuple[str, ...]:

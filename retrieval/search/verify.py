@@ -26,16 +26,16 @@ PIECE_PLACES = 20
 _TOKEN = re.compile(r"[^\W\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+|\S")
 
 
-class Cited(Protocol):
-    """What a citation says; hits and occurrences are such."""
+Status = Literal["exact", "moved", "changed", "gone"]
+"""How a passage, or its place on a page, stands up against the file."""
+
+
+class Standing(Protocol):
+    """A passage and where it stands in its document's text."""
 
     @property
     def source(self) -> str:
         """Path in the folder."""
-
-    @property
-    def sha256(self) -> str:
-        """Of the file when it was cited."""
 
     @property
     def start(self) -> int:
@@ -48,6 +48,14 @@ class Cited(Protocol):
     @property
     def text(self) -> str:
         """The passage."""
+
+
+class Cited(Standing, Protocol):
+    """What a citation says; hits and occurrences are such."""
+
+    @property
+    def sha256(self) -> str:
+        """Of the file when it was cited."""
 
 
 class Indexed(Protocol):
@@ -74,7 +82,7 @@ class Indexed(Protocol):
 class Verdict:
     """How a citation stands up."""
 
-    status: Literal["exact", "moved", "changed", "gone"]
+    status: Status
     source: str
     """Where the passage is now; as cited where it is gone."""
     start: int
@@ -88,7 +96,7 @@ class Verdict:
     """In words for the user."""
     regions: tuple[Region, ...] = ()
     """Where it can be seen now."""
-    regions_status: Literal["exact", "moved", "changed", "gone"] | None = None
+    regions_status: Status | None = None
     """How its regions stand up; None where there is no page to look at."""
 
 
