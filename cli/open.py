@@ -1,14 +1,20 @@
 """`lorgnette open`: the page in a browser or a window of its own, with the MCP server on the same port."""
 
 import importlib.util
-from typing import TYPE_CHECKING, Any
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from cli.edge import Run, set_up_logging, settings_options, verbose_option
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from lorgnette.settings import Settings
+    from page.shelf import Other
 PORT = 8765
 
 
@@ -49,8 +55,36 @@ def open_page(run: Run, /, window: bool, no_browser: bool, host: str, port: int 
         run.open_agent,
         say=lambda text: click.echo(text, err=True),
         print_address=click.echo,
+        start_again=lambda port, other: start_again(settings, port, other),
     )
     opening.run("window" if window else "none" if no_browser else "browser")
+
+
+def start_again(own: "Settings", port: int, other: "Other") -> NoReturn:
+    """Become the same command with another model, on the same port, where the open tabs look for it."""
+    arguments = sys.argv[1:]
+    begin = sys.orig_argv[1 : len(sys.orig_argv) - len(arguments)]  # how this program was named
+    command = [sys.executable, *begin, *again_arguments(arguments, own.model, port, other)]
+    sys.stderr.flush()
+    if os.name == "nt":  # there a process cannot become another one
+        os._exit(subprocess.call(command))
+    os.execv(command[0], command)
+
+
+def again_arguments(arguments: "Sequence[str]", own: str, port: int, other: "Other") -> list[str]:
+    """Return the arguments with which the page starts again; an adapter of another model stays behind."""
+    replaced = {"--port", "--model", *(["--quantization"] if other.quantization is not None else [])}
+    replaced |= {"--adapter"} if other.model != own else set()
+    kept, words = [], iter(arguments)
+    for word in words:
+        name, equals, _ = word.partition("=")
+        if name in replaced:
+            if not equals:
+                next(words, None)
+        elif word not in ("--window", "--no-browser"):
+            kept.append(word)
+    form = [] if other.quantization is None else ["--quantization", other.quantization]
+    return [*kept, "--no-browser", "--port", str(port), "--model", other.model, *form]
 
 
 def _settings(run: Run, flags: dict[str, Any]) -> "Settings":

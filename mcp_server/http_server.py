@@ -25,7 +25,7 @@ from lorgnette.opening import OpenAgent, open_served_agent
 from lorgnette.settings import Settings
 from mcp_server.app import build_server
 from mcp_server.openai_api.endpoint import add_endpoint
-from mcp_server.state.agent_loader import AgentLoader
+from mcp_server.state.agent_loader import HANDSHAKE_S, AgentLoader
 from mcp_server.transport.bind import listen
 from mcp_server.transport.guard import ENDPOINT, Beside, Guard, for_pages, security
 from mcp_server.transport.mended_body import MendedBody
@@ -36,6 +36,8 @@ MCP_PATH = "/mcp"
 STOP_S = 2
 """For answers that end by themselves when the server stops; they are cut off already."""
 MAX_CONNECTIONS = 512
+PAGE_S = 6.0
+"""So long a model is not loaded before the page is drawn: its imports hold the interpreter."""
 OpenBeside = Callable[[Settings, Documents, AgentLoader], Beside]
 """Makes what is served beside, from the settings, documents and agent that the server has."""
 
@@ -126,7 +128,8 @@ def build_http_app(
     # Whoever attaches wants the model that is here.
     own = settings if attaches else settings.model_copy(update={"attach": "never"})
     documents = Documents(own)
-    loader = AgentLoader(own, open_agent or partial(open_served_agent, documents=documents))
+    opening = open_agent or partial(open_served_agent, documents=documents)
+    loader = AgentLoader(own, opening, HANDSHAKE_S if beside is None else PAGE_S)
     server = build_server(own, loader=loader, documents=documents)
     if beside is not None or not is_remote(settings.model):  # whoever wants that one can ask it without us
         add_endpoint(server, own, loader, key)

@@ -24,7 +24,7 @@ from page.library import Library
 from page.pictures import Pictures, Shown
 from page.preferences import Preferences
 from page.runs import Runs
-from page.shelf import Models
+from page.shelf import ChangeModel, Models
 from page.uploads import Uploads
 
 if TYPE_CHECKING:
@@ -76,10 +76,20 @@ News = Event | Answer | Loading | Looked
 class Desk:
     """One for all tabs of a server."""
 
-    def __init__(self, settings: Settings, documents: Documents, loader: AgentLoader) -> None:
+    def __init__(
+        self, settings: Settings, documents: Documents, loader: AgentLoader, change_model: ChangeModel | None = None
+    ) -> None:
+        """Open nothing but the sessions.
+
+        Args:
+            settings: Of the server.
+            documents: Of the server.
+            loader: Has the agent.
+            change_model: Lets another model answer; None where the server keeps its own.
+        """
         self.settings, self.documents, self.loader = settings, documents, loader
         self.pictures, self.library = Pictures(), Library(documents)
-        self.models, self.runs = Models(settings, loader), Runs()
+        self.models, self.runs = Models(settings, loader, change_model), Runs()
         self.uploads = Uploads(uploads_folder())
         self.preferences = Preferences(data_home() / "page" / "preferences.json")
         self._archive = open_archive(settings)

@@ -14,6 +14,7 @@ class PageError(CodedError):
         "page_download_runs": "{model!r} is being downloaded; wait for its end.",
         "page_adapter_refused": "{reason}",
         "page_adapter_fixed": "This model's adapter cannot be changed while it runs; start with --adapter DIR.",
+        "page_model_fixed": "A window of its own keeps its model; start again with `lorgnette open --model M`.",
         "page_yaml_broken": "The further keys cannot be read: {reason}; write one `key: value` a line.",
         "page_run_runs": "A training into {folder!r} runs already; stop it first, or name another output_dir.",
         "page_run_failed": "The training could not be started: {reason}; run the command that is shown by hand.",

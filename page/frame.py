@@ -17,16 +17,18 @@ HERE = Path(__file__).parent
 COLOURS: dict[str, bool | None] = {"auto": None, "light": False, "dark": True}
 ICONS = {"auto": "brightness_auto", "light": "light_mode", "dark": "dark_mode"}
 NEXT: dict[str, Literal["auto", "light", "dark"]] = {"auto": "light", "light": "dark", "dark": "auto"}
+DRAWN_S = 0.3
 VIEWS = {"chat": "chat", "documents": "menu_book", "models": "memory", "school": "school"}
 
 
-async def show_frame(desk: Desk, session_id: str | None, view: str) -> None:
+async def show_frame(desk: Desk, session_id: str | None, view: str, again: int | None = None) -> None:
     """Draw the page for one tab.
 
     Args:
         desk: What all tabs share.
         session_id: The conversation that is gone on with.
         view: The tab that is shown first.
+        again: Number of the conversation's question that is asked again at once, from 0; None asks none.
     """
     language = _language(desk)
     say = speaker(language)
@@ -63,6 +65,9 @@ async def show_frame(desk: Desk, session_id: str | None, view: str) -> None:
     footer.bind_visibility_from(tabs, "value", lambda value: value == "chat")
     await chat.open(session_id)
     await frame.show_view(first)
+    ui.timer(DRAWN_S, desk.loader.handshake_done, once=True)  # its time begins when the browser has the page
+    if again is not None:
+        ui.timer(0, lambda: chat.ask_again_as_written(again), once=True)
 
 
 class View(Protocol):

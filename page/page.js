@@ -58,9 +58,15 @@ window.lorgnette = {
       take.focus();
     });
   },
+  again(number) {
+    const url = new URL(location.href);
+    url.searchParams.set("again", number);
+    history.replaceState(history.state, "", url);
+  },
   session(id) {
     const url = new URL(location.href);
     if (id) url.searchParams.set("session", id); else url.searchParams.delete("session");
+    url.searchParams.delete("again");
     history.replaceState(history.state, "", url);
   },
 };

@@ -1,15 +1,10 @@
-"""Trainings in processes of their own, which outlive the page: begun, stopped, resumed, and read from their files.
+"""Trainings in processes of their own: begun, stopped, resumed, and read from their files.
 
 What is known of a run lies on the disk, so that another page finds it: one line in the list of runs, and the process
 beside the run's folder.
 """
 
-import contextlib
 import json
-import os
-import subprocess
-import sys
-import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -18,11 +13,9 @@ from common.atomic_files import write_whole
 from common.home import data_home
 from finetune.training.reporting.log import LOG, read_log
 from page.errors import PageError
+from page.processes import Processes, said_of, told_of
 
 State = Literal["running", "finished", "stopped", "failed"]
-TOLD_BYTES = 4_000
-"""So much of what a run wrote is shown."""
-CREATED_TOLERANCE_S = 2.0
 MOST_RUNS = 100
 
 
@@ -57,8 +50,7 @@ class Runs:
     """The runs that the page knows."""
 
     list_file: Path = field(default_factory=lambda: data_home() / "page" / "runs.json")
-    _children: list["subprocess.Popen[bytes]"] = field(default_factory=list)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    processes: Processes = field(default_factory=Processes)
 
     def start(self, config: Path, output: Path, *, resume: bool = False) -> None:
         """Begin to train as a configuration says, or go on from its last checkpoint.
@@ -66,32 +58,14 @@ class Runs:
         Raises:
             PageError: It runs already, or cannot be started.
         """
-        with self._lock:
-            if self._pid(output) is not None:
-                raise PageError("page_run_runs", folder=str(output))
-            command = [sys.executable, "-m", "cli.main", "finetune", "train", str(config)]
-            command += ["--resume_from_checkpoint=true", "--overwrite_output_dir=false"] if resume else []
-            output.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                with _beside(output, "log").open("ab" if resume else "wb") as told:
-                    child = subprocess.Popen(
-                        command, stdin=subprocess.DEVNULL, stdout=told, stderr=subprocess.STDOUT,
-                        env={**os.environ, "PYTHONUNBUFFERED": "1"}, start_new_session=True,
-                    )  # fmt: skip
-            except OSError as error:
-                raise PageError("page_run_failed", reason=error.strerror or str(error)) from error
-            self._children.append(child)
-            process = {"pid": child.pid, "created": _created(child.pid), "config": str(config)}
-            write_whole(_beside(output, "run.json"), json.dumps(process))
-            self._remember(output)
+        command = ["finetune", "train", str(config)]
+        command += ["--resume_from_checkpoint=true", "--overwrite_output_dir=false"] if resume else []
+        self.processes.begin(output, command, goes_on=resume, config=str(config))
+        self._remember(output)
 
     def stop(self, output: Path) -> None:
         """Ask a run to end after the step at hand, with a checkpoint."""
-        if (pid := self._pid(output)) is not None:
-            import psutil
-
-            with contextlib.suppress(psutil.NoSuchProcess):
-                psutil.Process(pid).terminate()
+        self.processes.stop(output)
 
     def resume(self, output: Path) -> None:
         """Go on with a run that was stopped.
@@ -99,7 +73,7 @@ class Runs:
         Raises:
             PageError: It runs already, or nobody knows how it was begun.
         """
-        config = _process(output).get("config")
+        config = said_of(output).get("config")
         if not isinstance(config, str):
             raise PageError("page_run_unknown", folder=str(output))
         self.start(Path(config), output, resume=True)
@@ -111,14 +85,13 @@ class Runs:
         except (OSError, ValueError):
             return []
         paths = [Path(one) for one in found if isinstance(one, str)] if isinstance(found, list) else []
-        return [path for path in paths if path.is_dir() or _beside(path, "run.json").is_file()]
+        return [path for path in paths if path.is_dir() or bool(said_of(path))]
 
     def progress(self, output: Path) -> Progress:
         """Read how a run stands; reads files, so call it on a thread."""
         from finetune.training.checkpoints import checkpoints
 
-        self._reap()
-        runs = self._pid(output) is not None
+        runs = self.processes.pid(output) is not None
         lines = read_log(output / LOG)
         resumable = not runs and bool(checkpoints(output))
         finished = (output / "adapter_config.json").is_file()
@@ -127,55 +100,13 @@ class Runs:
         total = _total(output, lines)
         return Progress(
             output, state, step, total, _left(lines, total) if runs else None, tuple(lines),
-            _last_of(_beside(output, "log")), resumable and not finished,
+            told_of(output), resumable and not finished,
         )  # fmt: skip
-
-    def _pid(self, output: Path) -> int | None:
-        """Return the process of a run while it lives; another one of the same number is none."""
-        import psutil
-
-        said = _process(output)
-        pid, created = said.get("pid"), said.get("created")
-        if not isinstance(pid, int) or not isinstance(created, int | float):
-            return None
-        self._reap()
-        try:
-            process = psutil.Process(pid)
-            if process.status() != psutil.STATUS_ZOMBIE:
-                return pid if abs(process.create_time() - created) < CREATED_TOLERANCE_S else None
-        except psutil.NoSuchProcess:
-            pass
-        self._reap()  # it has ended just now, unless threads of it are still ending
-        return pid if any(child.pid == pid for child in self._children) else None
-
-    def _reap(self) -> None:
-        self._children = [child for child in self._children if child.poll() is None]
 
     def _remember(self, output: Path) -> None:
         known = [str(output), *(str(one) for one in self.known() if one != output)]
         self.list_file.parent.mkdir(parents=True, exist_ok=True)
         write_whole(self.list_file, json.dumps(known[:MOST_RUNS]))
-
-
-def _beside(output: Path, ending: str) -> Path:
-    return output.with_name(f"{output.name}.{ending}")
-
-
-def _process(output: Path) -> dict[str, Any]:
-    try:
-        said = json.loads(_beside(output, "run.json").read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return said if isinstance(said, dict) else {}
-
-
-def _created(pid: int) -> float | None:
-    import psutil
-
-    try:
-        return float(psutil.Process(pid).create_time())
-    except psutil.NoSuchProcess:
-        return None
 
 
 def _total(output: Path, lines: list[dict[str, Any]]) -> int | None:
@@ -207,12 +138,3 @@ def _left(lines: list[dict[str, Any]], total: int | None) -> float | None:
         return None
     seconds = timed[-1]["seconds"] - timed[first]["seconds"]
     return max(0.0, seconds / steps * (total - timed[-1]["step"]))
-
-
-def _last_of(file: Path) -> str:
-    try:
-        with file.open("rb") as told:
-            told.seek(max(0, file.stat().st_size - TOLD_BYTES))
-            return told.read().decode("utf-8", "replace")
-    except OSError:
-        return ""

@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,11 +74,23 @@ class Download:
     ended: bool = False
 
 
+@dataclass(frozen=True)
+class Other:
+    """The model that is to answer instead."""
+
+    model: str
+    quantization: str | None = None
+    """Form of its weights; none as it is set."""
+
+
+ChangeModel = Callable[[Other], None]
+
+
 class Models:
     """One for all tabs of a server."""
 
-    def __init__(self, settings: Settings, loader: AgentLoader) -> None:
-        self._settings, self._loader = settings, loader
+    def __init__(self, settings: Settings, loader: AgentLoader, change_model: ChangeModel | None = None) -> None:
+        self._settings, self._loader, self._change = settings, loader, change_model
         self._lock = threading.Lock()
         self.download: Download | None = None
 
@@ -133,6 +145,33 @@ class Models:
             ConfigUnreadable: The settings file cannot be changed.
         """
         return choose_model(model)
+
+    @property
+    def can_change(self) -> bool:
+        """Whether another model can answer without a new start by hand."""
+        return self._change is not None
+
+    def change(self, other: Other) -> None:
+        """Start the server again with another model; the tabs come back by themselves.
+
+        Raises:
+            ModelError: It cannot be loaded; the present one stays.
+            PageError: This server keeps its model.
+        """
+        from model.checkpoint import read_checkpoint
+        from model.hub import find_local
+        from model.open import is_converted, is_remote
+
+        if self._change is None:
+            raise PageError("page_model_fixed")
+        if not is_remote(other.model) and not is_converted(other.model):
+            read_checkpoint(find_local(other.model))
+        self._change(other)
+
+    def here(self) -> list[str]:
+        """Return the whole models on this machine other than the one that answers; reads the disk."""
+        own = self.loaded().name
+        return [one.model for one in list_local() if one.whole and one.model != own]
 
     def wear(self, folder: Path | None) -> None:
         """Let the running servers of this model use an adapter, or none; waits until no question runs.

@@ -3,11 +3,14 @@
 from collections.abc import Callable
 from typing import Literal
 
+from page.board_words import BOARD_TEXTS
+
 Language = Literal["en", "zh"]
 Say = Callable[..., str]
 """Gives the text of a name, with values filled in."""
 
 TEXTS: dict[str, tuple[str, str]] = {
+    **BOARD_TEXTS,
     # The frame
     "chat": ("Chat", "对话"),
     "documents": ("Documents", "文档"),
@@ -149,80 +152,6 @@ TEXTS: dict[str, tuple[str, str]] = {
     "search_words": ("Search the documents", "搜索文档"),
     "only_in": ("Only in this file or folder", "仅限此文件或文件夹"),
     "nothing_found": ("Nothing relevant was found.", "没有找到相关内容。"),
-    # Models
-    "models": ("Models", "模型"),
-    "in_use": ("In use", "正在使用"),
-    "no_adapter": ("no adapter", "无适配器"),
-    "with_adapter": ("adapter {name}", "适配器 {name}"),
-    "load_failed": ("It could not be loaded: {reason}", "无法载入:{reason}"),
-    "memory": (
-        "{free} GiB free for a model here ({device}); this process holds {own} GiB",
-        "这里可供模型使用的内存 {free} GiB({device});本进程占用 {own} GiB",
-    ),
-    "on_disk": ("{size} on disk", "磁盘占用 {size}"),
-    "needs": ("needs {size} of memory", "需要内存 {size}"),
-    "fits": ("fits", "放得下"),
-    "too_large": ("does not fit in the free memory", "空闲内存放不下"),
-    "incomplete": ("download was broken off", "下载未完成"),
-    "download": ("Download {name}", "下载 {name}"),
-    "download_other": ("Another model's id on the hub", "其他模型在 hub 上的 id"),
-    "downloading": ("{name}: {done} of {total}", "{name}:{done}/{total}"),
-    "downloaded": ("{name} is on this machine now", "{name} 已下载到本机"),
-    "choose": ("Let {name} answer from the next start on", "从下次启动起由 {name} 回答"),
-    "chosen": (
-        "{name} answers from the next start on, by {file}; this page keeps its model.",
-        "从下次启动起由 {name} 回答(见 {file});本页面仍用当前模型。",
-    ),
-    "stronger": ("{what} names another model here and wins.", "{what} 在这里指定了另一个模型,以它为准。"),
-    "adapters": ("Adapters", "适配器"),
-    "no_adapters": ("No adapters in the folders of training yet.", "训练文件夹中还没有适配器。"),
-    "adapter_folder": ("Folder of an adapter", "适配器所在文件夹"),
-    "wear": ("Use the adapter {name}", "使用适配器 {name}"),
-    "take_off": ("Use no adapter", "不使用适配器"),
-    "worn": ("From now on: {name}", "现在起:{name}"),
-    "made_for": ("{kind}, made for {base}", "{kind},适用于 {base}"),
-    # Training
-    "school": ("Training", "训练"),
-    "training": ("Train an adapter", "训练适配器"),
-    "preset": ("Begin with", "从预设开始"),
-    "preset_practice": ("Practice: the bundled model learns charts in two minutes", "练习:内置模型两分钟学会读图表"),
-    "preset_lora": ("LoRA on Qwen3-VL-2B", "Qwen3-VL-2B 的 LoRA"),
-    "preset_mixture": ("Mixture of LoRA experts", "LoRA 专家混合"),
-    "preset_8gb": ("Qwen3-VL-4B on a card of 8 GB", "8 GB 显卡上的 Qwen3-VL-4B"),
-    "further_keys": ("Further keys, as YAML", "其他设置(YAML)"),
-    "check_data": ("Look at the data", "查看数据"),
-    "train": ("Train", "开始训练"),
-    "by_hand": ("The same by hand: {command}", "等价命令:{command}"),
-    "data_counts": (
-        "{usable} of {rows} rows can be used, {held} are held back, {doubled} say the same as another",
-        "{rows} 行中 {usable} 行可用,留出 {held} 行,{doubled} 行与其他行重复",
-    ),
-    "left_out": ("Left out ({count})", "未采用({count})"),
-    "mask_means": ("What is marked is learned; the rest is only read.", "标记的部分会被学习,其余只作输入。"),
-    "row_tokens": ("{tokens} tokens, {learned} of them learned", "{tokens} 个词元,其中 {learned} 个被学习"),
-    "runs": ("Runs", "训练记录"),
-    "run": ("Run", "训练"),
-    "run_running": ("Training", "训练中"),
-    "run_finished": ("Finished", "已完成"),
-    "run_stopped": ("Stopped; it can be resumed", "已停止,可以继续"),
-    "run_failed": ("Ended without an adapter; see what it wrote", "结束但没有适配器,请看输出"),
-    "steps": ("step {step} of {total}", "第 {step}/{total} 步"),
-    "time_left": ("{time} left", "剩余 {time}"),
-    "stop_run": ("Stop after the step at hand, with a checkpoint", "完成当前步后停止并保存检查点"),
-    "resume_run": ("Go on from the last checkpoint", "从最近的检查点继续"),
-    "experts": ("Use of the experts: {usage}", "专家使用情况:{usage}"),
-    "told": ("What it wrote", "输出"),
-    "try": ("Try it beside the base", "与基础模型对比"),
-    "try_means": (
-        "This server's model answers twice: without the adapter, then with it.",
-        "由本服务器的模型回答两次:先不用适配器,再用适配器。",
-    ),
-    "own_picture": ("A picture of yours", "您的图片"),
-    "picture_first": ("Give a picture and a question.", "请提供图片和问题。"),
-    "base": ("Base", "基础模型"),
-    "adapter": ("Adapter", "适配器"),
-    "compare": ("Compare runs", "比较训练"),
-    "changed_since": ("changed since it was read", "读取后有改动"),
 }
 
 

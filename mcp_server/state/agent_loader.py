@@ -35,14 +35,21 @@ class StillLoading(LorgnetteError):
 class AgentLoader:
     """One agent, opened on a thread; an opening that failed is repeated for the next who asks."""
 
-    def __init__(self, settings: Settings, open_agent: OpenAgent) -> None:
-        self._settings, self._open = settings, open_agent
+    def __init__(self, settings: Settings, open_agent: OpenAgent, first_s: float = HANDSHAKE_S) -> None:
+        """Load nothing yet.
+
+        Args:
+            settings: Which model.
+            open_agent: Opens it.
+            first_s: Seconds for which the loading waits at most until the client has what it needs first.
+        """
+        self._settings, self._open, self._first_s = settings, open_agent, first_s
         self._phase, self._share, self._began = "starting", 0.0, time.monotonic()
         self._handshake_done = threading.Event()
         self._opening: Future[ServedAgent] | None = None  # only set on the event loop's thread
 
     def start(self, ended: Callable[[], None] = lambda: None) -> None:
-        """Begin to load, at once after the handshake and at the latest in a second; `ended` hears of its end."""
+        """Begin to load, after the handshake or when its time is over; `ended` hears of the loading's end."""
         self._attempt().add_done_callback(lambda _: ended())
 
     def handshake_done(self) -> None:
@@ -50,8 +57,8 @@ class AgentLoader:
         self._handshake_done.set()
 
     def wait_for_handshake(self) -> None:
-        """Wait until the client has what it needed first, a second at most; to be called on another thread."""
-        self._handshake_done.wait(HANDSHAKE_S)
+        """Wait until the client has what it needed first, or its time is over; to be called on another thread."""
+        self._handshake_done.wait(self._first_s)
 
     def opened(self) -> ServedAgent | None:
         """Return the agent if it is there; from any thread, and without waiting."""

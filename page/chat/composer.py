@@ -9,7 +9,7 @@ from nicegui import events, ui
 from common.atomic_files import is_disk_full
 from common.safe_text import printable
 from model.pictures.files import LOOKED_AT
-from page.chat.turn_view import EFFORTS
+from page.chat.again_menu import EFFORTS
 from page.desk import Desk
 from page.elements import icon_button, tell, told
 from page.errors import PageError

@@ -15,10 +15,11 @@ from page.chat.composer import Attached, Composer
 from page.chat.turn_view import TurnActions, TurnView
 from page.cited import Place
 from page.desk import Asked, Desk
-from page.elements import told, words_of
+from page.elements import tell, told, words_of
 from page.picture_view import Region
 from page.pictures import Shown
 from page.place_view import show_place
+from page.shelf import Other
 from page.words import Language, Say
 
 logger = logging.getLogger(__name__)
@@ -49,7 +50,10 @@ class Chat:
         self._working: asyncio.Task[None] | None = None
         self._seen: list[Shown] = []
         self._sources: dict[int, tuple[str, ...]] = {}
-        self._actions = TurnActions(self._show_place, self._ask_region, self._ask_again)
+        self._answered: list[TurnView] = []
+        self._actions = TurnActions(
+            self._show_place, self._ask_region, self._ask_again, self._other_models, self._ask_model
+        )
 
     def draw(self) -> None:
         """Draw the questions where the caller is."""
@@ -70,6 +74,7 @@ class Chat:
             self.composer.set_busy(False)
             self._seen.clear()
             self._sources.clear()
+            self._answered.clear()
             self._column.clear()
             with self._column:
                 for turn in turns:
@@ -120,11 +125,14 @@ class Chat:
                     if self._client.is_deleted:
                         continue  # the tab is closed; the session remembers the answer
                     if isinstance(one, Answer):
+                        self._answered.append(view)
                         view.finish(one)
                         await self._remember(one, own)
                     else:
                         view.hear(one)
                         if isinstance(one, Event) and one.kind == "text":
+                            if not view.text:
+                                view.write()  # the first word waits for no others
                             await asyncio.sleep(0)
         except (asyncio.CancelledError, Cancelled):
             self._fail(view, self._say("stopped"), stopped=True)
@@ -162,6 +170,7 @@ class Chat:
         looked = pictures or self._seen[-SEEN_AGAIN:]
         self._seen += pictures
         measured = [await asyncio.to_thread(self._measured, one) for one in looked] if turn.answer.boxes else []
+        self._answered.append(view)
         view.finish(turn.answer, measured)
 
     def _measured(self, shown: Shown) -> Shown:
@@ -182,6 +191,24 @@ class Chat:
         sources = self._sources.get(id(view), ())
         again = self._new_view(view.question, view.pictures, sources)
         self._start(again, Asked(view.question, sources, self.session_id, effort, self.composer.uses_documents))
+
+    async def ask_again_as_written(self, number: int) -> None:
+        """Ask a question of this conversation again, as after a start with another model."""
+        if number < len(self._answered):
+            await self._ask_again(self._answered[number], self.composer.effort.value)
+
+    async def _other_models(self) -> list[str]:
+        models = self._desk.models
+        kept = models.can_change and self.session_id is not None  # else nobody knows the question after the start
+        return await asyncio.to_thread(models.here) if kept else []
+
+    async def _ask_model(self, view: TurnView, model: str) -> None:
+        """Start with another model, and ask in the conversation that the address names then."""
+        with told(self._say):
+            number = self._answered.index(view)
+            tell(self._say("starting_again", name=model))
+            await ui.run_javascript(f"lorgnette.again({number})")
+            await asyncio.to_thread(self._desk.models.change, Other(model))
 
     def _draw_welcome(self) -> None:
         with self._column:

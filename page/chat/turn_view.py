@@ -11,6 +11,7 @@ from nicegui import background_tasks, ui
 from common.safe_text import printable
 from graph.answer import Answer, Box, Citation, Event
 from graph.settings import Effort
+from page.chat.again_menu import AgainMenu
 from page.chat.notes import as_sentence
 from page.cited import Place
 from page.desk import Loading, Looked, News
@@ -19,7 +20,6 @@ from page.picture_view import PictureView, Region, show_large
 from page.pictures import Shown
 from page.words import Language, Say
 
-EFFORTS: tuple[Effort, ...] = ("quick", "normal", "thorough")
 EXTRAS = ["fenced-code-blocks", "tables", "strike", "task_list"]
 
 
@@ -30,6 +30,9 @@ class TurnActions:
     show_place: Callable[[Place], Awaitable[None]]
     ask_region: Callable[[Shown, Region], None]
     ask_again: Callable[["TurnView", Effort], Awaitable[None]]
+    models: Callable[[], Awaitable[list[str]]]
+    """Others on this machine that could answer."""
+    ask_model: Callable[["TurnView", str], Awaitable[None]]
 
 
 class TurnView:
@@ -234,18 +237,15 @@ class TurnView:
         ui.table(columns=columns, rows=rows).classes("w-full").props("flat dense hide-pagination")
 
     def _buttons(self, answer: Answer | None) -> None:
-        say = self._say
         with ui.row().classes("gap-1"):
             if answer is not None:
-                icon_button("content_copy", say("copy"), self._copy)
-            again = ui.button(icon="replay").props("flat round dense")
-            again.props["aria-label"] = say("ask_again")
-            with again, ui.menu():
-                for effort in EFFORTS:
-                    ui.menu_item(
-                        say("again_with", effort=say(effort)),
-                        lambda effort=effort: self._actions.ask_again(self, effort),
-                    )
+                icon_button("content_copy", self._say("copy"), self._copy)
+            AgainMenu(
+                self._say,
+                lambda effort: self._actions.ask_again(self, effort),
+                None if answer is None else self._actions.models,
+                lambda model: self._actions.ask_model(self, model),
+            )
 
     def _copy(self) -> None:
         ui.clipboard.write(self.text)

@@ -8,11 +8,12 @@ from nicegui import background_tasks, ui
 from common.safe_text import escaped, printable
 from page.desk import Desk
 from page.elements import icon_button, tell, told
-from page.shelf import Known, Loaded, Shelf
+from page.shelf import Known, Loaded, Other, Shelf
 from page.words import Say
 
 TELL_S = 0.3
 GIB, MIB = 2**30, 2**20
+FORMS = ("none", "int8", "nf4")
 
 
 class ModelsView:
@@ -26,6 +27,10 @@ class ModelsView:
             self._heading("in_use")
             self._loaded = ui.column().classes("w-full gap-1 lo-loaded").props("role=status")
             self._heading("models")
+            self._form = ui.select(
+                {"": say("form_auto"), **{name: name for name in FORMS}}, value="", label=say("form")
+            ).props("dense options-dense").classes("lo-form")  # fmt: skip
+            self._form.set_visibility(desk.models.can_change)
             self._models = ui.column().classes("w-full gap-1 lo-models")
             self._other()
             self._state = ui.label("").classes("lo-note lo-download").props("role=status")
@@ -130,9 +135,13 @@ class ModelsView:
     async def _choose(self, name: str) -> None:
         with told(self._say):
             chosen = await asyncio.to_thread(self._desk.models.choose, name)
-            tell(self._say("chosen", name=chosen.model, file=str(chosen.file)), "positive")
-            if chosen.stronger is not None:
+            changes = self._desk.models.can_change
+            tell(self._say("starting_again" if changes else "chosen", name=chosen.model, file=str(chosen.file)))
+            if chosen.stronger is not None and not changes:
                 tell(self._say("stronger", what=chosen.stronger), "warning")
+            if changes:
+                form = str(self._form.value or "") or None
+                await asyncio.to_thread(self._desk.models.change, Other(chosen.model, form))
 
     def _show_adapters(self, shelf: Shelf) -> None:
         say = self._say

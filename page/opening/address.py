@@ -34,9 +34,15 @@ USED = "This address was good for one visit and has been used. Run `lorgnette op
 class Address:
     """The secret of one run."""
 
-    def __init__(self) -> None:
-        self._secret = secrets.token_urlsafe(24)
+    def __init__(self, secret: str | None = None) -> None:
+        """Make a secret; one that is given goes on with a run that ended without taking leave of its tabs."""
+        self._secret = secret or secrets.token_urlsafe(24)
         self._tickets: dict[str, float] = {}
+
+    @property
+    def secret(self) -> str:
+        """What every address of the page holds."""
+        return self._secret
 
     @property
     def path(self) -> str:

@@ -18,6 +18,7 @@ from page.desk import Desk
 from page.frame import show_frame
 from page.opening.address import PREFIX, Address, Entrance
 from page.pictures import ROUTE
+from page.shelf import ChangeModel
 
 logger = logging.getLogger(__name__)
 
@@ -28,17 +29,24 @@ RECONNECT_S = 30.0
 class Page:
     """The page of one run; `beside` is what a server takes."""
 
-    def __init__(self) -> None:
-        self.address = Address()
+    def __init__(self, secret: str | None = None, change_model: ChangeModel | None = None) -> None:
+        """Put nothing together yet.
+
+        Args:
+            secret: Of a page that is gone on with; None makes one.
+            change_model: Lets another model answer, by a new start; None keeps the model.
+        """
+        self.address = Address(secret)
+        self._change_model = change_model
 
     def beside(self, settings: Settings, documents: Documents, loader: AgentLoader) -> Beside:
         """Put the page together."""
-        desk = Desk(settings, documents, loader)
+        desk = Desk(settings, documents, loader, self._change_model)
         add_routes(desk)
 
         @ui.page("/", title="Lorgnette", response_timeout=30.0)
-        async def index(session: str | None = None, view: str = "chat") -> None:
-            await show_frame(desk, session, view)
+        async def index(session: str | None = None, view: str = "chat", again: int | None = None) -> None:
+            await show_frame(desk, session, view, again)
 
         outer = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
         ui.run_with(

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Literal
+from urllib.parse import urlsplit
 
 from lorgnette.model_sharing.registry import find_server
 from lorgnette.opening import OpenAgent
@@ -14,10 +15,13 @@ from model.open import is_remote
 from page.desk import uploads_folder
 from page.opening.browser import has_windows, open_app_window, open_browser, show_window
 from page.opening.mount import Page
-from page.opening.running import advertise_page, find_page, ticket_of
+from page.opening.running import advertise_page, find_page, take_over, ticket_of
+from page.shelf import Other
 from retrieval.library import library_folder, remembered
 
 How = Literal["browser", "window", "none"]
+StartAgain = Callable[[int, Other], None]
+"""Serves the page anew on a port, with another model; returns only where it cannot."""
 
 
 class Opening:
@@ -33,6 +37,7 @@ class Opening:
         *,
         say: Callable[[str], None],
         print_address: Callable[[str], None],
+        start_again: StartAgain | None = None,
     ) -> None:
         """Start nothing yet.
 
@@ -44,9 +49,12 @@ class Opening:
             open_agent: Loads the agent; None loads the real one.
             say: Tells the user what goes on.
             print_address: Gets the page's address where nothing is opened.
+            start_again: Called after the end where another model was chosen in the page; None lets it keep its model.
         """
         self._settings, self._host, self._port, self._usual_port = settings, host, port, usual_port
         self._open_agent, self._say, self._print = open_agent, say, print_address
+        self._start_again, self._other = start_again, list[Other]()
+        self._stop: Callable[[], None] = lambda: None
 
     def run(self, how: How) -> None:
         """Show the page, and serve it until it is stopped; where one runs already, show that and return.
@@ -64,17 +72,18 @@ class Opening:
         self._serve(settings, how)
 
     def _serve(self, settings: Settings, how: How) -> None:
-        page = Page()
         served = settings.model_copy(update={"roots": (*settings.roots, uploads_folder())})
         uploads_folder().mkdir(parents=True, exist_ok=True, mode=0o700)
         attaches = settings.attach == "auto" and not is_remote(settings.model) and find_server(settings) is not None
-        server = self._server(served, page, attaches)
-        address = f"{server.url}{page.address.path}/"
         own_window = how == "window" and has_windows()
+        changes_model = self._start_again is not None and not own_window
+        page, server = self._server(served, attaches, changes_model)
+        address = f"{server.url}{page.address.path}/"
         with ExitStack() as told:
 
             def started(text: str) -> None:
-                told.enter_context(advertise_page(server.url, server.key, address, settings))
+                key, goes_on = server.key, lambda: bool(self._other)
+                told.enter_context(advertise_page(server.url, key, address, settings, goes_on))
                 self._say(f"Lorgnette's page is {address}")
                 self._say(text)
                 if not own_window:
@@ -84,16 +93,31 @@ class Opening:
                 self._in_window(server, page, started)
             else:
                 server.run(started)
+        if self._other and self._start_again is not None:
+            self._start_again(urlsplit(server.url).port or 0, self._other[-1])
 
-    def _server(self, settings: Settings, page: Page, attaches: bool) -> HttpServer:
+    def _server(self, settings: Settings, attaches: bool, changes_model: bool) -> tuple[Page, HttpServer]:
+        """Take the first port that is free; at the one of a page that was killed, go on as that one."""
+        left = take_over(self._port or None)
         ports = (self._usual_port, 0) if self._port is None else (self._port,)
+        if left is not None and left.port not in ports:
+            ports = (left.port, *ports)
         for port in ports:
+            secret = left.secret if left is not None and port == left.port else None
+            page = Page(secret, self._change_model if changes_model else None)
             try:
-                return HttpServer(settings, self._host, port, self._open_agent, beside=page.beside, attaches=attaches)
+                server = HttpServer(settings, self._host, port, self._open_agent, beside=page.beside, attaches=attaches)
             except PortInUse:
                 if port == ports[-1]:
                     raise
+            else:
+                self._stop = server.stop
+                return page, server
         raise AssertionError("there is at least one port")
+
+    def _change_model(self, other: Other) -> None:
+        self._other.append(other)
+        self._stop()
 
     def _in_window(self, server: HttpServer, page: Page, started: Callable[[str], None]) -> None:
         """Serve on a thread: a window's own loop wants the main one."""

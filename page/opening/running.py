@@ -9,9 +9,11 @@ import logging
 import os
 import platform
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from common.atomic_files import is_part, write_whole
@@ -36,14 +38,32 @@ class RunningPage(Holder):
     """Digest of what decides its answers, and which folders it reads."""
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a page was, as its tabs know it."""
+
+    port: int
+    secret: str
+
+
 def digest_of(settings: Settings) -> str:
     """Return what two processes have in common whose pages are the same."""
     return f"{settings_digest(settings)}:{'|'.join(str(root) for root in settings.roots)}"
 
 
 @contextmanager
-def advertise_page(url: str, key: str, page: str, settings: Settings) -> Iterator[None]:
-    """Let other commands of this user find the page while the body runs."""
+def advertise_page(
+    url: str, key: str, page: str, settings: Settings, goes_on: Callable[[], bool] = lambda: False
+) -> Iterator[None]:
+    """Let other commands of this user find the page while the body runs.
+
+    Args:
+        url: Of the server.
+        key: By which it proves itself.
+        page: Its whole address, with its secret.
+        settings: That it was opened with.
+        goes_on: Asked at the end: whether the same page is to be served again, at the same address.
+    """
     folder = data_home() / FOLDER
     said = RunningPage(
         machine=platform.node(), pid=os.getpid(), address=f"{url}/v1", key=key, page=page, settings=digest_of(settings)
@@ -57,24 +77,40 @@ def advertise_page(url: str, key: str, page: str, settings: Settings) -> Iterato
     try:
         yield
     finally:
-        with contextlib.suppress(OSError):
-            path.unlink()
+        if not goes_on():
+            with contextlib.suppress(OSError):
+                path.unlink()
 
 
 def find_page(settings: Settings) -> RunningPage | None:
-    """Return a page that runs with the same settings; removes the files of those that are gone."""
-    folder, wanted = data_home() / FOLDER, digest_of(settings)
-    for path in sorted(folder.glob("*.json")) if folder.is_dir() else ():
-        page = None if is_part(path) else read_private(path, RunningPage)
-        if page is None:
-            continue
-        alive = proves_itself(page)
-        if alive is False:
+    """Return a page that runs with the same settings."""
+    wanted = digest_of(settings)
+    return next((page for _, page in _pages() if page.settings == wanted and proves_itself(page)), None)
+
+
+def take_over(port: int | None) -> Place | None:
+    """Return where a page was that ended without taking leave: its tabs look for it there. Removes what such ones left.
+
+    Args:
+        port: Only this one; None takes any.
+    """
+    found = None
+    for path, page in _pages():
+        if proves_itself(page) is False:
+            parts = urlsplit(page.page)
+            if port in (None, parts.port):
+                found = Place(parts.port or 0, parts.path.strip("/").rpartition("/")[2])
             with contextlib.suppress(OSError):
                 path.unlink()
-        elif alive and page.settings == wanted:
-            return page
-    return None
+    return found
+
+
+def _pages() -> Iterator[tuple[Path, RunningPage]]:
+    folder = data_home() / FOLDER
+    for path in sorted(folder.glob("*.json")) if folder.is_dir() else ():
+        page = None if is_part(path) else read_private(path, RunningPage)
+        if page is not None:
+            yield path, page
 
 
 def ticket_of(page: RunningPage) -> str | None:

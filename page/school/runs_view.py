@@ -11,6 +11,7 @@ from common.safe_text import escaped, printable
 from page.desk import Desk
 from page.elements import icon_button, told
 from page.runs import Progress
+from page.school.measuring_view import MeasuringView
 from page.school.trial import base_and_adapter
 from page.words import Say
 
@@ -42,6 +43,7 @@ class RunsView:
             with ui.expansion(say("told"), icon="terminal").classes("w-full"):
                 self._told = ui.label("").classes("lo-words lo-code lo-told")
             self._trying()
+            self._measuring = MeasuringView(desk, say)
         self._comparing()
         self._panel.set_visibility(False)
         self._timer = ui.timer(LOOK_S, self._look, active=False)
@@ -73,6 +75,9 @@ class RunsView:
         with told(self._say):
             found = await asyncio.to_thread(self._desk.runs.progress, self._chosen)
             self._show(found)
+            measured = self._chosen if found.state == "finished" else None
+            if measured != self._measuring.output:
+                await self._measuring.show(measured)
 
     def _show(self, found: Progress) -> None:
         say = self._say

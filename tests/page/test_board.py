@@ -52,6 +52,11 @@ def test_a_training_is_begun_watched_to_its_end_and_its_adapter_tried_beside_the
     tab.locator(".lo-try-answer").nth(1).wait_for()
     assert "Seven" in tab.locator(".lo-try-answer").nth(1).inner_text()
     assert "Seven" not in tab.locator(".lo-try-answer").nth(0).inner_text()
+    tab.click(".lo-measure")
+    tab.fill(".lo-measure-rows input", "rows.jsonl")
+    tab.click(".lo-measure-begin")
+    tab.locator(".lo-measured tbody tr").first.wait_for(timeout=400_000)
+    assert "100.0" in tab.inner_text(".lo-measured")
     # The adapter is on the shelf, too, and can be worn from there.
     tab.get_by_role("tab", name="Models").click()
     tab.get_by_role("button", name="Use the adapter").first.click()
