@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from finetune.data.sample import Sample
     from retrieval.knowledge_base import KnowledgeBase
 
-WORLDS = ("shapes", "new", "chinese", "bars", "letters")  # as finetune.data.domains, which takes long to import
+WORLDS = ("shapes", "new", "german", "bars", "digits")  # as finetune.data.domains, which takes long to import
 
 
 @click.command(short_help="Draw pictures with questions.")

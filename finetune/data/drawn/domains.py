@@ -1,6 +1,6 @@
 """Four drawn worlds that the bundled checkpoint was never trained on, to see what an adapter learns.
 
-New colours and shapes; the known shapes asked about in Chinese; charts with bars; letters of a small printed alphabet.
+New colours and shapes; the known shapes asked about in German; charts with bars; digits on a card.
 Every answer is known exactly. It writes no files.
 """
 
@@ -12,12 +12,20 @@ from random import Random
 from PIL import Image, ImageDraw, ImageFont
 
 from finetune.data.drawn.scenes import COLORS, Rgb, Scene, draw_scene, sample_scene
-from finetune.data.drawn.wording import COLORS as CHINESE_COLORS
-from finetune.data.drawn.wording import SHAPES as CHINESE_SHAPES
 
 NEW_COLORS: dict[str, Rgb] = {"pink": (250, 150, 195), "brown": (125, 75, 35), "teal": (0, 140, 140)}
-NEW_SHAPES = ("hexagon", "diamond", "arrow", "moon")
-LETTERS = "ACEHKMRT"
+NEW_SHAPES = ("hexagon", "diamond", "bolt", "moon")
+GERMAN_COLORS = {
+    "red": "rot", "green": "grün", "blue": "blau", "yellow": "gelb", "purple": "lila", "orange": "orange",
+    "black": "schwarz", "white": "weiß",
+}  # fmt: skip
+GERMAN_SHAPES = {
+    "circle": ("der", "Kreis"), "square": ("das", "Quadrat"), "triangle": ("das", "Dreieck"), "star": ("der", "Stern"),
+    "cross": ("das", "Kreuz"), "ring": ("der", "Ring"), "rectangle": ("das", "Rechteck"),
+    "pentagon": ("das", "Fünfeck"), "heart": ("das", "Herz"), "arrow": ("der", "Pfeil"),
+}  # fmt: skip
+"""With the article of the nominative."""
+ACCUSATIVE = {"der": "einen", "das": "ein"}
 PAPER: Rgb = (236, 236, 232)
 BAR_COLORS = ("red", "green", "blue", "yellow", "purple", "orange")
 WIDTH, HEIGHT = 192, 160
@@ -36,7 +44,7 @@ class Drawn:
 
 
 def draw(domain: str, rng: Random) -> Drawn:
-    """Draw one picture of a domain, `new`, `chinese`, `bars` or `letters`, with different questions about it."""
+    """Draw one picture of a domain, `new`, `german`, `bars` or `digits`, with different questions about it."""
     picture, possible = DOMAINS[domain](rng)
     unique = list(dict(possible).items())
     return Drawn(domain, picture, tuple(rng.sample(unique, min(3, len(unique)))))
@@ -70,8 +78,8 @@ def _draw_new(pen: ImageDraw.ImageDraw, shape: str, x: float, y: float, r: float
         pen.ellipse((x - r, y - r, x + r, y + r), fill=ink)
         pen.ellipse((x - r * 0.3, y - r, x + r * 1.5, y + r * 0.8), fill=PAPER)
         return
-    if shape == "arrow":
-        corners = [(-1, -0.3), (0.1, -0.3), (0.1, -0.9), (1, 0), (0.1, 0.9), (0.1, 0.3), (-1, 0.3)]
+    if shape == "bolt":
+        corners = [(0.2, -1), (-0.6, 0.15), (-0.05, 0.15), (-0.25, 1), (0.6, -0.2), (0.05, -0.2), (0.55, -1)]
     elif shape == "diamond":
         corners = [(0, -1), (0.62, 0), (0, 1), (-0.62, 0)]
     else:
@@ -79,20 +87,28 @@ def _draw_new(pen: ImageDraw.ImageDraw, shape: str, x: float, y: float, r: float
     pen.polygon([(x + r * dx, y + r * dy) for dx, dy in corners], fill=ink)
 
 
-def _chinese(rng: Random) -> tuple[Image.Image, list[Exchange]]:
-    """Draw what the checkpoint knows, and ask in Chinese."""
+def _german(rng: Random) -> tuple[Image.Image, list[Exchange]]:
+    """Draw what the checkpoint knows, and ask in German."""
     scene: Scene = sample_scene(rng, WIDTH, HEIGHT, things=rng.randint(1, 4))
     colors, shapes = [t.color for t in scene.things], [t.shape for t in scene.things]
-    asked = [("图中有几个物体?", str(len(scene.things)))]
-    color, shape = rng.choice(colors or list(COLORS)), rng.choice(list(CHINESE_SHAPES))
-    asked.append((f"有几个{CHINESE_COLORS[color]}的物体?", str(colors.count(color))))
-    asked.append((f"图中有{CHINESE_SHAPES[shape]}吗?", "有" if shape in shapes else "没有"))
+    asked = [("Wie viele Dinge sind im Bild?", str(len(scene.things)))]
+    color, shape = rng.choice(colors or list(COLORS)), rng.choice(list(GERMAN_SHAPES))
+    asked.append((f"Wie viele {_inflected(color)} Dinge gibt es?", str(colors.count(color))))
+    article, noun = GERMAN_SHAPES[shape]
+    asked.append((f"Gibt es hier {ACCUSATIVE[article]} {noun}?", "ja" if shape in shapes else "nein"))
     for thing in scene.things:
+        article, noun = GERMAN_SHAPES[thing.shape]
         if shapes.count(thing.shape) == 1:
-            asked.append((f"{CHINESE_SHAPES[thing.shape]}是什么颜色?", CHINESE_COLORS[thing.color]))
+            asked.append((f"Welche Farbe hat {article} {noun}?", GERMAN_COLORS[thing.color]))
         if colors.count(thing.color) == 1:
-            asked.append((f"{CHINESE_COLORS[thing.color]}的物体是什么形状?", CHINESE_SHAPES[thing.shape]))
+            asked.append((f"Welche Form hat das {_inflected(thing.color)} Ding?", noun))
     return draw_scene(rng, scene, ease=0.7), asked
+
+
+def _inflected(color: str) -> str:
+    """Return a colour as it stands before a noun."""
+    german = GERMAN_COLORS[color]
+    return german if german.endswith("e") else f"{german}e"
 
 
 def _bars(rng: Random) -> tuple[Image.Image, list[Exchange]]:
@@ -120,27 +136,28 @@ def _bars(rng: Random) -> tuple[Image.Image, list[Exchange]]:
     return picture, asked
 
 
-def _letters(rng: Random) -> tuple[Image.Image, list[Exchange]]:
-    """Print one to three letters on paper."""
-    letters = rng.sample(LETTERS, rng.randint(1, 3))
+def _digits(rng: Random) -> tuple[Image.Image, list[Exchange]]:
+    """Print one to three digits on a card."""
+    digits = [str(one) for one in rng.sample(range(10), rng.randint(1, 3))]
     picture = Image.new("RGB", (WIDTH, HEIGHT), PAPER)
     pen = ImageDraw.Draw(picture)
     font = ImageFont.load_default(56)
-    for number, letter in enumerate(letters):
+    for number, digit in enumerate(digits):
         at = (32 + 64 * number + rng.uniform(-4, 4), 80 + rng.uniform(-20, 20))
-        pen.text(at, letter, fill=(25, 25, 30), font=font, anchor="mm")
+        pen.text(at, digit, fill=(25, 25, 30), font=font, anchor="mm")
     asked = [
-        ("Which letters are printed?", " ".join(letters)),
-        ("How many letters are printed?", str(len(letters))),
-        ("What is the first letter?", letters[0]),
+        ("Which digits are printed?", " ".join(digits)),
+        ("How many digits are printed?", str(len(digits))),
+        ("What is the first digit?", digits[0]),
+        ("What is the sum of the digits?", str(sum(map(int, digits)))),
     ]
-    other = rng.choice(LETTERS)
-    asked.append((f"Is the letter {other} printed?", "yes" if other in letters else "no"))
+    other = str(rng.randrange(10))
+    asked.append((f"Is the digit {other} printed?", "yes" if other in digits else "no"))
     return picture, asked
 
 
 DOMAINS: dict[str, Callable[[Random], tuple[Image.Image, list[Exchange]]]] = {
-    "new": _new, "chinese": _chinese, "bars": _bars, "letters": _letters,
+    "new": _new, "german": _german, "bars": _bars, "digits": _digits,
 }  # fmt: skip
 
 

@@ -5,9 +5,17 @@ from random import Random
 import numpy as np
 import pytest
 
-from finetune.data.drawn.domains import BAR_COLORS, DOMAINS, LETTERS, draw, draw_mixture
-from finetune.data.drawn.scenes import COLORS
-from finetune.data.drawn.wording import SHAPES as CHINESE_SHAPES
+from finetune.data.drawn.domains import (
+    BAR_COLORS,
+    DOMAINS,
+    GERMAN_COLORS,
+    GERMAN_SHAPES,
+    NEW_COLORS,
+    NEW_SHAPES,
+    draw,
+    draw_mixture,
+)
+from finetune.data.drawn.scenes import COLORS, SHAPES
 
 
 def test_the_seed_decides_pictures_and_questions() -> None:
@@ -38,14 +46,21 @@ def test_no_question_is_asked_twice_about_a_picture_and_every_one_is_answered(do
         assert all(answer for _, answer in exchanges)
 
 
-def test_chinese_questions_are_answered_in_chinese_or_in_digits() -> None:
-    answers = {answer for seed in range(40) for _, answer in draw("chinese", Random(seed)).exchanges}
-    assert answers & set(CHINESE_SHAPES.values())
-    assert all(not answer.isascii() or answer.isdigit() for answer in answers)
+def test_german_questions_are_answered_in_german_or_in_digits() -> None:
+    exchanges = [exchange for seed in range(60) for exchange in draw("german", Random(seed)).exchanges]
+    german = {noun for _, noun in GERMAN_SHAPES.values()} | set(GERMAN_COLORS.values()) | {"ja", "nein"}
+    assert all(answer in german or answer.isdigit() for _, answer in exchanges)
+    assert set(GERMAN_SHAPES) == set(SHAPES) and set(GERMAN_COLORS) == set(COLORS)
+    assert any("das rote Ding" in question for question, _ in exchanges)
 
 
-def test_letters_are_those_of_the_small_alphabet() -> None:
-    for seed in range(40):
-        for question, answer in draw("letters", Random(seed)).exchanges:
-            if question == "Which letters are printed?":
-                assert set(answer.split()) <= set(LETTERS)
+def test_digits_add_up() -> None:
+    for seed in range(60):
+        said = dict(draw("digits", Random(seed)).exchanges)
+        if {"Which digits are printed?", "What is the sum of the digits?"} <= set(said):
+            printed = said["Which digits are printed?"].split()
+            assert said["What is the sum of the digits?"] == str(sum(map(int, printed)))
+
+
+def test_what_is_called_new_is_not_of_the_checkpoints_world() -> None:
+    assert not set(NEW_SHAPES) & set(SHAPES) and not set(NEW_COLORS) & set(COLORS)
