@@ -73,6 +73,8 @@ benchmarks: $(VENV)/installed-dev ## every figure of the docs, measured again (a
 	$(BIN)/python -m benchmarks.faults
 	$(BIN)/python -m benchmarks.server
 	$(BIN)/python -m benchmarks.training_speed
+	$(BIN)/python -m benchmarks.training_speed --tuners LoRA MoE-LoRA Multiway --trainers ours --questions 1 \
+	  --dtypes float32 --name multiway_speed
 	$(BIN)/python -m benchmarks.repetition
 	$(BIN)/python -m benchmarks.review_calibration
 	$(BIN)/python -m benchmarks.evidence

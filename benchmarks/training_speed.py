@@ -7,7 +7,8 @@ meets all of them alike; a step is the processor time of its one thread (seconds
 rows to the new weights, and the first ones do not count. Whole runs hold what is done once, too: for ours the rows and
 what the vision tower sees. With several questions about each picture, ours puts them behind one copy of it
 (`share_pictures`), and the others have the same rows in a batch. `--short` takes a minute and publishes nothing;
-`--shapes 2B` or `4B` is for a GPU.
+`--shapes 2B` or `4B` is for a GPU. `--tuners LoRA MoE-LoRA Multiway --trainers ours --name multiway_speed` sets our
+adapters side by side.
 
 LLaMA-Factory 0.9.5 is not among them: its pins install in an environment of their own (transformers 5.6, PEFT 0.18.1),
 but bring a torchvision that is built for CUDA, beside which its transformers cannot import Qwen3-VL without a GPU.
@@ -33,7 +34,19 @@ SIZE = (640, 480)
 TUNERS = {
     "LoRA": ("--finetuning_type=lora", "--lora_rank=18"),
     "MoE-LoRA": ("--finetuning_type=moe_lora", "--lora_rank=4", "--num_experts=4", "--top_k=2"),
+    "Multiway": ("--finetuning_type=multiway", "--num_multiway_layers=1", "--num_fusion_layers=1"),
 }
+# It stands in front of the decoder, not in its layers: as many numbers as the others train in a shape's linear layers.
+MULTIWAY = {
+    "tiny": {
+        "num_experts": 4, "top_k": 2, "expert_size": 24, "shared_expert_size": 48, "fusion_size": 155,
+        "attention_heads": 4, "attention_head_dim": 32, "attention_rope_dim": 16, "q_rank": 32, "kv_rank": 32,
+    },
+    "100M": {
+        "num_experts": 4, "top_k": 2, "expert_size": 48, "shared_expert_size": 96, "fusion_size": 375,
+        "attention_heads": 8, "attention_head_dim": 32, "attention_rope_dim": 16, "q_rank": 64, "kv_rank": 64,
+    },
+}  # fmt: skip
 OURS, PEER = "ours", "TRL"
 WARM_UP = 2
 """Steps that are not counted: the first ones of a process are slow."""
@@ -88,7 +101,7 @@ def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shapes", nargs="+", choices=("tiny", "100M", "2B", "4B"), default=["tiny", "100M"])
-    parser.add_argument("--tuners", nargs="+", choices=list(TUNERS), default=list(TUNERS))
+    parser.add_argument("--tuners", nargs="+", choices=list(TUNERS), default=["LoRA", "MoE-LoRA"])
     parser.add_argument("--trainers", nargs="+", choices=list(TRAINERS), default=list(TRAINERS))
     parser.add_argument("--dtypes", nargs="+", choices=("float32", "bfloat16"), default=["float32", "bfloat16"])
     parser.add_argument("--questions", nargs="+", type=int, default=[1, 3], help="about each picture")
@@ -137,8 +150,9 @@ def measure(setting: Setting, folder: Path, options: argparse.Namespace) -> Cour
         for tuner, trainer in names:
             place = folder / f"{tuner}-{trainer}"
             job = Job(
-                trainer, TUNERS[tuner], base, data, order, setting.batch, questions, options.learning_rate, SEED,
-                setting.dtype, options.checkpointing, place / "out", place / "cache", folder / f"{tuner}-first",
+                trainer, flags_of(tuner, setting.shape), base, data, order, setting.batch, questions,
+                options.learning_rate, SEED, setting.dtype,
+                options.checkpointing, place / "out", place / "cache", folder / f"{tuner}-first",
             )  # fmt: skip
             place.mkdir()
             (place / "errors.txt").touch()
@@ -150,6 +164,12 @@ def measure(setting: Setting, folder: Path, options: argparse.Namespace) -> Cour
         for arm in arms.values():
             arm.close()
     return {name: arm.course for name, arm in arms.items()}
+
+
+def flags_of(tuner: str, shape: str) -> tuple[str, ...]:
+    """Return what makes a tuner's adapter for a shape; of Qwen's own shapes Multiway has the sizes of its source."""
+    sizes = MULTIWAY.get(shape, {}) if tuner == "Multiway" else {}
+    return (*TUNERS[tuner], *(f"--{name}={size}" for name, size in sizes.items()))
 
 
 class Arm:
