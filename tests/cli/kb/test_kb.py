@@ -4,11 +4,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 from cli.edge import Run
 from cli.main import app
+from graph.answer import Citation
 from tests.retrieval.regions.page_pdf import page_pdf
 
 
@@ -112,3 +115,23 @@ def test_a_page_with_its_words_framed_is_shown_by_the_systems_viewer(folder: Pat
     assert refused.exit_code == 2 and "there are 1 hits" in refused.stderr
     lamp = CliRunner().invoke(app, ["search", "ERR_42", "--open", "1"], obj=run)
     assert lamp.exit_code == 1 and "only pages of PDFs and pictures can be drawn" in lamp.stderr
+
+
+def test_ask_open_shows_the_page_that_the_answer_cites_first(folder: Path, scripted_agent: Any, answer: Any) -> None:
+    (folder / "k3.pdf").write_bytes(page_pdf([(61, 700, "The K3 microscope has a warranty of 36 months.")]))
+    shown: list[Path] = []
+    CliRunner().invoke(app, ["kb", "sync"])
+    (hit,) = json.loads(CliRunner().invoke(app, ["search", "microscope warranty", "--json"]).stdout)["hits"]
+    quote = {"quote": hit["text"], "page": 1}
+    cited = Citation(**{name: hit[name] for name in ("id", "source", "start", "end")}, **quote)
+    saying = scripted_agent(answer.model_copy(update={"answer": "36 months [1].", "citations": [cited]}))
+    run = Run(open_agent=lambda _settings, _progress: saying, show=lambda path: not shown.append(path))
+    asked = CliRunner().invoke(app, ["ask", "How long is the warranty of the K3?", "--open"], obj=run)
+    assert asked.exit_code == 0 and "36 months [1]." in asked.stdout
+    (picture,) = shown
+    framed = np.asarray(Image.open(picture).convert("RGB")).astype(int)
+    assert (framed.min(-1) < 200).any() and f"k3.pdf, page 1: {picture}" in asked.stderr
+    # Without a page there is nothing to open, which is said and no failure.
+    plain = Run(open_agent=lambda _settings, _progress: scripted_agent(answer), show=run.show)
+    nothing = CliRunner().invoke(app, ["ask", "How many?", "a.png", "--open"], obj=plain)
+    assert nothing.exit_code == 0 and "there is nothing to open" in nothing.stderr and len(shown) == 1
