@@ -38,7 +38,7 @@ from retrieval.owner.protocol import (
 from retrieval.owner.socket import NoOwner, OwnerSilent, Serving, ask
 from retrieval.reading.kept_lines import KeptLines
 from retrieval.reading.recipe import open_recipe
-from retrieval.records import Chunk, Filter, Hit, Region, SearchOutcome
+from retrieval.records import Chunk, Filter, Hit, Line, Region, SearchOutcome
 from retrieval.regions.locate import Cited as Placed
 from retrieval.regions.locate import Located, Locator, PageView, Placement
 from retrieval.search.full_text import FullText, full_text
@@ -226,6 +226,10 @@ class KnowledgeBase:
     def page_view(self, cited: Placed, *, always: bool = False) -> PageView | None:
         """Return what of a passage's page shows more than its words, as a picture; as `Locator.view`."""
         return self._locator.view(cited, always=always)
+
+    def page_words(self, cited: Placed) -> tuple[Line, ...]:
+        """Return the words of a passage's page with their places; as `Locator.words`."""
+        return self._locator.words(cited)
 
     def full_text(self, row: FileRow) -> FullText:
         """Give the text of an indexed file, in which the positions of its passages count."""

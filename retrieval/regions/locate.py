@@ -31,7 +31,7 @@ from retrieval.regions.letters import NOT_FOUND, Found, Letter, Letters, compare
 from retrieval.regions.named_place import name_place
 from retrieval.regions.ocr_lines import letters_of
 from retrieval.regions.page_view import cut_around, shows_more
-from retrieval.regions.pdf_pages import LONGER_SIDE, PageUnreadable, draw_page, graphics_on, letters_on
+from retrieval.regions.pdf_pages import LONGER_SIDE, PageUnreadable, draw_page, graphics_on, letters_on, words_on
 from retrieval.search.full_text import READ_AGAIN, full_text
 from retrieval.search.verify import MOSTLY_THERE, Standing, Status, inside, is_stale
 
@@ -206,6 +206,23 @@ class Locator:
             return PageView(page, _cut(draw_page(path, page, longer_side=_side_for(part)), part), part)
         except (PageUnreadable, Unreadable, OSError):
             return None
+
+    def words(self, cited: Cited) -> tuple[Line, ...]:
+        """Return the words on the page of a passage, and the lines that OCR read there when it was indexed.
+
+        None for what has no pages, and where the file has changed since: its words prove nothing of the passage.
+        """
+        row, path = self._catalogue.file(cited.source), inside(self._folder, cited.source)
+        if row is None or path is None or row.media_type not in ("pdf", "image") or is_stale(self._folder, row):
+            return ()
+        number = cited.page or 1
+        found: list[Line] = []
+        if row.media_type == "pdf":
+            try:
+                found = words_on(path, number)
+            except PageUnreadable:
+                return ()
+        return (*found, *(line for line in self._kept.of(row.sha256) or () if line.region.page == number))
 
     def _drawn(self, row: FileRow, path: Path, number: int, side: int) -> "Image.Image":
         if row.media_type == "pdf":
