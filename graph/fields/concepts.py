@@ -48,6 +48,7 @@ _PHRASES = tuple(
         (r"\b(?:incl\.?|including|inkl\.?|inclusive)(?: of)?\s*\S*\s?(?:vat|tax|gst|mwst|ust)\b\.?", " total "),
         (r"\b(?:excl\.?|excluding|exkl\.?|zzgl\.?|ohne|before)\s*\S*\s?(?:vat|tax|gst|mwst|ust)\b\.?", " net "),
         (r"\bamount (?:due|payable|to pay)\b|\bbalance due\b|\bgrand total\b|\btotal (?:due|payable)\b", " total "),
+        (r"\bpayment due(?: date)?\b|\bpay(?:able)? by\b|\bzahlbar bis\b", " due "),
         (r"\bsub[ -]?total\b|\bsous[ -]total\b|\btotal (?:net|netto|ht)\b", " net "),
         (r"\bzu zahlen(?:der betrag)?\b|\b应付金额\b", " total "),
         (r"\b(?:bill|billed|invoice|invoiced|sold) to\b", " customer "),
@@ -57,6 +58,10 @@ _PHRASES = tuple(
 _KNOWN = {word: name for name, words in _LISTED.items() for word in words.split()}
 DOCUMENTS = frozenset({"invoice", "receipt", "order"})
 """What a whole document may be: its labels need not repeat it."""
+QUALIFIERS = frozenset(
+    "number date net tax due paid discount quantity address phone email period currency serial delivery".split()  # noqa: SIM905
+)
+"""A label that says one of these besides names something else: `Customer number` is no customer."""
 _CJK = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
 _WORD = re.compile(r"#|№|n[°º]|[^\W_]+(?:['’.-][^\W_]+)*")
 _CAMEL = re.compile(r"(?<=[a-zäöü])(?=[A-ZÄÖÜ])")

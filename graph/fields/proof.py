@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 from common.safe_text import shortened
 from graph.answer import FieldValue, PageRegion
-from graph.fields.concepts import DOCUMENTS, fits, of_name, of_words
+from graph.fields.concepts import DOCUMENTS, QUALIFIERS, fits, is_listed, of_name, of_words
 from graph.fields.forms import Kind, Wanted, day_first, numbers_in, spans, wanted
 from graph.fields.labels import Label, labels_of
 from graph.fields.sheet import Place, Sheet, fold
+from retrieval.function_words import function_words
 
 WORDS_CHARS = 200
 NOTE_CHARS = 60
@@ -22,6 +23,7 @@ MOST_PLACES = 50
 NOTHING = "nothing was found for it"
 NOT_READ = "there are no words to hold it against"
 NOT_THERE = "it does not stand there as a whole"
+PART = "more stands there than the value"
 UNLABELLED = "it stands there, not by the field's name"
 _CHINESE = re.compile("[\u4e00-\u9fff]+(?=[^\u4e00-\u9fff])")
 Rank = tuple[int, int]
@@ -114,6 +116,8 @@ def _placed(
 ) -> _Place:
     row, first = next(iter(places))
     last = 1 + max(number for r, number in places if r == row)
+    has_name = kind in ("words", "code") and sheet.rows[row].words[first].text[0].isalpha()
+    doubt = doubt or (PART if has_name and _goes_on(sheet, places) else "")
     beside = ""
     within = _within(sheet, row, first)
     for label in (*within, *labels_of(sheet, row, first, last)):
@@ -122,6 +126,22 @@ def _placed(
             return _Place(sheet, places, doubt, label, rank, "")
         beside = beside or label.text
     return _Place(sheet, places, doubt, None, None, beside)
+
+
+def _goes_on(sheet: Sheet, places: Mapping[Place, tuple[float, float]]) -> bool:
+    """Return whether a name or a code has another word behind it that belongs to it, or one before it in its cell."""
+    row, last = tuple(places)[-1]
+    words, cells = sheet.rows[row].words, sheet.rows[row].cells
+    if places[row, last][1] == 1.0 and last + 1 < len(words) and cells[last + 1] == cells[last]:
+        word, behind = words[last].text, words[last + 1]
+        plain = behind.folded.strip(".,;:()")
+        if word[-1].isalnum() and plain[:1].isalpha() and behind.text[0].isalnum() and not behind.text.endswith(":"):
+            return plain not in function_words("en") and not is_listed(of_words(behind.text))
+    row, first = next(iter(places))
+    begin, _ = sheet.rows[row].cell(sheet.rows[row].cells[first])
+    head = [word.text for word in sheet.rows[row].words[begin:first]]
+    colon = max((n for n, text in enumerate(head) if text.endswith((":", "："))), default=None)
+    return colon is not None and any(text[-1].isalnum() for text in head[colon + 1 :])
 
 
 def _within(sheet: Sheet, row: int, word: int) -> list[Label]:
@@ -141,11 +161,13 @@ def _rank(label: Label, kind: Kind, named: frozenset[str], known: frozenset[str]
     """Return how well a label fits a field's name, less is better; None where it does not."""
     missing, besides = fits(named, label.means)
     besides = fits(known, besides)[1]
+    if besides & QUALIFIERS:
+        return None
     if not missing:
         return len(besides), label.distance
     if besides or missing == named:
         return None
-    allowed = {"number"} if kind in ("code", "number") else set[str]()
+    allowed = {"number"} if kind in ("code", "number") else {"date"} if kind == "date" else set[str]()
     if missing <= DOCUMENTS | allowed and all(one in allowed or _says(sheet, one) for one in missing):
         return 1 + len(missing), label.distance
     return None

@@ -41,6 +41,7 @@ def sheets(*texts: str) -> list[Sheet]:
         ("invoice_date", "3 May 2024"),
         ("invoice_date", "2024-05-03"),
         ("due_date", "17/05/2024"),
+        ("date", "2024-05-03"),
     ],
 )
 def test_a_value_beside_its_label_agrees_however_it_is_written(name: str, value: str) -> None:
@@ -56,7 +57,8 @@ def test_a_value_beside_its_label_agrees_however_it_is_written(name: str, value:
         ("total", "19.00", "but by 'VAT'"),
         ("total", "20.00", "not by the field's name"),
         ("invoice_date", "17.05.2024", "but by 'Due date:'"),
-        ("date", "03.05.2024", "'17.05.2024' stands by the field's name as well"),
+        ("date", "17.05.2024", "but by 'Due date:'"),
+        ("customer", "C-5531", "but by 'Customer No:'"),
         ("invoice_number", "INV-2024-011", NOT_THERE),
         ("total", "119 USD", NOT_THERE),
         ("total", "118.00", NOT_THERE),
@@ -91,6 +93,9 @@ def test_a_value_beside_another_label_or_nowhere_is_unproven_and_says_why(
         ("Code: 王敏华", "王敏"),
         ("Code: 三十六", "三十"),
         ("Code: Miller-Brown", "Miller"),
+        ("Code: ACME Optics Ltd", "ACME"),
+        ("Code: ACME Optics Ltd", "Optics Ltd"),
+        ("Code: K3 Pro", "K3"),
     ],
 )
 def test_a_part_of_a_longer_number_or_word_is_not_the_value(text: str, value: str) -> None:
@@ -115,6 +120,10 @@ def test_a_part_of_a_longer_number_or_word_is_not_the_value(text: str, value: st
         ("Address: 5 Mill Lane\n         Leeds", "address", "5 Mill Lane Leeds"),
         ("The warranty lasts 36 months.", "warranty", "36 months"),
         ("36 months warranty", "warranty", "36 months"),
+        ("Payment due: 3 May 2024", "due_date", "2024-05-03"),
+        ("Zahlbar bis 03.05.2024", "due_date", "2024-05-03"),
+        ("Customer: ACME Optics, Leeds", "customer", "ACME Optics"),
+        ("Invoice No: INV-1 Date: 2024-05-03", "invoice_number", "INV-1"),
         ("Total incl. VAT 119.00", "total", "119.00"),
         ("Total incl. 19% VAT: 119.00", "total", "119.00"),
     ],
@@ -135,6 +144,10 @@ def test_forms_and_labels_of_many_kinds(text: str, name: str, value: str) -> Non
         ("Number: 4711", "invoice_number", "4711"),
         ("Customer number: 4711\nINVOICE", "invoice_number", "4711"),
         ("Total incl. 19% VAT 119.00", "vat", "119.00"),
+        ("Order date: 2024-05-03\nInvoice date: 2024-05-04", "date", "2024-05-03"),
+        ("VAT number: 4711", "vat", "4711"),
+        ("Total discount: 5.00", "total", "5.00"),
+        ("Warranty: 36 months (lamp: 6 months)", "warranty", "6 months"),
         ("Total\n20.00\n80.00\n100.00", "total", "20.00"),
     ],
 )
