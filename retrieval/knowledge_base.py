@@ -39,6 +39,7 @@ from retrieval.owner.socket import NoOwner, OwnerSilent, Serving, ask
 from retrieval.reading.kept_lines import KeptLines
 from retrieval.reading.recipe import open_recipe
 from retrieval.records import Chunk, Filter, Hit, Line, Region, SearchOutcome
+from retrieval.regions.figures import figures_in
 from retrieval.regions.locate import Cited as Placed
 from retrieval.regions.locate import Located, Locator, PageView, Placement
 from retrieval.search.full_text import FullText, full_text
@@ -48,6 +49,7 @@ from retrieval.search.verify import Cited, Verdict, verify
 from retrieval.settings import RetrievalSettings
 from retrieval.store import parse_store
 from retrieval.sync.captions import Captioned, Captioner, make_captions
+from retrieval.sync.figure_captions import make_figure_captions
 from retrieval.sync.missing_vectors import Progress
 from retrieval.sync.ray_ingestion import RayIngestion, RayWorkers
 from retrieval.sync.sync import SyncReport, sync
@@ -133,11 +135,19 @@ class KnowledgeBase:
         return replace(report, degraded=(*report.degraded, f"dense: indexed without vectors, {problem}"))
 
     def captions(self, captioner: Captioner, cancel: threading.Event | None = None) -> Generator[Captioned]:
-        """Caption the pictures that have none, one at each step; as `retrieval.sync.captions.make_captions`."""
-        return make_captions(
-            self.catalogue, self.folder, captioner, self._recipe,
-            lambda: self._open_embedder()[0], cancel or threading.Event(),
-        )  # fmt: skip
+        """Caption the pictures that have none, one at each step, then the figures of documents, a document a step.
+
+        As `retrieval.sync.captions.make_captions`.
+        """
+        cancel, stopped = cancel or threading.Event(), False
+        for make in (make_captions, partial(make_figure_captions, figures_in)):
+            if stopped:
+                return  # what made it end early would do so again
+            for made in make(
+                self.catalogue, self.folder, captioner, self._recipe, lambda: self._open_embedder()[0], cancel
+            ):
+                stopped = bool(made.problem) and made.done < made.total
+                yield made
 
     def search(self, query: str, top_k: int = 5, wanted: Filter | None = None, *, wait_s: float = 0.0) -> SearchOutcome:
         """Search, here or in the process that owns the indexes.

@@ -80,7 +80,7 @@ def graphics_on(path: Path | bytes, number: int) -> tuple[list[Region], list[Reg
         return found
 
 
-def draw_page(path: Path, number: int, *, longer_side: int = LONGER_SIDE) -> "Image.Image":
+def draw_page(path: Path | bytes, number: int, *, longer_side: int = LONGER_SIDE) -> "Image.Image":
     """Return a picture of page `number`, from 1, with what is filled into its forms; RGB.
 
     Raises:
@@ -94,7 +94,7 @@ def draw_page(path: Path, number: int, *, longer_side: int = LONGER_SIDE) -> "Im
         return image.copy()  # the bitmap's memory goes with the page
 
 
-def count_pages(path: Path) -> int:
+def count_pages(path: Path | bytes) -> int:
     """Return how many pages a file has.
 
     Raises:
