@@ -12,7 +12,8 @@ WARM_UP_S = 30.0
 
 
 @click.command(short_help="Search your documents.")
-@click.argument("query")
+@click.argument("query", required=False, default="")
+@click.option("--image", metavar="PICTURE", help="Search for what this picture shows, with QUERY or without one.")
 @click.option("--top-k", type=click.IntRange(1, 50), default=5, metavar="N", help="Hits at most. Default: 5.")
 @click.option(
     "--context",
@@ -30,7 +31,15 @@ WARM_UP_S = 30.0
 @verbose_option
 @click.pass_obj
 def search(
-    run: Run, /, query: str, top_k: int, context: int, opened: int | None, as_json: bool, **options: Any
+    run: Run,
+    /,
+    query: str,
+    image: str | None,
+    top_k: int,
+    context: int,
+    opened: int | None,
+    as_json: bool,
+    **options: Any,
 ) -> None:
     """Search the documents for QUERY; run `lorgnette kb sync` first.
 
@@ -38,15 +47,22 @@ def search(
     Examples:
       lorgnette search "What does ERR_42 mean?"
       lorgnette search "How long is the warranty?" --open 1
+      lorgnette search --image photo.jpg "same machine?"
       lorgnette search 年假可以结转几天 --source "中文/*" --json
     """  # noqa: D301
     from lorgnette.search_text import render_found, search_result
 
+    if not query.strip() and image is None:
+        raise click.UsageError("Missing argument 'QUERY'.")
+    notes: tuple[str, ...] = ()
+    if image is not None:
+        query, notes = _of_picture(image, query, options)
     with open_base(options, reranks=True) as base:
         found = base.search(query, top_k, options["wanted"], wait_s=WARM_UP_S)
         result = search_result(
             found, lambda hit: base.neighbours(hit, context), lambda hit: base.locate(hit, hit.sha256)
         )
+        result = result.model_copy(update={"degraded": [*result.degraded, *notes]})
         click.echo(result.model_dump_json() if as_json else render_found(result))
         if not as_json and not base.catalogue.counts().files:
             click.echo(f"Nothing is indexed yet; run: lorgnette kb sync {base.folder}", err=True)
@@ -54,3 +70,16 @@ def search(
             if opened > len(found.hits):
                 raise click.UsageError(f"--open {opened}: there are {len(found.hits)} hits.")
             show_page(run, base, found.hits[opened - 1], query)
+
+
+def _of_picture(image: str, words: str, options: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
+    """Return what a picture is searched for by; its file may lie anywhere."""
+    from cli.ask.named import allowing
+    from cli.kb.captions import open_captioner
+    from cli.kb.options import KB_SETTINGS
+    from lorgnette.picture_query import picture_query
+    from lorgnette.settings import load_settings
+
+    settings = allowing(load_settings(**{key: options.get(key) for key in KB_SETTINGS}), (image,))
+    asked = picture_query(image, words, settings.roots, open_captioner(options))
+    return asked.text, asked.notes
