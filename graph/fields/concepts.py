@@ -62,6 +62,10 @@ QUALIFIERS = frozenset(
     "number date net tax due paid discount quantity address phone email period currency serial delivery".split()  # noqa: SIM905
 )
 """A label that says one of these besides names something else: `Customer number` is no customer."""
+OF_A_TOTAL = DOCUMENTS | frozenset(
+    ("price", "cost", "charge", "pay", "payabl", "sum", "final", "full", "purchas", "sale", "bill", "due", "customer")
+)
+"""All that the label of a total may say besides: `Total savings` and `Total weight` are other things."""
 _CJK = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
 _WORD = re.compile(r"#|№|n[°º]|[^\W_]+(?:['’.-][^\W_]+)*")
 _CAMEL = re.compile(r"(?<=[a-zäöü])(?=[A-ZÄÖÜ])")

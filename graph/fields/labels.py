@@ -88,7 +88,9 @@ def _above(sheet: Sheet, row: int, first: int, last: int) -> Label | None:
     if end - last > 2 and here.cells[last - 1] == here.cells[first]:
         return None
     x1, x2 = here.words[first].x1, here.words[last - 1].x2
-    if (found := sheet.above(row, x1, x2)) is None or _is_column(sheet, row, x1, x2):
+    if (found := sheet.above(row, x1, x2)) is None:
+        return None
+    if any(map(str.isdigit, here.text(first, last))) and _is_column(sheet, row, x1, x2):
         return None
     heading, number = sheet.rows[found[0]], found[1]
     start, stop = heading.cell(number)

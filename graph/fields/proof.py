@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from common.safe_text import shortened
 from graph.answer import FieldValue, PageRegion
-from graph.fields.concepts import DOCUMENTS, QUALIFIERS, fits, is_listed, of_name, of_words
+from graph.fields.concepts import DOCUMENTS, OF_A_TOTAL, QUALIFIERS, fits, is_listed, of_name, of_words
 from graph.fields.forms import Kind, Wanted, day_first, numbers_in, spans, wanted
 from graph.fields.labels import Label, labels_of
 from graph.fields.sheet import Place, Sheet, fold
@@ -161,7 +161,7 @@ def _rank(label: Label, kind: Kind, named: frozenset[str], known: frozenset[str]
     """Return how well a label fits a field's name, less is better; None where it does not."""
     missing, besides = fits(named, label.means)
     besides = fits(known, besides)[1]
-    if besides & QUALIFIERS:
+    if besides & QUALIFIERS or ("total" in named and besides - OF_A_TOTAL):
         return None
     if not missing:
         return len(besides), label.distance
@@ -212,9 +212,10 @@ def _kinds(sheet: Sheet, places: Collection[Place]) -> frozenset[Kind]:
 
 def _others(sheet: Sheet, kinds: frozenset[Kind]) -> Iterator[tuple[tuple[Place, ...], Kind]]:
     if "words" not in kinds:
+        alike = kinds | {other for kind in kinds for other in _ALIKE.get(kind, ())}
         for stream in sheet.streams:
             for start, end, kind in numbers_in(stream.text):
-                if (kind in kinds or (kind == "number" and "code" in kinds)) and (places := stream.shares(start, end)):
+                if kind in alike and (places := stream.shares(start, end)):
                     yield tuple(places), kind
         return
     for number, row in enumerate(sheet.rows):
@@ -226,6 +227,8 @@ def _others(sheet: Sheet, kinds: frozenset[Kind]) -> Iterator[tuple[tuple[Place,
                 yield ((number, n),), "words"
 
 
+_ALIKE: dict[Kind, tuple[Kind, ...]] = {"code": ("number",), "number": ("amount",), "amount": ("number",)}
+"""What may be meant in place of a value of a kind."""
 _LABELS = frozenset(
     {"number", "date", "total", "net", "tax", "due", "quantity", "price", "currency", "name", "address"}
 )
