@@ -4,7 +4,6 @@ import re
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -145,7 +144,7 @@ class LocalAgent:
         """
         from graph.agent import EMBEDDER_S
         from graph.model_captioner import wants_captions
-        from lorgnette.picture_query import picture_query
+        from lorgnette.picture_query import picture_query, search_with_picture
         from retrieval.records import Filter
 
         base = self._documents.required()
@@ -155,14 +154,13 @@ class LocalAgent:
             self._reranks = True
         if source is not None:
             source = named_source(source, base.document_names, self.settings.kb)
-        wanted, notes = Filter(source=source), tuple[str, ...]()
-        if image is not None:
-            agent = self._agent
-            captioner = agent.captioner if agent is not None and wants_captions(self.settings) else None
-            asked = picture_query(self._source(image), query, self.settings.roots, captioner)
-            query, notes = asked.text, asked.notes
-        found = base.search(query, top_k, wanted, wait_s=EMBEDDER_S)
-        return replace(found, degraded=(*found.degraded, *notes)) if notes else found
+        wanted = Filter(source=source)
+        if image is None:
+            return base.search(query, top_k, wanted, wait_s=EMBEDDER_S)
+        agent = self._agent
+        captioner = agent.captioner if agent is not None and wants_captions(self.settings) else None
+        asked = picture_query(self._source(image), query, self.settings.roots, captioner)
+        return search_with_picture(base, asked, top_k, wanted, wait_s=EMBEDDER_S)
 
     def save_summary(self, session_id: str, title: str | None = None) -> Summary:
         """Write a conversation as a new Markdown file.

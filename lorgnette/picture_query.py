@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,10 @@ from model.pictures.open import open_picture
 from retrieval.errors import RetrievalError
 
 if TYPE_CHECKING:
+    from PIL import Image
+
+    from retrieval.knowledge_base import KnowledgeBase
+    from retrieval.records import Filter, SearchOutcome
     from retrieval.sync.captions import Captioner
 
 MOST_WORDS = 60
@@ -26,10 +30,10 @@ NOT_READ = "image: no words can be read in it"
 class PictureSaysNothing(LorgnetteError):
     """There is nothing to search for."""
 
-    def __init__(self, source: str, notes: Sequence[str]) -> None:
-        self.source, self.notes = source, tuple(notes)
-        why = "; ".join(notes)
-        super().__init__(f"There is nothing to search for in {source[:120]!r} ({why}); give words with it.")
+    def __init__(self, notes: Sequence[str]) -> None:
+        self.notes = tuple(notes)
+        why = "; ".join(note.removeprefix("image: ") for note in notes)
+        super().__init__(f"There is nothing to search for in the picture ({why}); give words with it.")
 
 
 @dataclass(frozen=True)
@@ -37,8 +41,10 @@ class PictureQuery:
     """What is searched for."""
 
     text: str
+    """Empty where there are no words."""
     notes: tuple[str, ...]
     """What of the picture was not used, and why."""
+    image: "Image.Image"
 
 
 def picture_query(
@@ -59,7 +65,6 @@ def picture_query(
 
     Raises:
         ImageError: The picture is refused.
-        PictureSaysNothing: There are no words, neither with it nor in it nor of it.
     """
     picture, notes = open_picture(source, roots), list[str]()
     sheets, unread = page_sheets([picture], notes)
@@ -79,6 +84,32 @@ def picture_query(
     if not caption.strip():
         notes.append(NO_CAPTION.format(reason=reason))
     text = " ".join(filter(None, (words.strip(), " ".join(caption.split()), " ".join(read[:MOST_WORDS]))))
-    if not any(map(str.isalnum, text)):
-        raise PictureSaysNothing(picture.source, notes)
-    return PictureQuery(text[:MOST_CHARS], tuple(notes))
+    text = text[:MOST_CHARS] if any(map(str.isalnum, text)) else ""
+    return PictureQuery(text, tuple(notes), picture.image)
+
+
+def search_with_picture(
+    base: "KnowledgeBase", asked: PictureQuery, top_k: int, wanted: "Filter | None" = None, *, wait_s: float = 0.0
+) -> "SearchOutcome":
+    """Search for a picture's words, and for pictures that look like it where somebody compares them.
+
+    The relevant passages come first, then the pictures, then the weak passages; one place is the pictures'.
+
+    Raises:
+        PictureSaysNothing: There are no words, and nobody compares pictures.
+        RetrievalError: The documents cannot be searched.
+    """
+    from retrieval.records import SearchOutcome
+
+    alike, notes = base.alike(asked.image, top_k, wanted)
+    notes = (*asked.notes, *notes)
+    if not asked.text and not alike:
+        raise PictureSaysNothing(notes)
+    found = base.search(asked.text, top_k, wanted, wait_s=wait_s) if asked.text else SearchOutcome((), "image")
+    seen = {hit.source for hit in found.hits if hit.match == "relevant"}
+    looks = [hit for hit in alike if hit.source not in seen]
+    first = [hit for hit in found.hits if hit.match == "relevant"][: top_k - bool(looks)]
+    taken = {(hit.source, hit.start) for hit in (*first, *looks)}
+    last = [hit for hit in found.hits if hit.match == "weak" and (hit.source, hit.start) not in taken]
+    mode = f"{found.mode}+image" if alike and asked.text else found.mode
+    return replace(found, hits=(*first, *looks, *last)[:top_k], mode=mode, degraded=(*found.degraded, *notes))

@@ -57,10 +57,13 @@ from retrieval.sync.sync import SyncReport, sync
 if TYPE_CHECKING:
     from PIL import Image
 
+    from retrieval.embedders.pictures import PictureEmbedder
+
 logger = logging.getLogger(__name__)
 
 NOT_KEPT = "the data folder is read-only: its indexes were made for this process alone, and it cannot be synced"
 FULL = "the disk is full: documents are searched as they were indexed, and what is new is not; free some space"
+NO_IMAGE_EMBEDDER = "image: what pictures look like is not compared, no image_embedder is set"
 ELECTION_S = 10.0  # a dead owner's lock is free at once, but a new owner needs a moment to open the indexes
 POLL_S = 0.05
 ANSWER_S = 60.0
@@ -98,6 +101,7 @@ class KnowledgeBase:
         self._electing = threading.Lock()
         self._loading = threading.Lock()
         self._embedder: Embedder | None = None
+        self._looks: PictureEmbedder | None = None
         self._owned: _Owned | None = None
         self._reranker: Reranker | None = None
         self._reranks_itself = is_generative(settings.reranker)
@@ -220,6 +224,25 @@ class KnowledgeBase:
         here = Placement(found.source, found.page, found.start, found.end, found.text, headings)
         now, status = self._locator.check(here, regions, found.status)
         return replace(found, regions=now, regions_status=status)
+
+    def alike(
+        self, image: "Image.Image", top_k: int = 5, wanted: Filter | None = None
+    ) -> tuple[tuple[Hit, ...], tuple[str, ...]]:
+        """Return the pictures that look most like an RGB picture, and what was not compared.
+
+        As `retrieval.search.alike.look_alikes`; without an `image_embedder`, or where it is missing, only the note.
+        """
+        if self._settings.image_embedder is None:
+            return (), (NO_IMAGE_EMBEDDER,)
+        from retrieval.embedders.pictures import PictureEmbedder
+        from retrieval.search.alike import look_alikes
+
+        with self._loading:
+            try:
+                self._looks = self._looks or PictureEmbedder(self._settings.image_embedder)
+            except RetrievalError as error:
+                return (), (f"image: what pictures look like is not compared, {str(error).rstrip('.')}",)
+        return look_alikes(self.catalogue, self.folder, self._looks, image, top_k, wanted)
 
     def locate(self, cited: Placed, sha256: str | None = None) -> Located:
         """Return where on its page a passage stands, and the name of the nearest place; as `Locator.locate`."""

@@ -1,12 +1,15 @@
 """`lorgnette search`: passages of the user's documents, with where they stand and why they were found."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cli.edge import Run, verbose_option
 from cli.kb.options import filter_options, kb_options, open_base
 from cli.shown_page import show_page
+
+if TYPE_CHECKING:
+    from lorgnette.picture_query import PictureQuery
 
 WARM_UP_S = 30.0
 
@@ -50,19 +53,20 @@ def search(
       lorgnette search --image photo.jpg "same machine?"
       lorgnette search 年假可以结转几天 --source "中文/*" --json
     """  # noqa: D301
+    from lorgnette.picture_query import search_with_picture
     from lorgnette.search_text import render_found, search_result
 
     if not query.strip() and image is None:
         raise click.UsageError("Missing argument 'QUERY'.")
-    notes: tuple[str, ...] = ()
-    if image is not None:
-        query, notes = _of_picture(image, query, options)
+    asked = _of_picture(image, query, options) if image is not None else None
     with open_base(options, reranks=True) as base:
-        found = base.search(query, top_k, options["wanted"], wait_s=WARM_UP_S)
+        if asked is None:
+            found = base.search(query, top_k, options["wanted"], wait_s=WARM_UP_S)
+        else:
+            found = search_with_picture(base, asked, top_k, options["wanted"], wait_s=WARM_UP_S)
         result = search_result(
             found, lambda hit: base.neighbours(hit, context), lambda hit: base.locate(hit, hit.sha256)
         )
-        result = result.model_copy(update={"degraded": [*result.degraded, *notes]})
         click.echo(result.model_dump_json() if as_json else render_found(result))
         if not as_json and not base.catalogue.counts().files:
             click.echo(f"Nothing is indexed yet; run: lorgnette kb sync {base.folder}", err=True)
@@ -72,7 +76,7 @@ def search(
             show_page(run, base, found.hits[opened - 1], query)
 
 
-def _of_picture(image: str, words: str, options: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
+def _of_picture(image: str, words: str, options: dict[str, Any]) -> "PictureQuery":
     """Return what a picture is searched for by; its file may lie anywhere."""
     from cli.ask.named import allowing
     from cli.kb.captions import open_captioner
@@ -81,5 +85,4 @@ def _of_picture(image: str, words: str, options: dict[str, Any]) -> tuple[str, t
     from lorgnette.settings import load_settings
 
     settings = allowing(load_settings(**{key: options.get(key) for key in KB_SETTINGS}), (image,))
-    asked = picture_query(image, words, settings.roots, open_captioner(options))
-    return asked.text, asked.notes
+    return picture_query(image, words, settings.roots, open_captioner(options))

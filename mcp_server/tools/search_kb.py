@@ -1,7 +1,7 @@
 """The tool `search_kb`: its words and its schema, and the search on a thread."""
 
 import threading
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from mcp.server.mcpserver import Context
 from mcp.types import CallToolResult, TextContent
@@ -15,6 +15,9 @@ from mcp_server.state.app import App
 from mcp_server.tools.ask_image import MAX_SOURCE_CHARS
 from mcp_server.tools.page_links import page_links
 from mcp_server.uris import document_name
+
+if TYPE_CHECKING:
+    from lorgnette.picture_query import PictureQuery
 
 MOST_HITS, MOST_NEIGHBOURS = 20, 3
 EMBEDDER_S = 10.0  # to wait for, in a server's first seconds
@@ -60,21 +63,20 @@ def _search(
     base = app.documents.required()
     notes = [f"{name}: cut to {most}, which is the most" for name, asked, most in (
         ("top_k", top_k, MOST_HITS), ("context", context, MOST_NEIGHBOURS)) if asked > most]  # fmt: skip
-    if image is not None:
-        from graph.model_captioner import wants_captions
-        from lorgnette.picture_query import picture_query
-
-        agent = app.loader.opened()  # who is not there yet is not waited for
-        captioner = agent.captioner if agent is not None and wants_captions(app.settings) else None
-        asked = picture_query(image, query, app.settings.roots, captioner, cancel)
-        query, notes = asked.text, [*notes, *asked.notes]
+    asked = _of_picture(app, image, query, cancel) if image is not None else None
     meant = None
     if source is not None:
         app.first_sync.wait(FIRST_SYNC_S)  # what is not indexed yet would be called unknown
         meant = named_source(document_name(source) or source, base.document_names, app.settings.kb)
 
     def look() -> SearchResult:
-        found = base.search(query, min(top_k, MOST_HITS), Filter(source=meant), wait_s=EMBEDDER_S)
+        most, wanted = min(top_k, MOST_HITS), Filter(source=meant)
+        if asked is None:
+            found = base.search(query, most, wanted, wait_s=EMBEDDER_S)
+        else:
+            from lorgnette.picture_query import search_with_picture
+
+            found = search_with_picture(base, asked, most, wanted, wait_s=EMBEDDER_S)
         around = min(context, MOST_NEIGHBOURS)
         return search_result(found, lambda hit: base.neighbours(hit, around), lambda hit: base.locate(hit, hit.sha256))
 
@@ -85,3 +87,12 @@ def _search(
     if not app.first_sync.is_set():
         notes.append("documents: they are still being read for the first time; ask again for the others")
     return shortened(result.model_copy(update={"degraded": [*result.degraded, *notes]}))
+
+
+def _of_picture(app: App, image: str, words: str, cancel: threading.Event) -> "PictureQuery":
+    from graph.model_captioner import wants_captions
+    from lorgnette.picture_query import picture_query
+
+    agent = app.loader.opened()  # who is not there yet is not waited for
+    captioner = agent.captioner if agent is not None and wants_captions(app.settings) else None
+    return picture_query(image, words, app.settings.roots, captioner, cancel)

@@ -2,12 +2,14 @@
 
 import threading
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from lorgnette.picture_query import MOST_WORDS, NOT_READ, PictureSaysNothing, picture_query
+from lorgnette.picture_query import MOST_WORDS, NOT_READ, PictureSaysNothing, picture_query, search_with_picture
 from model.errors import ImageError
+from retrieval.records import Hit, SearchOutcome
 from retrieval.sync.captions import Caption, CaptionFailed
 
 
@@ -19,6 +21,23 @@ class Captioner:
         if isinstance(self.says, Exception):
             raise self.says
         return Caption(self.says, "fake")
+
+
+class Base:
+    """Finds these passages, and these pictures."""
+
+    def __init__(self, hits: tuple[Hit, ...] = (), alike: tuple[Hit, ...] = ()) -> None:
+        self.hits, self.pictures = hits, alike
+
+    def search(self, query: str, top_k: int, wanted: object, *, wait_s: float) -> SearchOutcome:
+        return SearchOutcome(self.hits[:top_k], "lexical", ("dense: none",))
+
+    def alike(self, image: Image.Image, top_k: int, wanted: object) -> tuple[tuple[Hit, ...], tuple[str, ...]]:
+        return self.pictures[:top_k], ("image: some were not compared",)
+
+
+def hit(source: str, match: Literal["relevant", "weak"] = "weak") -> Hit:
+    return Hit(source, source, None, 0, 1, "x", (), "", 0.0, False, 1.0, match=match)
 
 
 @pytest.fixture
@@ -47,8 +66,9 @@ def test_without_a_model_its_words_are_searched_for_and_that_is_said(plate: str,
 
 
 def test_a_picture_that_says_nothing_needs_words(blank: str, tmp_path: Path) -> None:
+    base, asked = Base(), picture_query(blank, " ", (tmp_path,), Captioner(CaptionFailed("it was too dark")))
     with pytest.raises(PictureSaysNothing, match="give words with it") as raised:
-        picture_query(blank, " ", (tmp_path,), Captioner(CaptionFailed("it was too dark")))
+        search_with_picture(base, asked, 5)  # type: ignore[arg-type]
     assert NOT_READ in raised.value.notes and "it was too dark" in str(raised.value)
     assert picture_query(blank, "lamp", (tmp_path,)).text == "lamp"
 
@@ -66,3 +86,20 @@ def test_a_picture_outside_of_the_roots_is_refused(blank: str, tmp_path: Path) -
     (tmp_path / "inside").mkdir()
     with pytest.raises(ImageError):
         picture_query(str(tmp_path / blank), "lamp", (tmp_path / "inside",))
+
+
+def test_pictures_that_look_alike_stand_between_what_is_relevant_and_what_is_weak(plate: str, tmp_path: Path) -> None:
+    asked = picture_query(plate, "", (tmp_path,))
+    words = (hit("a", "relevant"), hit("b", "relevant"), hit("c"))
+    base = Base(words, (hit("p.png"), hit("a")))
+    found = search_with_picture(base, asked, 5)  # type: ignore[arg-type]
+    assert [one.source for one in found.hits] == ["a", "b", "p.png", "c"]
+    assert found.mode == "lexical+image" and found.degraded[-1] == "image: some were not compared"
+    assert [one.source for one in search_with_picture(base, asked, 2).hits] == ["a", "p.png"]  # type: ignore[arg-type]
+    assert [one.source for one in search_with_picture(Base(words), asked, 2).hits] == ["a", "b"]  # type: ignore[arg-type]
+
+
+def test_without_words_the_pictures_that_look_alike_are_all(blank: str, tmp_path: Path) -> None:
+    asked = picture_query(blank, "", (tmp_path,))
+    found = search_with_picture(Base(alike=(hit("p.png"),)), asked, 5)  # type: ignore[arg-type]
+    assert [one.source for one in found.hits] == ["p.png"] and found.mode == "image"

@@ -27,7 +27,8 @@ def test_a_picture_finds_what_its_words_find(lorgnette: Any) -> None:
     found = json.loads(result.stdout)
     assert found["hits"][0]["source"] == "a.md"
     assert [note for note in found["degraded"] if note.startswith("image: ")] == [
-        "image: searched for by the words in it alone, no model describes pictures here (captions)"
+        "image: searched for by the words in it alone, no model describes pictures here (captions)",
+        "image: what pictures look like is not compared, no image_embedder is set",
     ]
 
 
