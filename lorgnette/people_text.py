@@ -111,6 +111,8 @@ _IN_CHINESE = tuple(
         (r"it stands there, not by the field's name", r"原文中有,但不在该字段名旁边"),
         (r"it stands there, not by the field's name, but by (.*)", r"原文中有,但不在该字段名旁边,而在 {0} 旁边"),
         (r"(.*) stands by the field's name as well", r"{0} 也在该字段名旁边"),
+        (r"more stands there than the value", r"原文比这个值更长"),
+        (r"too many values stand there.*", r"那里的值太多,分不清是哪一个"),
         (r"its day and month cannot be told apart", r"分不清日和月"),
         (
             r"fields: values from pictures are unproven, OCR cannot be used here \((.*)\)",

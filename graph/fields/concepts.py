@@ -15,7 +15,8 @@ _LISTED = {
     "number": "number no nr num nbr numero numéro número nummer code id identifier reference ref referenz # № n° nº 号"
     " 号码 编号 单号 番号 번호",
     "date": "date dated datum data fecha dato 日期 日付 날짜",
-    "invoice": "invoice inv bill rechnung rechnungs facture factura fattura fatura faktura factuur 发票 请求书 請求書",
+    "invoice": "invoice inv bill rechnung rechnungs facture factura fattura fatura faktura factuur 发票 开票"
+    " 请求书 請求書",
     "receipt": "receipt beleg quittung kassenbon bon reçu recibo ricevuta 收据 小票",
     "order": "order bestellung bestell auftrag auftrags commande pedido ordine po 订单 注文",
     "delivery": "delivery delivered liefer lieferung shipping ship livraison entrega consegna 交货 送货",
@@ -50,6 +51,7 @@ _PHRASES = tuple(
         (r"\bamount (?:due|payable|to pay)\b|\bbalance due\b|\bgrand total\b|\btotal (?:due|payable)\b", " total "),
         (r"\bpayment due(?: date)?\b|\bpay(?:able)? by\b|\bzahlbar bis\b", " due "),
         (r"\bsub[ -]?total\b|\bsous[ -]total\b|\btotal (?:net|netto|ht)\b", " net "),
+        (r"[(（]?[小大]写[)）]?", " "),
         (r"\bzu zahlen(?:der betrag)?\b|\b应付金额\b", " total "),
         (r"\b(?:bill|billed|invoice|invoiced|sold) to\b", " customer "),
         (r"\be[ -]mail\b", " email "),
@@ -70,7 +72,7 @@ _CJK = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
 _WORD = re.compile(r"#|№|n[°º]|[^\W_]+(?:['’.-][^\W_]+)*")
 _CAMEL = re.compile(r"(?<=[a-zäöü])(?=[A-ZÄÖÜ])")
 _JOINTS = ("", "s", "n", "en", "er")
-_SHORTEST_PART = 3
+_SHORTEST_PART, _LONGEST = 3, 48
 
 
 def of_name(name: str) -> frozenset[str]:
@@ -88,6 +90,12 @@ def of_words(text: str) -> frozenset[str]:
     words = _WORD.findall(folded)
     found = frozenset(meaning for word in words for meaning in _meanings(word))
     return found or frozenset(word for word in words if word in _GENERIC)
+
+
+def in_chinese_bill(text: str, means: frozenset[str], other_words: str) -> frozenset[str]:
+    """Return what a label means beside other words: a sum is a net one where another is said to hold the tax."""
+    is_net = "合计" in text and "价税" not in text and "价税合计" in other_words
+    return means - {"total"} | {"net"} if is_net else means
 
 
 def fits(name: frozenset[str], label: frozenset[str]) -> tuple[frozenset[str], frozenset[str]]:
@@ -117,6 +125,8 @@ def _meanings(word: str) -> Iterator[str]:
 
 def _compound(word: str) -> list[str] | None:
     """Return the meanings of a word that is put together from listed ones, as German ones are."""
+    if len(word) > _LONGEST:
+        return None
     if word in ("nr", "no"):
         return ["number"]
     for end in range(len(word), _SHORTEST_PART - 1, -1):

@@ -72,7 +72,7 @@ def wanted(folded: str) -> Wanted:
     found = next(iter(dates_in(text)), None)
     if found is not None and (found[0], found[1]) == (0, len(text)):
         return Wanted(text, "date", found[2])
-    amount = _AMOUNT.fullmatch(text)
+    amount = None if text.lstrip("+").isdigit() and len(text) >= LONG_CODE else _AMOUNT.fullmatch(text)
     if amount is not None and (number := _read(amount[3])).value is not None:
         unit = amount[1] or amount[4]
         currency = _CURRENCIES.get(unit) if unit else None
@@ -113,9 +113,9 @@ def numbers_in(text: str) -> Iterator[tuple[int, int, Kind]]:
     """Yield what else in a text could be a value with digits, and of what kind it is."""
     taken = [(start, end) for start, end, _ in dates_in(text)]
     yield from ((start, end, "date") for start, end in taken)
-    for found in re.finditer(r"\S*\d\S*", text):
+    for found in re.finditer(r"\S+", text):
         start, end = found.span()
-        if any(start < b and end > a for a, b in taken):
+        if not any(map(str.isdigit, found[0])) or any(start < b and end > a for a, b in taken):
             continue
         core = found[0].strip("()[]:;,.*#")
         amount = _AMOUNT.fullmatch(core)
@@ -169,7 +169,7 @@ def _numbers(value: Wanted, number: Number, text: str) -> Iterator[Span]:
 
 def _words(value: Wanted) -> re.Pattern[str]:
     """Return what finds the value's words, with other signs between them where those do not matter."""
-    pieces = re.split(r"([^\w]+|_)", value.text.strip(" .,;:"))
+    pieces = re.split(r"([^\w]+|_)", value.text.strip(" .,;:+"))
     digits = sum(map(str.isdigit, value.text))
     is_code = value.kind == "code" and digits > 2
     parts = []
@@ -185,7 +185,7 @@ def _words(value: Wanted) -> re.Pattern[str]:
             elif not piece.strip() and before.isdigit() and behind.isalpha():
                 parts.append(" ?")  # a number and its unit
             elif is_code and piece.strip() in ("", "-", "/", "_"):
-                parts.append(r"[ \-/_]?")
+                parts.append(r"[ \-/_]{0,3}")
             else:
                 parts.append(r"[^\w]{1,4}")
         elif is_code and len(pieces) == 1 and len(piece) >= LONG_CODE:

@@ -13,6 +13,8 @@ from graph.fields.sheet import Place, Row, Sheet
 MOST_WORDS = 12
 """So far before a value its label may begin."""
 HEADING_WORDS = 6
+LONGEST = 60
+"""Characters of a word that are looked at; longer ones are no numbers."""
 _STOP = re.compile(r".*(?:[!?;。；！？]|[^\W\d_]{5,}\.)[\"'”)]*$")
 _SIGNS = re.compile(r"[^\w#№]*")
 _CURRENCY = re.compile(r"(?:eur|usd|gbp|chf|jpy|cny|inr|€|\$|£|¥|元)[.:]?")
@@ -54,12 +56,12 @@ def _left(sheet: Sheet, row: int, first: int) -> Label | None:
             break
         if _SIGNS.fullmatch(word) or _CURRENCY.fullmatch(word) or (taken and word.rstrip(").,:").endswith("%")):
             continue
-        if _NUMBER.fullmatch(word) and "#" not in word:
+        if _is_number(word) and "#" not in word:
             if taken or skipped:
                 break
             skipped = True
             continue
-        if _STOP.fullmatch(word) and not (word.endswith(".") and is_listed(of_words(word))):
+        if _STOP.fullmatch(word[-LONGEST:]) and not (word.endswith(".") and is_listed(of_words(word))):
             break
         taken.append(number)
         if len(taken) == MOST_WORDS:
@@ -72,10 +74,10 @@ def _right(sheet: Sheet, row: int, last: int) -> Label | None:
     taken: list[int] = []
     for number in range(last, len(here.words)):
         word = here.words[number].folded
-        if here.cells[number] != here.cells[last - 1] or _NUMBER.fullmatch(word):
+        if here.cells[number] != here.cells[last - 1] or _is_number(word):
             break
         taken.append(number)
-        if _STOP.fullmatch(word) or len(taken) == HEADING_WORDS:
+        if _STOP.fullmatch(word[-LONGEST:]) or len(taken) == HEADING_WORDS:
             break
     return _label(here, row, taken, 2)
 
@@ -95,7 +97,7 @@ def _above(sheet: Sheet, row: int, first: int, last: int) -> Label | None:
     heading, number = sheet.rows[found[0]], found[1]
     start, stop = heading.cell(number)
     words = heading.words[start:stop]
-    if len(words) > HEADING_WORDS or any(_NUMBER.fullmatch(one.folded) for one in words):
+    if len(words) > HEADING_WORDS or any(_is_number(one.folded) for one in words):
         return None
     return _label(heading, found[0], list(range(start, stop)), 1)
 
@@ -116,3 +118,7 @@ def _label(row: Row, number: int, taken: list[int], distance: int) -> Label | No
     text = " ".join(word.text for word in words)
     means = of_words(text)
     return Label(text, means, distance, tuple((number, n) for n in taken)) if means else None
+
+
+def _is_number(word: str) -> bool:
+    return len(word) <= LONGEST and _NUMBER.fullmatch(word) is not None

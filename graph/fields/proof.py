@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from common.safe_text import shortened
 from graph.answer import FieldValue, PageRegion
-from graph.fields.concepts import DOCUMENTS, OF_A_TOTAL, QUALIFIERS, fits, is_listed, of_name, of_words
+from graph.fields.concepts import DOCUMENTS, OF_A_TOTAL, QUALIFIERS, fits, in_chinese_bill, is_listed, of_name, of_words
 from graph.fields.forms import Kind, Wanted, day_first, numbers_in, spans, wanted
 from graph.fields.labels import Label, labels_of
 from graph.fields.sheet import Place, Sheet, fold
@@ -20,6 +20,10 @@ WORDS_CHARS = 200
 NOTE_CHARS = 60
 MOST_PLACES = 50
 """So many places of a value are looked at."""
+MOST_OTHERS = 3_000
+"""So many other values of a document are looked at."""
+MOST_CHARS = 1_000
+TOO_MANY = "too many values stand there to tell which has its name"
 NOTHING = "nothing was found for it"
 NOT_READ = "there are no words to hold it against"
 NOT_THERE = "it does not stand there as a whole"
@@ -54,6 +58,8 @@ def prove(name: str, value: str | None, sheets: Sequence[Sheet], asked: str = ""
         return FieldValue(name=name, value=value, status="unproven", note=NOTHING)
     if not any(sheet.rows for sheet in sheets):
         return FieldValue(name=name, value=value, status="unproven", note=NOT_READ)
+    if len(value) > MOST_CHARS:
+        return FieldValue(name=name, value=value, status="unproven", note=NOT_THERE)
     named, known = of_name(name), of_words(asked) - of_name(name)
     looked_for = wanted(fold(value))
     places = [one for sheet in sheets for one in _places(sheet, looked_for, named, known)]
@@ -159,7 +165,10 @@ def _within(sheet: Sheet, row: int, word: int) -> list[Label]:
 
 def _rank(label: Label, kind: Kind, named: frozenset[str], known: frozenset[str], sheet: Sheet) -> Rank | None:
     """Return how well a label fits a field's name, less is better; None where it does not."""
-    missing, besides = fits(named, label.means)
+    means = label.means
+    if "合计" in label.text:
+        means = in_chinese_bill(label.text, means, "\n".join(row.text() for row in sheet.rows))
+    missing, besides = fits(named, means)
     besides = fits(known, besides)[1]
     if besides & QUALIFIERS or ("total" in named and besides - OF_A_TOTAL):
         return None
@@ -185,8 +194,12 @@ def _rival(
     assert place.rank is not None, "it was asked of a place that agrees"
     own = {(id(other.sheet), one) for other in places for one in other.places}
     kinds = _kinds(place.sheet, place.places)
+    looked = 0
     for sheet in sheets:
         for other, kind in _others(sheet, kinds):
+            looked += 1
+            if looked > MOST_OTHERS:
+                return TOO_MANY
             row, first = other[0]
             names = sheet.rows[row].words[other[-1][1]].text.endswith((":", "："))
             if names or any((id(sheet), one) in own for one in other):

@@ -18,6 +18,8 @@ from retrieval.records import Line, Region
 CELL_GAP = 1.0
 """Heights of a line: a wider gap between two words parts two cells."""
 MOST_WORDS = 20_000
+MOST_IN_ROW = 400
+"""A longer row is cut, so that pages made to cost time do not."""
 MOST_STACKED = 4
 """So many rows a value may run over."""
 _WIDE = 2.0
@@ -59,7 +61,15 @@ class Row:
 
     def cell(self, number: int) -> tuple[int, int]:
         """Return the first word of a cell and the one behind its last."""
-        return self.cells.index(number), len(self.cells) - self.cells[::-1].index(number)
+        return self.spans[number]
+
+    @cached_property
+    def spans(self) -> dict[int, tuple[int, int]]:
+        """Of each cell, its first word and the one behind its last."""
+        found: dict[int, tuple[int, int]] = {}
+        for n, cell in enumerate(self.cells):
+            found[cell] = (found[cell][0] if cell in found else n, n + 1)
+        return found
 
     def text(self, first: int = 0, last: int | None = None) -> str:
         """Return the words as they stand there."""
@@ -110,7 +120,7 @@ class Sheet:
         """Cells with what stands below them, where that can be the rest of a value."""
         found = []
         for n, row in enumerate(self.rows):
-            for cell in dict.fromkeys(row.cells):
+            for cell in row.spans:
                 stack = [(n, cell)]
                 while len(stack) < MOST_STACKED and (under := self._under(*stack[-1])) is not None:
                     stack.append(under)
@@ -152,8 +162,7 @@ class Sheet:
             gap = min(word.y1 for word in lower.words) - max(word.y2 for word in upper.words)
             if gap > 1.5 * max(here.height, other.height):
                 return None
-            for cell in dict.fromkeys(other.cells):
-                first, last = other.cell(cell)
+            for cell, (first, last) in other.spans.items():
                 if other.words[first].x1 < x2 and other.words[last - 1].x2 > x1:
                     return number, cell
         return None
@@ -168,7 +177,7 @@ def sheet_of_lines(source: str, page: int | None, lines: Sequence[Line]) -> Shee
     """Return the sheet of words or lines that stand on a page, in whatever order they come."""
     words = [word for number, line in enumerate(lines) for word in _words_of(line, number)][:MOST_WORDS]
     runs = [Run(word.text, word.x1, word.y1, word.x2, word.y2, n) for n, word in enumerate(words)]
-    rows = []
+    rows: list[Row] = []
     for row in rows_of(runs):
         members = [words[run.order] for run in row]
         wide = CELL_GAP * (median(word.y2 - word.y1 for word in members) or 1.0)
@@ -176,13 +185,13 @@ def sheet_of_lines(source: str, page: int | None, lines: Sequence[Line]) -> Shee
         for left, right in pairwise(members):
             other_line = left.line is not None and right.line is not None and left.line != right.line
             cells.append(cells[-1] + (right.x1 - left.x2 > (wide / 2 if other_line else wide)))
-        rows.append(Row(members, cells))
+        rows += _cut(members, cells)
     return Sheet(source, rows, page)
 
 
 def sheet_of_text(source: str, page: int | None, text: str) -> Sheet:
     """Return the sheet of a text that stands on no page, or whose places nobody knows."""
-    rows = []
+    rows: list[Row] = []
     for number, line in enumerate(text.split("\n")):
         if _RULE.fullmatch(line):
             continue
@@ -202,8 +211,13 @@ def sheet_of_text(source: str, page: int | None, text: str) -> Sheet:
                 break
         if words:
             first = cells[0]
-            rows.append(Row(words, [cell - first for cell in cells] if not barred else cells))
+            rows += _cut(words, [cell - first for cell in cells] if not barred else cells)
     return Sheet(source, rows, page, has_places=False)
+
+
+def _cut(words: list[Word], cells: list[int]) -> Iterator[Row]:
+    for at in range(0, len(words), MOST_IN_ROW):
+        yield Row(words[at : at + MOST_IN_ROW], cells[at : at + MOST_IN_ROW])
 
 
 def _words_of(line: Line, number: int) -> Iterator[Word]:

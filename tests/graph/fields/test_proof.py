@@ -123,6 +123,11 @@ def test_a_part_of_a_longer_number_or_word_is_not_the_value(text: str, value: st
         ("Bill to\nACME Optics\n5 Mill Lane", "customer", "ACME Optics"),
         ("Invoice total: 119.00", "total", "119.00"),
         ("Total to pay 119.00", "total", "119.00"),
+        ("Phone: +49 30 1234567", "phone", "+49301234567"),
+        ("Opening hours: 9:00 - 17:00", "opening_hours", "9:00-17:00"),
+        ("合计金额 100.00\n价税合计(小写) ¥113.00", "total", "113.00"),
+        ("合计金额 113.00", "total", "113.00"),
+        ("发票号码:12345678\n开票日期:2024年05月03日", "invoice_date", "2024-05-03"),
         ("Payment due: 3 May 2024", "due_date", "2024-05-03"),
         ("Zahlbar bis 03.05.2024", "due_date", "2024-05-03"),
         ("Customer: ACME Optics, Leeds", "customer", "ACME Optics"),
@@ -149,6 +154,8 @@ def test_forms_and_labels_of_many_kinds(text: str, name: str, value: str) -> Non
         ("Total incl. 19% VAT 119.00", "vat", "119.00"),
         ("Order date: 2024-05-03\nInvoice date: 2024-05-04", "date", "2024-05-03"),
         ("VAT number: 4711", "vat", "4711"),
+        ("合计金额 100.00\n价税合计(小写) ¥113.00", "total", "100.00"),
+        ("Model K3 Pro", "model", "K3"),
         ("Total   3   119.00", "total", "3"),
         ("Total savings: 5.00", "total", "5.00"),
         ("Total weight: 5.00 kg", "total", "5.00"),
@@ -187,3 +194,12 @@ def test_the_words_that_stand_there_are_bounded() -> None:
     long = "word " * 500
     found = prove("total", "119.00", sheets(f"{long}\nTotal 119.00 {long}"))
     assert len(found.words) <= 200 and "119.00" in found.words
+
+
+@pytest.mark.parametrize(
+    "hostile", ["x", "9", "rechnung", "合计", "9.", "-", "|", "Total ", "1 ", "1  ", "1\n", "a: 1 "]
+)
+def test_a_page_that_is_made_to_cost_time_is_read_all_the_same(hostile: str) -> None:
+    text = f"Total: 119.00\n{hostile * (60_000 // len(hostile))}\n"
+    assert prove("total", "119.00", sheets(text)).status in ("agrees", "unproven")
+    assert prove("total", "2024-05-03", sheets(text)).status == "unproven"
