@@ -2,7 +2,8 @@
 
 `python -m benchmarks.fields [--count 40] [--scans 8]` lets a scripted model answer the fields of made bills
 (`benchmarks.fields.bills`) in several ways, through the agent, and writes `benchmarks/results/fields.json`. "agreed but
-wrong" counts values that are not the field's and were said to agree; the aim is 0.
+wrong" counts values that are not the field's and were said to agree; the aim is 0. `--others FOLDER` measures bills of
+others and writes `fields_others.json`.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.runnables import Runnable, RunnableLambda
 
+from benchmarks.fields import others
 from benchmarks.fields.bills import FIELDS, Bill, other_bill, own_bill
 from benchmarks.report import publish
 from graph.agent import Agent
@@ -121,7 +123,11 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--count", type=int, default=40)
     parser.add_argument("--scans", type=int, default=8)
+    parser.add_argument("--others", type=Path, help="bills of others, instead (`benchmarks.fields.others`)")
     asked = parser.parse_args()
+    if asked.others is not None:
+        publish("fields_others", "The same on bills that nobody here wrote", [others.measure(asked.others)])
+        return
     sets = {
         "PDF, own layouts": [own_bill(seed) for seed in range(asked.count)],
         "PDF, laid out by ReportLab": [other_bill(seed) for seed in range(asked.count)],

@@ -46,8 +46,14 @@ _CURRENCIES = frozenset(("eur", "usd", "gbp", "chf", "jpy", "cny", "inr"))
 _PHRASES = tuple(
     (re.compile(pattern), put)
     for pattern, put in (
-        (r"\b(?:incl\.?|including|inkl\.?|inclusive)(?: of)?\s*\S*\s?(?:vat|tax|gst|mwst|ust)\b\.?", " total "),
-        (r"\b(?:excl\.?|excluding|exkl\.?|zzgl\.?|ohne|before)\s*\S*\s?(?:vat|tax|gst|mwst|ust)\b\.?", " net "),
+        (
+            r"\b(?:incl\.?|including|inkl\.?|inclusive|inclusief)(?: of)?\s*\S*\s?(?:vat|tax|gst|mwst|ust|btw)\b\.?",
+            " total ",
+        ),
+        (
+            r"\b(?:excl\.?|excluding|exkl\.?|zzgl\.?|ohne|before|exclusief)\s*\S*\s?(?:vat|tax|gst|mwst|ust|btw)\b\.?",
+            " net ",
+        ),
         (r"\bamount (?:due|payable|to pay)\b|\bbalance due\b|\bgrand total\b|\btotal (?:due|payable)\b", " total "),
         (r"\bpayment due(?: date)?\b|\bpay(?:able)? by\b|\bzahlbar bis\b", " due "),
         (r"\bsub[ -]?total\b|\bsous[ -]total\b|\btotal (?:net|netto|ht)\b", " net "),

@@ -92,10 +92,15 @@ def spans(value: Wanted, text: str, *, day_first: bool | None = None) -> Iterato
     """
     if value.kind == "date":
         yield from _dates(value, text, day_first)
-    elif value.number is not None:
-        yield from _numbers(value, value.number, text)
+        return
+    dates = [(start, end) for start, end, _ in dates_in(text)]
+    if value.number is not None:
+        found = _numbers(value, value.number, text)
     else:
-        yield from (Span(*found.span()) for found in _words(value).finditer(text) if _is_whole(text, *found.span()))
+        places = (found.span() for found in _words(value).finditer(text))
+        found = (Span(*place) for place in places if _is_whole(text, *place))
+    # The day of a date is a part of it, however it is set off.
+    yield from (one for one in found if not any(start <= one.start and one.end <= end for start, end in dates))
 
 
 def day_first(text: str) -> bool | None:

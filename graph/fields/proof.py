@@ -142,7 +142,8 @@ def _goes_on(sheet: Sheet, places: Mapping[Place, tuple[float, float]]) -> bool:
         word, behind = words[last].text, words[last + 1]
         plain = behind.folded.strip(".,;:()")
         if word[-1].isalnum() and plain[:1].isalpha() and behind.text[0].isalnum() and not behind.text.endswith(":"):
-            return plain not in function_words("en") and not is_listed(of_words(behind.text))
+            small = any(plain in function_words(language) for language in _LANGUAGES)
+            return not small and not is_listed(of_words(behind.text))
     row, first = next(iter(places))
     begin, _ = sheet.rows[row].cell(sheet.rows[row].cells[first])
     head = [word.text for word in sheet.rows[row].words[begin:first]]
@@ -165,6 +166,8 @@ def _within(sheet: Sheet, row: int, word: int) -> list[Label]:
 
 def _rank(label: Label, kind: Kind, named: frozenset[str], known: frozenset[str], sheet: Sheet) -> Rank | None:
     """Return how well a label fits a field's name, less is better; None where it does not."""
+    if not _suits(kind, named):
+        return None
     means = label.means
     if "合计" in label.text:
         means = in_chinese_bill(label.text, means, "\n".join(row.text() for row in sheet.rows))
@@ -180,6 +183,19 @@ def _rank(label: Label, kind: Kind, named: frozenset[str], known: frozenset[str]
     if missing <= DOCUMENTS | allowed and all(one in allowed or _says(sheet, one) for one in missing):
         return 1 + len(missing), label.distance
     return None
+
+
+def _suits(kind: Kind, named: frozenset[str]) -> bool:
+    """Return whether a value of a kind can be what a name asks for: a number is no date, and a tax is no rate."""
+    match kind:
+        case "date":
+            return not named & {"number", "total", "net", "tax", "price", "quantity"}
+        case "percent":
+            return not named & {"total", "net", "tax", "date"} or bool(named & _RATES)
+        case "amount":
+            return "date" not in named
+        case _:
+            return True
 
 
 def _says(sheet: Sheet, meaning: str) -> bool:
@@ -242,6 +258,8 @@ def _others(sheet: Sheet, kinds: frozenset[Kind]) -> Iterator[tuple[tuple[Place,
 
 _ALIKE: dict[Kind, tuple[Kind, ...]] = {"code": ("number",), "number": ("amount",), "amount": ("number",)}
 """What may be meant in place of a value of a kind."""
+_RATES = frozenset(("rate", "percent", "percentag", "satz", "税率"))
+_LANGUAGES = ("en", "de", "fr", "es", "it", "nl")
 _LABELS = frozenset(
     {"number", "date", "total", "net", "tax", "due", "quantity", "price", "currency", "name", "address"}
 )
