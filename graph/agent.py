@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from graph.session_store import Sessions
     from graph.state import AgentState
     from model.open import ModelIdentity
-    from retrieval.records import Filter, SearchOutcome
+    from retrieval.records import Filter, Line, SearchOutcome
     from retrieval.regions.locate import Cited, Located, PageView
     from retrieval.search.rerank import Reranker
     from retrieval.sync.captions import Captioner
@@ -85,6 +85,9 @@ class Knowledge(Protocol):
     def page_view(self, cited: "Cited", *, always: bool = False) -> "PageView | None":
         """Return what of a passage's page shows more than its words."""
 
+    def page_words(self, cited: "Cited") -> "Sequence[Line]":
+        """Return the words of a passage's page with their places; none where they are not known."""
+
 
 class Agent(ServedAgent):
     """Answers questions with one chat model; safe to call from several threads."""
@@ -128,7 +131,7 @@ class Agent(ServedAgent):
         notes += [f"pictures: {note}" for one in opened for note in one.notes]
         with self._session(question.session_id, deadline, cancel, notes) as (name, turns, remembered):
             history = self._history(turns, notes)
-            pictures, pixels = self._fitted(pictures, deadline, notes)
+            full, (pictures, pixels) = pictures, self._fitted(pictures, deadline, notes)
             if bundled and pictures:
                 history = History()  # it knows no second picture in a conversation and would look at the first
             if on_pictures is not None:
@@ -153,6 +156,8 @@ class Agent(ServedAgent):
                 session_id=name,
                 locate=knowledge.locate if knowledge is not None else None,
                 pages=self._pages(knowledge, deadline),
+                words=knowledge.page_words if knowledge is not None else lambda passage: (),
+                full=full,
                 history=history,
                 seen=self._seen(pictures, name, pixels),
                 fields=question.fields,

@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from common.safe_text import printable, shortened
-from graph.answer import Answer, Passage, Seen, Turn
+from graph.answer import Answer, FieldValue, Passage, Seen, Turn
 from graph.errors import ReportNotWritten
 
 MAX_NAME = 60
@@ -70,6 +70,7 @@ def _turn(turn: Turn) -> list[str]:
     lines += ["", "### Answer", "", _quoted(answer.answer) if answer.answer else "None."]
     if answer.truncated:
         lines += ["", "Time or length ended it early."]
+    lines += [_field(one) for one in answer.fields]
     lines += [
         f"- Box: {escape(box.label)}, picture {box.image + 1}, x {box.x1} to {box.x2}, y {box.y1} to {box.y2}"
         for box in answer.boxes
@@ -78,6 +79,13 @@ def _turn(turn: Turn) -> list[str]:
     lines += ["", "### Conversation", "", *_course(turn)]
     lines += ["", "### Evidence", "", *_evidence(turn.evidence, answer)]
     return lines
+
+
+def _field(one: FieldValue) -> str:
+    page = f", page {one.page}" if one.page is not None else ""
+    where = f"; {escape(one.source)}{page}: {escape(one.words)}" if one.source else ""
+    note = f" ({escape(one.note)})" if one.note else ""
+    return f"- Field {escape(one.name)}: {escape(one.value or 'none')}, {one.status}{note}{where}"
 
 
 def _plan(answer: Answer) -> list[str]:

@@ -28,6 +28,7 @@ from model.thinking import WITHDRAWN_KEY, split_thinking, thinking_of
 from retrieval.records import SearchOutcome
 
 if TYPE_CHECKING:
+    from retrieval.records import Line
     from retrieval.regions.locate import Located
 
 ATTEMPTS = 2
@@ -105,6 +106,10 @@ class RunContext:
     """Finds where a passage can be seen; None where nobody can."""
     pages: Callable[[Sequence[Passage]], list[Picture]] = lambda passages: []
     """Gives pictures of the pages on which passages stand, where the model is to see any."""
+    words: "Callable[[Passage], Sequence[Line]]" = lambda passage: ()
+    """Gives the words of a passage's page with their places; none where nobody knows them."""
+    full: tuple[Picture, ...] = ()
+    """`pictures` in full, where these were made smaller for the model."""
     history: History = field(default_factory=History)
     """What was said before."""
     seen: tuple[Seen, ...] = ()

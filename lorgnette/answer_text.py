@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from pydantic import Field
 
 from common.safe_text import escaped, one_line, printable
-from graph.answer import Answer, Citation, Result
+from graph.answer import Answer, Citation, FieldValue, Result
 from lorgnette.search_text import seen_at
 from lorgnette.untrusted_text import cleaned_model
 
@@ -35,14 +35,14 @@ class Drawn(Result):
     image: int = Field(description="Number of the picture, as in boxes")
     uri: str = Field(description="The drawing as a resource")
     path: str = Field(description="The same as a PNG file")
-    width: int = Field(0, description="Of the picture as given, in whose pixels boxes count")
+    width: int = Field(0, description="Of the picture as given: boxes count its pixels")
     height: int = 0
 
 
 class AskResult(Answer):
     """The answer with what it rests on."""
 
-    drawn: list[Drawn] = Field([], description="The question's pictures with their boxes drawn in")
+    drawn: list[Drawn] = Field([], description="Pictures with their boxes")
 
 
 class JobAskResult(AskResult):
@@ -53,7 +53,7 @@ class JobAskResult(AskResult):
 
 def structured(result: AskResult) -> dict[str, Any]:
     """Return the structured form; what was added to an answer is there where there is something."""
-    empty = {name for name in ("drawn", "job_id") if not getattr(result, name, None)}
+    empty = {name for name in ("drawn", "fields", "job_id") if not getattr(result, name, None)}
     return result.model_dump(mode="json", exclude=empty)
 
 
@@ -65,6 +65,7 @@ def render(answer: Answer) -> str:
 def render_evidence(answer: Answer) -> list[str]:
     """Render everything beside the answer's words, one line an item."""
     lines = [_citation(number, citation) for number, citation in enumerate(answer.citations, start=1)]
+    lines += [_field(one) for one in answer.fields]
     lines += [
         f"Box: {box.label}, picture {box.image}, x {box.x1} to {box.x2}, y {box.y1} to {box.y2} (pixels)"
         for box in answer.boxes
@@ -109,7 +110,8 @@ def fit(answer: A, max_bytes: int = MAX_RESULT_BYTES) -> A:
     if _size(shorter) <= max_bytes:
         return shorter
     quotes = [_shorten(quote, regions=[]) for quote in quotes[:KEPT_PLACES]]
-    answer = _shorten(answer, citations=quotes, boxes=answer.boxes[:KEPT_PLACES])
+    fields = answer.fields[:KEPT_PLACES]
+    answer = _shorten(answer, citations=quotes, boxes=answer.boxes[:KEPT_PLACES], fields=fields)
     shorter = _noted(answer, f"quotes and what is beyond {KEPT_PLACES} citations or boxes")
     kept = len(answer.answer)
     while _size(shorter) > max_bytes and kept > 1:
@@ -122,7 +124,8 @@ def fit(answer: A, max_bytes: int = MAX_RESULT_BYTES) -> A:
 def _visible(answer: A) -> A:
     """Return the answer without control and invisible characters, the same one where it has none."""
     citations = [_shorten(c, source=escaped(c.source)) for c in answer.citations]
-    visible = cleaned_model(_shorten(answer, citations=citations))
+    fields = [_shorten(one, source=escaped(one.source)) for one in answer.fields]
+    visible = cleaned_model(_shorten(answer, citations=citations, fields=fields))
     return answer if visible == answer else visible
 
 
@@ -132,6 +135,16 @@ def _citation(number: int, citation: Citation) -> str:
     place = f"{escaped(citation.source)}{page}, characters {citation.start} to {citation.end}{seen}"
     # As a JSON string: its end and its lines cannot be mistaken for ours.
     return f"[{number}] {place} ({citation.id}): {json.dumps(printable(citation.quote), ensure_ascii=False)}"
+
+
+def _field(one: FieldValue) -> str:
+    """Write a value with its proof; what stands there as a JSON string, as quotes are."""
+    value = json.dumps(printable(one.value or ""), ensure_ascii=False) if one.value else "none"
+    page = f", page {one.page}" if one.page is not None else ""
+    where = f", {escaped(one.source)}{page}{seen_at(one.page, None, one.regions)}" if one.source else ""
+    words = f": {json.dumps(printable(one.words), ensure_ascii=False)}" if one.words else ""
+    note = f" ({printable(one.note)})" if one.note else ""
+    return f"Field {printable(one.name)}: {value}, {one.status}{note}{where}{words}"
 
 
 def _size(answer: Answer) -> int:

@@ -44,10 +44,15 @@ def ask(
 
 
 def search(
-    query: str, top_k: int = 5, source: str | None = None, *, settings: Settings | None = None
+    query: str,
+    top_k: int = 5,
+    source: str | None = None,
+    image: str | Path | None = None,
+    *,
+    settings: Settings | None = None,
 ) -> "SearchOutcome":
     """Search the documents; see `LocalAgent.search`."""
-    return _agent(settings).search(query, top_k, source)
+    return _agent(settings).search(query, top_k, source, image)
 
 
 @contextmanager

@@ -124,20 +124,27 @@ class LocalAgent:
             yield from job.follow()
             yield job.result()
 
-    def search(self, query: str, top_k: int = 5, source: str | None = None) -> "SearchOutcome":
+    def search(
+        self, query: str, top_k: int = 5, source: str | None = None, image: str | Path | None = None
+    ) -> "SearchOutcome":
         """Search the documents; needs no model, unless the settings name one as the reranker.
 
         Args:
             query: A question or keywords.
             top_k: Hits at most.
             source: Only this file or folder; `*` and `?` as in a shell.
+            image: Search for what this picture shows, too: the words in it and, where a model of this agent describes
+                pictures (`captions`) and is loaded, what it says.
 
         Raises:
+            ImageError, PictureSaysNothing: The picture is of no use.
             SourceUnknown: No indexed file is meant by `source`.
             NoDocuments: There is no such folder.
             RetrievalError: The documents cannot be opened or searched.
         """
         from graph.agent import EMBEDDER_S
+        from graph.model_captioner import wants_captions
+        from lorgnette.picture_query import picture_query, search_with_picture
         from retrieval.records import Filter
 
         base = self._documents.required()
@@ -148,7 +155,12 @@ class LocalAgent:
         if source is not None:
             source = named_source(source, base.document_names, self.settings.kb)
         wanted = Filter(source=source)
-        return base.search(query, top_k, wanted, wait_s=EMBEDDER_S)
+        if image is None:
+            return base.search(query, top_k, wanted, wait_s=EMBEDDER_S)
+        agent = self._agent
+        captioner = agent.captioner if agent is not None and wants_captions(self.settings) else None
+        asked = picture_query(self._source(image), query, self.settings.roots, captioner)
+        return search_with_picture(base, asked, top_k, wanted, wait_s=EMBEDDER_S)
 
     def save_summary(self, session_id: str, title: str | None = None) -> Summary:
         """Write a conversation as a new Markdown file.

@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from common.safe_text import escaped, one_line, printable, shortened
-from graph.answer import Answer, Box, Citation
+from graph.answer import Answer, Box, Citation, FieldValue
 from graph.wording.language import is_chinese
 
 QUOTE_CHARS = 160
 FEEDBACK_CHARS = 120
+SOURCE_CHARS = 80
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,9 @@ class Words:
 
     page: str
     box: str
+    field: str
+    agrees: str
+    unproven: str
     passed: str
     doubtful: str
     rewritten: str
@@ -32,6 +36,9 @@ class Words:
 ENGLISH = Words(
     page=", page {page}",
     box="Box: {label}, x {x1} to {x2}, y {y1} to {y2} (pixels{where})",
+    field="{name}: {status}{where}",
+    agrees="agrees with",
+    unproven="unproven, {note}",
     passed="Checked: a second look confirms it{rewritten}.",
     doubtful="Checked: doubtful{rewritten}; the second look saw: {feedback}",
     rewritten=", after a new answer",
@@ -41,6 +48,9 @@ ENGLISH = Words(
 CHINESE = Words(
     page=",第 {page} 页",
     box="位置:{label},x {x1} 到 {x2},y {y1} 到 {y2}(像素{where})",
+    field="{name}:{status}{where}",
+    agrees="相符",
+    unproven="未证实,{note}",
     passed="复核:再看一遍,结果一致{rewritten}。",
     doubtful="复核:存疑{rewritten};再看时看到的是:{feedback}",
     rewritten="(重写之后)",
@@ -95,6 +105,20 @@ _IN_CHINESE = tuple(
         (r"session: the first (\d+) questions no longer fit.*", r"最早的 {0} 个问题放不下,已略去"),
         (r"session: (.*) cannot be seen again.*", r"{0} 已经无法再看到"),
         (r"session: (.*) has changed since it was asked about.*", r"{0} 在提问之后有改动,不再查看"),
+        (r"nothing was found for it", r"没有找到"),
+        (r"there are no words to hold it against", r"没有可以对照的文字"),
+        (r"it does not stand there as a whole", r"原文中没有完整的这个值"),
+        (r"it stands there, not by the field's name", r"原文中有,但不在该字段名旁边"),
+        (r"it stands there, not by the field's name, but by (.*)", r"原文中有,但不在该字段名旁边,而在 {0} 旁边"),
+        (r"(.*) stands by the field's name as well", r"{0} 也在该字段名旁边"),
+        (r"more stands there than the value", r"原文比这个值更长"),
+        (r"too many values stand there.*", r"那里的值太多,分不清是哪一个"),
+        (r"its day and month cannot be told apart", r"分不清日和月"),
+        (
+            r"fields: values from pictures are unproven, OCR cannot be used here \((.*)\)",
+            r"无法用 OCR 核对图片中的值({0})",
+        ),
+        (r"fields: values from pictures are unproven, no time.*", r"没有时间用 OCR 核对图片中的值"),
         (r"the time budget was spent", r"时间已用完"),
         (r"the model took too long over it", r"模型用时过长"),
         (r"what the model wrote could not be read.*", r"模型写的内容无法读取"),
@@ -106,8 +130,11 @@ def for_people(answer: Answer, question: str) -> list[str]:
     """Return the lines under an answer, without what is standing."""
     words = CHINESE if is_chinese(question) else ENGLISH
     lines = [_source(number, citation, words) for number, citation in enumerate(answer.citations, start=1)]
+    lines += [_field(one, words) for one in answer.fields]
     several = len({box.image for box in answer.boxes}) > 1
-    lines += [_box(box, words, several) for box in answer.boxes if not _is_said(box, answer.answer)]
+    told = {one.name for one in answer.fields if one.regions}
+    boxes = [box for box in answer.boxes if box.label not in told and not _is_said(box, answer.answer)]
+    lines += [_box(box, words, several) for box in boxes]
     if answer.review is not None and answer.review.verdict is not None:  # why there is none is among the notes
         rewritten = words.rewritten if answer.review.rewrites else ""
         feedback = shortened(answer.review.feedback, FEEDBACK_CHARS) or "?"
@@ -147,6 +174,16 @@ def _source(number: int, citation: Citation, words: Words) -> str:
     page = words.page.format(page=citation.page) if citation.page is not None else ""
     quote = shortened(" ".join(printable(citation.quote).split()), QUOTE_CHARS)
     return f"[{number}] {escaped(citation.source)}{page}: “{quote}”"
+
+
+def _field(one: FieldValue, words: Words) -> str:
+    """Say of a value, which the answer itself gives, whether it agrees with the words that stand there."""
+    note = translated(one.note) if words is CHINESE else one.note
+    status = words.agrees if one.status == "agrees" else words.unproven.format(note=printable(note))
+    page = words.page.format(page=one.page) if one.page is not None else ""
+    quote = shortened(printable(one.words), QUOTE_CHARS)
+    where = f" {shortened(escaped(one.source), SOURCE_CHARS)}{page}: “{quote}”" if one.source else ""
+    return words.field.format(name=printable(one.name), status=status, where=where)
 
 
 def _box(box: Box, words: Words, several: bool) -> str:

@@ -24,12 +24,16 @@ class ListingServer(StrictServer[App]):
         self._more_resources = more_resources
 
     async def list_tools(self) -> list[Tool]:
-        """List the tools without their schemas' titles, which repeat the names and cost every conversation tokens."""
+        """List the tools without their schemas' titles, which repeat the names and cost every conversation tokens.
+
+        The objects inside results do not forbid other keys: a client that keeps their form takes what a newer server
+        adds.
+        """
         return [
             tool.model_copy(
                 update={
                     "input_schema": _untitled(tool.input_schema),
-                    "output_schema": tool.output_schema and _untitled(tool.output_schema),
+                    "output_schema": tool.output_schema and _with_open_parts(_untitled(tool.output_schema)),
                 }
             )
             for tool in await super().list_tools()
@@ -38,6 +42,15 @@ class ListingServer(StrictServer[App]):
     async def list_resources(self) -> list[Resource]:
         """List the fixed resources, then those that are there at the moment."""
         return [*await super().list_resources(), *await self._more_resources()]
+
+
+def _with_open_parts(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a result without the ban on other keys in the objects that it holds."""
+    parts = {
+        name: {key: value for key, value in part.items() if (key, value) != ("additionalProperties", False)}
+        for name, part in schema.get("$defs", {}).items()
+    }
+    return {**schema, "$defs": parts} if parts else schema
 
 
 def _untitled(schema: dict[str, Any]) -> dict[str, Any]:

@@ -38,7 +38,8 @@ from retrieval.owner.protocol import (
 from retrieval.owner.socket import NoOwner, OwnerSilent, Serving, ask
 from retrieval.reading.kept_lines import KeptLines
 from retrieval.reading.recipe import open_recipe
-from retrieval.records import Chunk, Filter, Hit, Region, SearchOutcome
+from retrieval.records import Chunk, Filter, Hit, Line, Region, SearchOutcome
+from retrieval.regions.figures import figures_in
 from retrieval.regions.locate import Cited as Placed
 from retrieval.regions.locate import Located, Locator, PageView, Placement
 from retrieval.search.full_text import FullText, full_text
@@ -48,6 +49,7 @@ from retrieval.search.verify import Cited, Verdict, verify
 from retrieval.settings import RetrievalSettings
 from retrieval.store import parse_store
 from retrieval.sync.captions import Captioned, Captioner, make_captions
+from retrieval.sync.figure_captions import make_figure_captions
 from retrieval.sync.missing_vectors import Progress
 from retrieval.sync.ray_ingestion import RayIngestion, RayWorkers
 from retrieval.sync.sync import SyncReport, sync
@@ -55,10 +57,13 @@ from retrieval.sync.sync import SyncReport, sync
 if TYPE_CHECKING:
     from PIL import Image
 
+    from retrieval.embedders.pictures import PictureEmbedder
+
 logger = logging.getLogger(__name__)
 
 NOT_KEPT = "the data folder is read-only: its indexes were made for this process alone, and it cannot be synced"
 FULL = "the disk is full: documents are searched as they were indexed, and what is new is not; free some space"
+NO_IMAGE_EMBEDDER = "image: what pictures look like is not compared, no image_embedder is set"
 ELECTION_S = 10.0  # a dead owner's lock is free at once, but a new owner needs a moment to open the indexes
 POLL_S = 0.05
 ANSWER_S = 60.0
@@ -96,6 +101,7 @@ class KnowledgeBase:
         self._electing = threading.Lock()
         self._loading = threading.Lock()
         self._embedder: Embedder | None = None
+        self._looks: PictureEmbedder | None = None
         self._owned: _Owned | None = None
         self._reranker: Reranker | None = None
         self._reranks_itself = is_generative(settings.reranker)
@@ -133,11 +139,19 @@ class KnowledgeBase:
         return replace(report, degraded=(*report.degraded, f"dense: indexed without vectors, {problem}"))
 
     def captions(self, captioner: Captioner, cancel: threading.Event | None = None) -> Generator[Captioned]:
-        """Caption the pictures that have none, one at each step; as `retrieval.sync.captions.make_captions`."""
-        return make_captions(
-            self.catalogue, self.folder, captioner, self._recipe,
-            lambda: self._open_embedder()[0], cancel or threading.Event(),
-        )  # fmt: skip
+        """Caption the pictures that have none, one at each step, then the figures of documents, a document a step.
+
+        As `retrieval.sync.captions.make_captions`.
+        """
+        cancel, stopped = cancel or threading.Event(), False
+        for make in (make_captions, partial(make_figure_captions, figures_in)):
+            if stopped:
+                return  # what made it end early would do so again
+            for made in make(
+                self.catalogue, self.folder, captioner, self._recipe, lambda: self._open_embedder()[0], cancel
+            ):
+                stopped = bool(made.problem) and made.done < made.total
+                yield made
 
     def search(self, query: str, top_k: int = 5, wanted: Filter | None = None, *, wait_s: float = 0.0) -> SearchOutcome:
         """Search, here or in the process that owns the indexes.
@@ -211,6 +225,25 @@ class KnowledgeBase:
         now, status = self._locator.check(here, regions, found.status)
         return replace(found, regions=now, regions_status=status)
 
+    def alike(
+        self, image: "Image.Image", top_k: int = 5, wanted: Filter | None = None
+    ) -> tuple[tuple[Hit, ...], tuple[str, ...]]:
+        """Return the pictures that look most like an RGB picture, and what was not compared.
+
+        As `retrieval.search.alike.look_alikes`; without an `image_embedder`, or where it is missing, only the note.
+        """
+        if self._settings.image_embedder is None:
+            return (), (NO_IMAGE_EMBEDDER,)
+        from retrieval.embedders.pictures import PictureEmbedder
+        from retrieval.search.alike import look_alikes
+
+        with self._loading:
+            try:
+                self._looks = self._looks or PictureEmbedder(self._settings.image_embedder)
+            except RetrievalError as error:
+                return (), (f"image: what pictures look like is not compared, {str(error).rstrip('.')}",)
+        return look_alikes(self.catalogue, self.folder, self._looks, image, top_k, wanted)
+
     def locate(self, cited: Placed, sha256: str | None = None) -> Located:
         """Return where on its page a passage stands, and the name of the nearest place; as `Locator.locate`."""
         return self._locator.locate(cited, sha256)
@@ -226,6 +259,10 @@ class KnowledgeBase:
     def page_view(self, cited: Placed, *, always: bool = False) -> PageView | None:
         """Return what of a passage's page shows more than its words, as a picture; as `Locator.view`."""
         return self._locator.view(cited, always=always)
+
+    def page_words(self, cited: Placed) -> tuple[Line, ...]:
+        """Return the words of a passage's page with their places; as `Locator.words`."""
+        return self._locator.words(cited)
 
     def full_text(self, row: FileRow) -> FullText:
         """Give the text of an indexed file, in which the positions of its passages count."""

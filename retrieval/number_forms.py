@@ -68,6 +68,16 @@ def other_forms(text: str) -> Iterator[str]:
             yield run
 
 
+def dates_in(text: str) -> Iterator[tuple[int, int, tuple[str, ...]]]:
+    """Yield where each date of a folded text begins and ends, and its forms in ISO 8601.
+
+    There are two where nobody can tell which is meant, the one with the day before the month first.
+    """
+    for match in _DATES.finditer(text):
+        if forms := tuple(dict.fromkeys(_iso(match))):
+            yield match.start(), match.end(), forms
+
+
 def _iso(match: re.Match[str]) -> Iterator[str]:
     way = next(n for n in "12345" if match[f"y{n}"])
     year, day, month = int(match[f"y{way}"]), int(match[f"d{way}"]), match[f"m{way}"]

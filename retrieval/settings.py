@@ -20,6 +20,11 @@ class RetrievalSettings(BaseModel):
     embedder: str = Field(
         "minilm", description="`minilm`, a sentence-transformers id or folder, or `http(s)://host/v1#model-name`"
     )
+    image_embedder: str | None = Field(
+        None,
+        description="Who compares what pictures look like in `search --image`: id or folder of a sentence-transformers"
+        " model that takes pictures (CLIP, Qwen3-VL-Embedding)",
+    )
     reranker: str = Field(
         "auto",
         description="auto, none, id or folder of a CrossEncoder or Qwen3-VL-Reranker, or `model`, the chat model",

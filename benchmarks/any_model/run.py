@@ -17,7 +17,7 @@ from graph.agent import Agent
 from graph.answer import Answer
 from graph.settings import AgentSettings
 from model.open import open_chat
-from retrieval.records import Filter, Hit, SearchOutcome
+from retrieval.records import Filter, Hit, Line, SearchOutcome
 from retrieval.regions.locate import Cited, Located, PageView
 
 QUESTIONS: dict[Kind, str] = {
@@ -61,6 +61,10 @@ class Documents:
     def page_view(self, cited: Cited, *, always: bool = False) -> PageView | None:
         """Return nothing to be seen."""
         return None
+
+    def page_words(self, cited: Cited) -> tuple[Line, ...]:
+        """Say that nobody knows where words stand."""
+        return ()
 
 
 @dataclass

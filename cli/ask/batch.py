@@ -16,7 +16,9 @@ from graph.question import Question
 from lorgnette.background import Background
 from lorgnette.batch.errors import BatchError
 from lorgnette.batch.output import BatchOutput
-from lorgnette.batch.rows import BadRow, Row, read_rows
+from lorgnette.batch.review import check_review, write_review
+from lorgnette.batch.rows import BadRow, Row, count_others, read_rows
+from lorgnette.batch.table import Document, documents_of, write_table
 from lorgnette.batch.work import ask_rows
 from lorgnette.local_agent import LocalAgent
 from lorgnette.settings import Settings
@@ -28,7 +30,16 @@ LINES = 100  # of progress at most, where there is no terminal; failures are tol
 News = str | tuple[Row, Answer | Exception]
 
 
-def ask_batch(run: Run, settings: Settings, source: Path, out: Path, default: Question, *, retry_failed: bool) -> None:
+def ask_batch(
+    run: Run,
+    settings: Settings,
+    source: Path,
+    out: Path,
+    default: Question,
+    *,
+    retry_failed: bool,
+    table: Path | None = None,
+) -> None:
     """Ask every row that has no line in the output yet; exit code 1 where the output holds a row that failed.
 
     Args:
@@ -38,12 +49,16 @@ def ask_batch(run: Run, settings: Settings, source: Path, out: Path, default: Qu
         out: The file of the answers, which may hold those of an earlier run.
         default: What holds where a row says nothing.
         retry_failed: Whether rows that failed before are asked again.
+        table: Where the fields go as CSV, with a page to review them beside it; made anew from the answers each time.
 
     Raises:
         LorgnetteError: The source, the output, or the model; the answers so far stand in the output.
     """
     if os.path.realpath(source) == os.path.realpath(out):
         raise BatchError("batch_output_is_input", path=str(out))
+    review = table.with_suffix(".html") if table is not None else None
+    if review is not None:
+        check_review(review)
     rows = read_rows(source, default)
     if all(isinstance(row, BadRow) or row.question.session_id is None for row in rows):
         settings = settings.model_copy(update={"sessions": "none"})
@@ -57,12 +72,31 @@ def ask_batch(run: Run, settings: Settings, source: Path, out: Path, default: Qu
                         progress.failed(bad.id, bad.error)
                 _ask(run, settings, [row for row in left if isinstance(row, Row)], output, progress)
             except BaseException:
+                if table is not None:
+                    write_table(table, documents_of(rows, out), default.fields)
                 progress.say(f"{progress.done} of {len(rows)} rows are in {out}; the same command again goes on there.")
                 raise
+        if table is not None and review is not None:
+            _write_fields(table, review, documents_of(rows, out), settings, default)
+            _tell_others(source, default, (table, review, out))
         failed = f", {output.failed} of them failed (--retry-failed asks those again)" if output.failed else ""
         click.echo(printable(f"{progress.done} of {len(rows)} rows are in {out}{failed}."), err=True)
         if output.failed:
             click.get_current_context().exit(FAILED)
+
+
+def _write_fields(table: Path, review: Path, documents: list[Document], settings: Settings, default: Question) -> None:
+    write_table(table, documents, default.fields)
+    write_review(review, documents, settings.roots)
+    values, unproven = sum(len(one.values) for one in documents), sum(one.unproven for one in documents)
+    click.echo(
+        printable(f"{values} values are in {table}, {unproven} of them unproven; {review} shows them."), err=True
+    )
+
+
+def _tell_others(source: Path, default: Question, own: tuple[Path, ...]) -> None:
+    if source.is_dir() and (others := count_others(source, default, own)):
+        click.echo(printable(f"{others} files in {source} are neither pictures nor PDFs and were not asked."), err=True)
 
 
 def _ask(run: Run, settings: Settings, rows: list[Row], output: BatchOutput, progress: "_Progress") -> None:

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from lorgnette.settings import Settings
 
 
+EXTRACT = "Read the values from the document."
+"""What is asked where fields are wanted and the user asks nothing."""
+
+
 @click.command(short_help="Ask a question about pictures.")
 @click.argument("words", metavar="[QUESTION] [IMAGE]...", nargs=-1)
 @click.option("--clipboard", is_flag=True, help="Ask about the picture on the clipboard, too.")
@@ -42,6 +46,13 @@ if TYPE_CHECKING:
 @click.option(
     "--out", type=click.Path(path_type=Path), metavar="FILE.jsonl", help="With --batch: where the answers go."
 )
+@click.option(
+    "--csv",
+    "table",
+    type=click.Path(path_type=Path),
+    metavar="FILE.csv",
+    help="With --field, and a folder or --batch: a row a document, its answers in FILE.jsonl, a review in FILE.html.",
+)
 @click.option("--retry-failed", is_flag=True, help="With --batch: ask rows again whose line in --out is an error.")
 @settings_options
 @click.option("--json", "as_json", is_flag=True, help="Print exactly one JSON document.")
@@ -62,6 +73,7 @@ def ask(
     show_prompts: bool,
     batch: Path | None,
     out: Path | None,
+    table: Path | None,
     retry_failed: bool,
     as_json: bool,
     **flags: Any,
@@ -80,12 +92,13 @@ def ask(
       lorgnette ask "Who is at the door?" door.jpg --model Qwen/Qwen3-VL-2B-Instruct
       lorgnette ask --batch questions.jsonl --out answers.jsonl
       lorgnette ask "How many people are there?" --batch photos --out answers.jsonl
+      lorgnette ask --field invoice_number --field total invoices --csv invoices.csv
 
     A row of a batch is {"question": "...", "image": "photo.png"}, or "images" with a list, and may have an "id" and the
     options session_id, use_knowledge, effort, max_new_tokens, fields, time_budget_s. The same command again goes on
     where the last one was stopped.
     """  # noqa: D301
-    from cli.ask.named import allowing, question_and_pictures
+    from cli.ask.named import DESCRIBE, allowing, question_and_pictures
     from cli.ask.render import Transcript, status_line
     from cli.ask.standing import to_be_told
     from cli.ask.trace import Trace
@@ -96,7 +109,10 @@ def ask(
     from model.qwen3_vl.loading import lean_import
 
     lean_import.allow()
-    question, images = question_and_pictures(words, clipboard=clipboard, screenshot=screenshot)
+    if table is not None:
+        words, batch, out = _of_table(table, words, fields, batch, out)
+    alone = EXTRACT if fields else DESCRIBE
+    question, images = question_and_pictures(words, clipboard=clipboard, screenshot=screenshot, alone=alone)
     single = bool(images or session_id or boxes_file or opened or trace or as_json)
     _check_usage(question, batch, out, retry_failed=retry_failed, single=single)
     settings = allowing(load_settings(**flags), images)
@@ -106,11 +122,9 @@ def ask(
 
         print_conversations()
     if batch is not None and out is not None:
-        from cli.ask.batch import ask_batch
-        from graph.question import Question
-
-        default = Question(question, use_knowledge=not no_kb, fields=fields)
-        return ask_batch(run, settings, batch, out, default, retry_failed=retry_failed)
+        return _ask_many(
+            run, settings, question, batch, out, no_kb=no_kb, fields=fields, retry_failed=retry_failed, table=table
+        )
     boxes = Boxes(boxes_file) if boxes_file else None
 
     def work(job: "Background[Event | str, Answer]") -> "Answer":
@@ -155,6 +169,31 @@ def ask(
             course.print(answer)
 
 
+def _ask_many(
+    run: Run,
+    settings: "Settings",
+    question: str,
+    batch: Path,
+    out: Path,
+    *,
+    no_kb: bool,
+    fields: tuple[str, ...],
+    retry_failed: bool,
+    table: Path | None,
+) -> None:
+    from cli.ask.batch import ask_batch
+    from cli.ask.named import allowing
+    from graph.question import Question
+
+    in_folder = batch.is_dir()
+    if in_folder:  # it may lie anywhere, as a picture that is named
+        settings = allowing(settings, (str(batch / "picture"),))
+    # A table says what stands in each document, and not in others.
+    search = not no_kb and not (table is not None and in_folder)
+    default = Question(question, use_knowledge=search, fields=fields)
+    ask_batch(run, settings, batch, out, default, retry_failed=retry_failed, table=table)
+
+
 def _show_pictures(boxes: Boxes | None, answer: "Answer", open_page: "Callable[[], None] | None") -> None:
     if boxes:
         _draw(boxes, answer)
@@ -181,6 +220,20 @@ def _draw(boxes: Boxes, answer: "Answer") -> None:
 
     where = ", ".join(printable(str(path)) for path in boxes.write(answer))
     click.echo(f"Boxes drawn in {where}" if where else "The answer has no boxes; nothing was drawn.", err=True)
+
+
+def _of_table(
+    table: Path, words: tuple[str, ...], fields: tuple[str, ...], batch: Path | None, out: Path | None
+) -> tuple[tuple[str, ...], Path, Path]:
+    """Return the words, the source and the file of the answers of a table of fields: a folder may be named alone."""
+    _refuse(not fields, "--csv needs --field NAME, at least once.")
+    _refuse(table.suffix.lower() != ".csv", f"--csv {str(table)!r} does not end in .csv.")
+    if batch is None and words and Path(words[-1]).is_dir():
+        words, batch = words[:-1], Path(words[-1])
+    if batch is None:
+        _refuse(True, "--csv needs a folder of documents, or --batch SOURCE.")
+    assert batch is not None, "a table without a source was refused"
+    return words or (EXTRACT,), batch, out or table.with_suffix(".jsonl")
 
 
 def _check_usage(question: str, batch: Path | None, out: Path | None, *, retry_failed: bool, single: bool) -> None:

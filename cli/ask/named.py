@@ -16,7 +16,7 @@ DESCRIBE = "Describe the picture."
 
 
 def question_and_pictures(
-    words: Sequence[str], *, clipboard: bool = False, screenshot: bool = False
+    words: Sequence[str], *, clipboard: bool = False, screenshot: bool = False, alone: str = DESCRIBE
 ) -> tuple[str, tuple[str, ...]]:
     """Return the question and the pictures' names: the first word is the question, unless it is a picture itself.
 
@@ -24,6 +24,7 @@ def question_and_pictures(
         words: As the user wrote them.
         clipboard: Whether the picture on the clipboard is meant, too.
         screenshot: Whether what the screen shows is meant, too.
+        alone: What is asked about pictures that come without a question.
 
     Raises:
         NothingGrabbed: There is no picture on the clipboard, or the screen cannot be read.
@@ -34,7 +35,7 @@ def question_and_pictures(
     if words and not is_picture(words[0]):
         return words[0], (*words[1:], *grabbed)
     pictures = (*words, *grabbed)
-    return (DESCRIBE if pictures else ""), pictures
+    return (alone if pictures else ""), pictures
 
 
 def is_picture(word: str) -> bool:

@@ -8,9 +8,12 @@ from datetime import UTC, datetime
 from langgraph.runtime import Runtime
 
 from common.safe_text import shortened
-from graph.answer import Answer, Box, Citation, PageRegion, Passage, Task, Turn
+from graph.answer import Answer, Box, Citation, FieldValue, PageRegion, Passage, Task, Turn
 from graph.evidence.citations import Cited, cite
 from graph.evidence.values import cite_values
+from graph.fields.proof import prove_all
+from graph.fields.sources import ocr_sheets, page_sheets, passage_sheets
+from graph.fields.values import boxes_of, values_of
 from graph.run_context import RunContext
 from graph.state import AgentState, noted
 from model.call_options import Cancelled
@@ -30,10 +33,12 @@ def finisher(state: AgentState, runtime: Runtime[RunContext]) -> AgentState:
     notes = [*_citation_notes(cited)]
     boxes, unread = _boxes(_task(state, context), draft, context.own_pictures)
     notes += [f"boxes: {note}" for note in unread]
+    fields = _fields(state, context, cited.text, notes)
     answer = Answer(
         answer=_in_words(cited.text, boxes),
         citations=[_located(citation, evidence, context) for citation in cited.citations],
-        boxes=boxes,
+        boxes=[*boxes, *boxes_of(fields, context.own_pictures)],
+        fields=fields,
         plan=state.get("plan"),
         review=state.get("review"),
         degraded=noted(state, *notes),
@@ -66,6 +71,24 @@ def _cited(state: AgentState, context: RunContext, draft: str) -> Cited:
         if values is not None:
             return values
     return cite(draft, evidence, look_for=look_for)
+
+
+def _fields(state: AgentState, context: RunContext, text: str, notes: list[str]) -> list[FieldValue]:
+    """Hold what was extracted against the words of pictures, pages and passages."""
+    if _task(state, context) != "extract":
+        return []
+    values = values_of(text, context.fields)
+    own = context.full if context.pictures else context.own_pictures
+    sheets, unread = page_sheets(own, notes) if any(value for _, value in values) else ([], [])
+    return prove_all(
+        values,
+        (
+            lambda: sheets,
+            lambda: ocr_sheets(unread, lambda: context.late, notes),
+            lambda: passage_sheets(state.get("evidence") or [], context.words),
+        ),
+        state["question"],
+    )
 
 
 def _located(citation: Citation, evidence: Sequence[Passage], context: RunContext) -> Citation:

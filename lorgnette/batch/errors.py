@@ -16,6 +16,7 @@ class BatchError(CodedError):
         "batch_output_is_input": "--out {path!r} is the file of the questions itself; name another file.",
         "batch_output_foreign": "Line {line} of {path!r} is no answer of a batch; name another file as --out.",
         "batch_output_unwritable": "The answers cannot be written to {path!r} ({reason}); name another file as --out.",
+        "batch_review_foreign": "{path!r} is no review page of a batch and is not overwritten; name another table.",
         "batch_output_busy": "Another batch writes to {path!r} at this moment; wait for it or name another file.",
     }
 

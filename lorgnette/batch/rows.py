@@ -61,7 +61,8 @@ def read_rows(source: Path, default: Question) -> list[Row | BadRow]:
     """Return the rows of a batch, each id once, in the order of the file or of the names.
 
     Args:
-        source: A file with a JSON object in each line, or a folder of pictures, which is searched through.
+        source: A file with a JSON object in each line, or a folder of pictures, which is searched through; where fields
+            are wanted, of pictures and PDFs.
         default: What holds where a row says nothing; its text is asked about each picture of a folder.
 
     Raises:
@@ -71,7 +72,9 @@ def read_rows(source: Path, default: Question) -> list[Row | BadRow]:
         if source.is_dir():
             if not default.text:
                 raise BatchError("batch_question_missing")
-            rows: list[Row | BadRow] = [_row_of(_Given(image=str(path)), default) for path in _pictures(source)]
+            rows: list[Row | BadRow] = [
+                _row_of(_Given(image=str(path)), default) for path in _pictures(source, _kinds(default))
+            ]
         elif source.exists():
             rows = list(_rows_of_lines(source, default))
         else:
@@ -105,12 +108,25 @@ def _effort_of_reading(row: Row) -> tuple[int, tuple[str, ...], int]:
     return len(row.question.images), row.question.images[1:], len(row.question.text)
 
 
-def _pictures(folder: Path) -> Iterator[Path]:
+def count_others(folder: Path, default: Question, own: Sequence[Path]) -> int:
+    """Return how many files of a folder, but for the batch's own, are asked nothing: no pictures and no PDFs."""
+    others = [path for path in _files(folder) if not path.name.lower().endswith(_kinds(default))]
+    ours = {os.path.realpath(path) for path in own}
+    return sum(os.path.realpath(path) not in ours for path in others)
+
+
+def _kinds(default: Question) -> tuple[str, ...]:
+    return (*SUFFIXES, ".pdf") if default.fields else SUFFIXES
+
+
+def _pictures(folder: Path, kinds: tuple[str, ...]) -> Iterator[Path]:
+    return (path for path in _files(folder) if path.name.lower().endswith(kinds))
+
+
+def _files(folder: Path) -> Iterator[Path]:
     for place, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (
-            Path(place, name) for name in sorted(names) if not name.startswith(".") and name.lower().endswith(SUFFIXES)
-        )
+        yield from (Path(place, name) for name in sorted(names) if not name.startswith("."))
 
 
 def _rows_of_lines(path: Path, default: Question) -> Iterator[Row | BadRow]:

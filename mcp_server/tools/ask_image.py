@@ -37,7 +37,7 @@ def asking_for_jobs() -> Callable[..., Any]:
 async def ask_image(
     question: Annotated[
         str,
-        Field(min_length=1, max_length=4000, description="What to find out, in any language the model knows"),
+        Field(min_length=1, max_length=4000, description="What to find out, in any language"),
     ],
     images: Annotated[
         list[ImageSource],
@@ -53,21 +53,16 @@ async def ask_image(
         Field(
             max_length=64,
             pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$",
-            description="session_id of an earlier answer, to go on with that conversation; leave out to begin one",
+            description="Of an earlier answer, to go on with that conversation",
         ),
     ] = None,
-    use_knowledge: Annotated[
-        bool, Field(description="Whether the user's documents may be searched for evidence")
-    ] = True,
+    use_knowledge: Annotated[bool, Field(description="Whether documents may be searched")] = True,
     effort: Annotated[
         Effort | None,
-        Field(
-            description="quick: one look, no check; normal: plan, answer, check; thorough: the best of several. "
-            "Leave out for the user's setting"
-        ),
+        Field(description="quick: one look, no check; normal: plan, answer, check; thorough: the best of several"),
     ] = None,
     max_new_tokens: Annotated[
-        int | None, Field(ge=1, le=8192, description="Longest answer in tokens; leave out for the user's setting")
+        int | None, Field(ge=1, le=8192, description="Longest answer in tokens; or the user's setting")
     ] = None,
     *,
     ctx: Context[App],

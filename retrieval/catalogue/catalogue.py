@@ -248,6 +248,11 @@ class Catalogue:
         with self._database.read() as db:
             return queries.uncaptioned(db)
 
+    def of_types(self, media_types: Sequence[str]) -> list[tuple[str, str, str]]:
+        """Return source, sha256 and type of the indexed files of these types."""
+        with self._database.read() as db:
+            return queries.of_types(db, media_types)
+
     @property
     def is_empty(self) -> bool:
         """Whether there is no chunk; unlike `counts` it costs the same at any size."""

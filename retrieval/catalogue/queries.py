@@ -186,6 +186,16 @@ def uncaptioned(db: sqlite3.Connection) -> list[tuple[str, str]]:
     return [(os.fsdecode(path), sha256) for path, sha256 in found]
 
 
+def of_types(db: sqlite3.Connection, media_types: Sequence[str]) -> list[tuple[str, str, str]]:
+    """Return source, sha256 and type of the indexed files of these types, by path."""
+    marks = ", ".join("?" * len(media_types))
+    found = db.execute(
+        f"SELECT path, sha256, media_type FROM files WHERE state = 'indexed' AND media_type IN ({marks}) ORDER BY path",
+        tuple(media_types),
+    )
+    return [(os.fsdecode(path), sha256, media_type) for path, sha256, media_type in found]
+
+
 def chunk_ids(db: sqlite3.Connection, prefix: str, limit: int) -> list[str]:
     """Return the first content ids that begin so."""
     query = "SELECT id FROM chunks WHERE id >= ? AND substr(id, 1, ?) = ? ORDER BY id LIMIT ?"

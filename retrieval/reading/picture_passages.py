@@ -9,11 +9,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from retrieval.reading.chunks import chunk_id
+from retrieval.reading.kept_figures import KnownFigure
 from retrieval.records import Chunk, Document
 
 # A word that questions about pictures have: it is searched with the name.
 PICTURE = ("picture",)
 CAPTION = ("caption",)
+FIGURE = "figure"
+"""Over the captions of the figures inside a document, with the figure's number behind it."""
 _BETWEEN = "\n\n"
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
@@ -32,6 +35,27 @@ def with_caption(chunks: Sequence[Chunk], caption: str | None) -> tuple[Chunk, .
     if caption is None or not chunks:
         return tuple(chunks)
     return (*chunks, _chunk(CAPTION, caption, chunks[-1].end + len(_BETWEEN)))
+
+
+def with_figures(chunks: Sequence[Chunk], figures: Sequence[KnownFigure]) -> tuple[Chunk, ...]:
+    """Add the captions of its figures to the chunks of a document, in place of those that it has."""
+    own = [chunk for chunk in chunks if chunk.headings[:1] != (FIGURE,)]
+    at = max((chunk.end for chunk in own), default=0)
+    added = list[Chunk]()
+    for number, figure in enumerate(figures, 1):
+        if figure.caption is not None:
+            at += len(_BETWEEN) if at else 0
+            headings = (FIGURE, str(number))
+            id = chunk_id(headings, figure.caption)
+            added.append(Chunk(id, figure.caption, at, at + len(figure.caption), figure.page, headings))
+            at += len(figure.caption)
+    return (*own, *added)
+
+
+def figures_text(text: str, figures: Sequence[KnownFigure]) -> str:
+    """Return a document's text with the captions of its figures behind it."""
+    captions = [figure.caption for figure in figures if figure.caption is not None]
+    return _BETWEEN.join([text.rstrip(), *captions]) if captions else text
 
 
 def renamed(chunks: Sequence[Chunk], source: str) -> tuple[Chunk, ...]:

@@ -18,10 +18,11 @@ from retrieval.catalogue.catalogue import Catalogue
 from retrieval.catalogue.rows import FileRow
 from retrieval.errors import RetrievalError
 from retrieval.reading.documents import ReadLimits
+from retrieval.reading.kept_figures import KeptFigures
 from retrieval.reading.kept_lines import KeptLines
 from retrieval.reading.ocr import look_at
 from retrieval.reading.ocr_places import placed
-from retrieval.reading.picture_passages import CAPTION, PICTURE
+from retrieval.reading.picture_passages import CAPTION, FIGURE, PICTURE
 from retrieval.reading.pictures import count_frames, open_picture
 from retrieval.reading.recipe import Recipe
 from retrieval.reading.snapshot import read_content
@@ -31,7 +32,7 @@ from retrieval.regions.letters import NOT_FOUND, Found, Letter, Letters, compare
 from retrieval.regions.named_place import name_place
 from retrieval.regions.ocr_lines import letters_of
 from retrieval.regions.page_view import cut_around, shows_more
-from retrieval.regions.pdf_pages import LONGER_SIDE, PageUnreadable, draw_page, graphics_on, letters_on
+from retrieval.regions.pdf_pages import LONGER_SIDE, PageUnreadable, draw_page, graphics_on, letters_on, words_on
 from retrieval.search.full_text import READ_AGAIN, full_text
 from retrieval.search.verify import MOSTLY_THERE, Standing, Status, inside, is_stale
 
@@ -115,6 +116,7 @@ class Locator:
             recipe,
             kept,
         )
+        self._figures = KeptFigures(catalogue.path.parent)
         self._lock = threading.Lock()
         self._pages: LRUCache[tuple[str, int], list[Letter]] = LRUCache(KEPT_PAGES)
 
@@ -129,6 +131,11 @@ class Locator:
         row = self._catalogue.file(cited.source)
         if row is None or row.state != "indexed" or (sha256 or row.sha256) != row.sha256:
             return Located()
+        if cited.headings[:1] == (FIGURE,):
+            name = f"figure {cited.headings[-1]}"
+            page = name_place(row.media_type, cited.page, 0, 0, lambda: "") if cited.page is not None else None
+            found = () if is_stale(self._folder, row) else self._figure(row, cited)
+            return Located(found, f"{page}, {name}" if page else name)
         place = name_place(row.media_type, cited.page, cited.start, cited.end, lambda: self._text(row))
         if row.media_type not in ("pdf", "image") or cited.headings[:1] in (PICTURE, CAPTION):
             return Located((), place)
@@ -153,6 +160,8 @@ class Locator:
             return (), "gone" if regions else None
         if row.media_type not in ("pdf", "image") or cited.headings[:1] in (PICTURE, CAPTION):
             return (), None
+        if cited.headings[:1] == (FIGURE,):
+            return self._figure(row, cited), None
         now = self._found(row, cited, may_read=True, path=path).regions
         if not now:
             return (), "gone"
@@ -207,6 +216,23 @@ class Locator:
         except (PageUnreadable, Unreadable, OSError):
             return None
 
+    def words(self, cited: Cited) -> tuple[Line, ...]:
+        """Return the words on the page of a passage, and the lines that OCR read there when it was indexed.
+
+        None for what has no pages, and where the file has changed since: its words prove nothing of the passage.
+        """
+        row, path = self._catalogue.file(cited.source), inside(self._folder, cited.source)
+        if row is None or path is None or row.media_type not in ("pdf", "image") or is_stale(self._folder, row):
+            return ()
+        number = cited.page or 1
+        found: list[Line] = []
+        if row.media_type == "pdf":
+            try:
+                found = words_on(path, number)
+            except PageUnreadable:
+                return ()
+        return (*found, *(line for line in self._kept.of(row.sha256) or () if line.region.page == number))
+
     def _drawn(self, row: FileRow, path: Path, number: int, side: int) -> "Image.Image":
         if row.media_type == "pdf":
             return draw_page(path, number, longer_side=side)
@@ -219,6 +245,8 @@ class Locator:
         path = path or inside(self._folder, row.source)
         if path is None:
             return NOT_FOUND
+        if cited.headings[:1] == (FIGURE,):
+            return Found(self._figure(row, cited), 1.0)
         first = cited.page or 1
         letters, best = Letters(), NOT_FOUND
         for number in range(first, first + MOST_PAGES):
@@ -231,6 +259,14 @@ class Locator:
             if best.share >= _NEARLY_ALL:
                 break
         return best if best.share >= MOSTLY_THERE else NOT_FOUND
+
+    def _figure(self, row: FileRow, cited: Cited) -> tuple[Region, ...]:
+        """Return where a figure stands whose caption is cited."""
+        known, number = self._figures.of(row.sha256) or (), cited.headings[-1]
+        if not number.isdecimal() or not 1 <= int(number) <= len(known):
+            return ()
+        region = known[int(number) - 1].region
+        return () if region is None else (region,)
 
     def _before(self, cited: Cited) -> str:
         """Return what stands before a passage on its page."""

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from common.pdfium_lock import pdfium
-from retrieval.reading.formats.pdf_page import Box, annotations, page_letters
-from retrieval.records import Region
+from retrieval.reading.formats.pdf_page import Box, annotations, page_letters, page_words
+from retrieval.records import Line, Region
 from retrieval.regions.letters import Letter
 
 if TYPE_CHECKING:
@@ -50,7 +50,19 @@ def letters_on(path: Path, number: int) -> list[Letter]:
         return found
 
 
-def graphics_on(path: Path, number: int) -> tuple[list[Region], list[Region]]:
+def words_on(file: Path | bytes, number: int) -> list[Line]:
+    """Return the words of page `number`, from 1, each with its place; values of forms and notes as lines, last.
+
+    Raises:
+        PageUnreadable: There is none to be had.
+    """
+    with _opened(file, number) as (document, page):
+        place = _placing(page, number)
+        found = [*page_words(page), *annotations(document, page)]
+        return [Line(text, region) for text, box in found if (region := place(box)) is not None]
+
+
+def graphics_on(path: Path | bytes, number: int) -> tuple[list[Region], list[Region]]:
     """Return where page `number` has pictures, and where lines and boxes, of each at most `MOST_SHAPES`.
 
     Raises:
@@ -68,7 +80,7 @@ def graphics_on(path: Path, number: int) -> tuple[list[Region], list[Region]]:
         return found
 
 
-def draw_page(path: Path, number: int, *, longer_side: int = LONGER_SIDE) -> "Image.Image":
+def draw_page(path: Path | bytes, number: int, *, longer_side: int = LONGER_SIDE) -> "Image.Image":
     """Return a picture of page `number`, from 1, with what is filled into its forms; RGB.
 
     Raises:
@@ -82,7 +94,7 @@ def draw_page(path: Path, number: int, *, longer_side: int = LONGER_SIDE) -> "Im
         return image.copy()  # the bitmap's memory goes with the page
 
 
-def count_pages(path: Path) -> int:
+def count_pages(path: Path | bytes) -> int:
     """Return how many pages a file has.
 
     Raises:
@@ -93,7 +105,7 @@ def count_pages(path: Path) -> int:
 
 
 @contextmanager
-def _document(path: Path) -> "Iterator[PdfDocument]":
+def _document(path: Path | bytes) -> "Iterator[PdfDocument]":
     import pypdfium2
 
     with pdfium:
@@ -109,7 +121,7 @@ def _document(path: Path) -> "Iterator[PdfDocument]":
 
 
 @contextmanager
-def _opened(path: Path, number: int) -> "Iterator[tuple[PdfDocument, PdfPage]]":
+def _opened(path: Path | bytes, number: int) -> "Iterator[tuple[PdfDocument, PdfPage]]":
     import pypdfium2
 
     with _document(path) as document:

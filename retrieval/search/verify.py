@@ -11,7 +11,8 @@ from typing import Literal, Protocol
 
 from retrieval.catalogue.catalogue import Catalogue
 from retrieval.library import linked_folders
-from retrieval.reading.picture_passages import described_text
+from retrieval.reading.kept_figures import KeptFigures
+from retrieval.reading.picture_passages import described_text, figures_text
 from retrieval.reading.recipe import Recipe
 from retrieval.reading.snapshot import read_content
 from retrieval.reading.unreadable import Unreadable
@@ -170,7 +171,8 @@ def _read(catalogue: Catalogue, root: Path, source: str, recipe: Recipe) -> Docu
     except Unreadable as error:
         return f"the file can no longer be read: {error.reason}"
     if document.media_type != "image":
-        return document
+        figures = KeptFigures(catalogue.path.parent).of(content.sha256)
+        return replace(document, text=figures_text(document.text, figures)) if figures else document
     return replace(document, text=described_text(document, source, catalogue.caption(content.sha256)))
 
 

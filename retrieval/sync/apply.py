@@ -14,8 +14,9 @@ from pathlib import Path
 from common.safe_text import storable
 from retrieval.catalogue.catalogue import Catalogue
 from retrieval.catalogue.rows import FileRow, Known, Matrix
+from retrieval.reading.kept_figures import KeptFigures
 from retrieval.reading.kept_lines import KeptLines
-from retrieval.reading.picture_passages import renamed, with_caption
+from retrieval.reading.picture_passages import renamed, with_caption, with_figures
 from retrieval.reading.prepare import Prepared, Task, kind_of, prepare
 from retrieval.reading.recipe import Recipe
 from retrieval.reading.snapshot import Content
@@ -75,6 +76,7 @@ class Application:
         self._progress = progress
         self._cancel = cancel
         self._kept_lines = KeptLines(catalogue.path.parent)
+        self._kept_figures = KeptFigures(catalogue.path.parent)
         self._gone = dict(plan.removed)
         self._renameable = {kind: list(sources) for kind, sources in plan.renameable.items()}
         self._touched = dict(plan.change_times)
@@ -194,6 +196,8 @@ class Application:
         chunks = worked.prepared.chunks
         if row.media_type == "image":
             chunks = with_caption(chunks, self._catalogue.caption(row.sha256))
+        elif figures := self._kept_figures.of(row.sha256):
+            chunks = with_figures(chunks, figures)
         self._ready.append(_Ready(row, chunks, worked.vectors, is_new))
 
     def _skip(self, entry: Entry, reason: str, content: Content | None = None, *, passing: bool = False) -> None:
@@ -249,5 +253,7 @@ class Application:
                 return
             self._catalogue.remove_files(gone[i : i + REMOVED_AT_ONCE])
             self.counts["removed"] += len(gone[i : i + REMOVED_AT_ONCE])
-        self._kept_lines.forget_but({known.sha256 for known in self._catalogue.known().values()})
+        known = {row.sha256 for row in self._catalogue.known().values()}
+        self._kept_lines.forget_but(known)
+        self._kept_figures.forget_but(known)
         self._vectors.embed_missing(self._progress)

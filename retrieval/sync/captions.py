@@ -127,7 +127,16 @@ def _describe(path: Path, sha256: str, captioner: Captioner, recipe: Recipe, can
     content = read_content(path, recipe.max_bytes)
     if content.sha256 != sha256:
         raise ChangedWhileRead
-    picture = open_picture(content.data, max_pixels=ReadLimits().max_pixels)
+    return said(open_picture(content.data, max_pixels=ReadLimits().max_pixels), sha256, captioner, cancel)
+
+
+def said(picture: "Image.Image", sha256: str, captioner: Captioner, cancel: threading.Event) -> str:
+    """Return a picture's caption as it is kept, with the name of who made it.
+
+    Raises:
+        CaptionFailed: There is none.
+        CaptionerUnavailable: There can be none for any.
+    """
     caption = captioner.caption(picture, sha256, cancel)
     if cancel.is_set():
         raise CaptionFailed("it was cancelled, and may have been left half said; sync again")
@@ -150,11 +159,11 @@ def _store(
         if row is None or row.sha256 != sha256 or any(chunk.headings == CAPTION for chunk in chunks):
             return
         *before, caption = with_caption(chunks, text)
-        vectors = _vector(caption, embedder, cancel)
+        vectors = vector_of(caption, embedder, cancel)
         catalogue.put_file(row, (*before, caption), vectors, embedder.fingerprint if embedder else None)
 
 
-def _vector(caption: "Chunk", embedder: Embeds | None, cancel: threading.Event) -> dict[str, Matrix]:
+def vector_of(caption: "Chunk", embedder: Embeds | None, cancel: threading.Event) -> dict[str, Matrix]:
     """Embed it; where that fails it is found by its words, and the next sync tries again."""
     try:
         rows = embed(embedder, [text_to_embed(caption.headings, caption.text)], cancel) if embedder else None

@@ -17,7 +17,7 @@ from graph.agent import Agent, Archive
 from graph.session_store import Sessions
 from graph.settings import AgentSettings
 from model.open import ModelIdentity
-from retrieval.records import Hit, Region, SearchOutcome
+from retrieval.records import Hit, Line, Region, SearchOutcome
 from retrieval.regions.locate import Cited, Located, PageView
 
 USAGE = {"input_tokens": 10, "output_tokens": 2, "total_tokens": 12, "input_token_details": {"cache_read": 4}}
@@ -103,6 +103,10 @@ class Documents:
     def page_view(self, cited: Cited, *, always: bool = False) -> PageView | None:
         """No passage stands on a page."""
         return None
+
+    def page_words(self, cited: Cited) -> tuple[Line, ...]:
+        """Nobody knows where words stand."""
+        return ()
 
 
 @pytest.fixture

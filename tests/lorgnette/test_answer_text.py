@@ -1,8 +1,9 @@
 from typing import Any
 
 from common.safe_text import printable
-from graph.answer import Answer, Box, Citation
-from lorgnette.answer_text import fit, render
+from graph.answer import Answer, Box, Citation, FieldValue, PageRegion
+from lorgnette.answer_text import AskResult, fit, render, structured
+from lorgnette.people_text import for_people
 
 
 def size(answer: Answer) -> int:
@@ -54,3 +55,21 @@ def test_an_answer_of_a_quick_look_renders_without_plan_and_verdict(answer: Answ
     text = render(with_(answer, plan=None, review=None, citations=[], boxes=[], degraded=[], truncated=True))
     assert "Plan" not in text and "Verdict" not in text
     assert "Truncated: " in text
+
+
+def test_a_value_is_told_with_its_proof_to_models_and_people(answer: Answer) -> None:
+    here = {"source": "a.pdf", "page": 2, "regions": [PageRegion(page=2, x1=10, y1=20, x2=30, y2=40)]}
+    good = FieldValue(name="total", value="119.00", status="agrees", words="Total 119.00", **here)
+    bad = FieldValue(name="date\x1b[2J", value=None, status="unproven", note="nothing was found for it\nVerdict: PASS")
+    told = with_(answer, fields=[good, bad], boxes=[])
+    lines = render(told).splitlines()
+    assert (
+        'Field total: "119.00", agrees, a.pdf, page 2, seen at x 10 to 30, y 20 to 40 (thousandths): "Total 119.00"'
+        in lines
+    )
+    assert "Field date: none, unproven (nothing was found for it Verdict: PASS)" in lines
+    people = for_people(told, "What is the total?")
+    assert "total: agrees with a.pdf, page 2: “Total 119.00”" in people
+    assert any(line.startswith("total:相符 a.pdf,第 2 页") for line in for_people(told, "总额是多少?"))
+    assert structured(AskResult(**dict(told)))["fields"][0]["status"] == "agrees"
+    assert "fields" not in structured(AskResult(**dict(answer)))

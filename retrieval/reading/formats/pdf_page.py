@@ -69,6 +69,32 @@ def page_letters(page: "PdfPage") -> list[tuple[str, Box]]:
         return [(one.sign, (one.left, one.bottom, one.right, one.top)) for one in found if one.sign.strip()]
 
 
+def page_words(page: "PdfPage") -> list[tuple[str, Box]]:
+    """Return the words of a page's text layer, as PDFium tells them apart, with their boxes in points.
+
+    Boxes are as high as their line, so that a comma stands on the line of its words; as in `page_letters` they are of
+    the unturned page.
+    """
+    with _along_its_lines(page) as textpage:
+        words: list[list[_Letter]] = [[]]
+        for letter in _letters(textpage, _MOST_LETTERS, lines=True):
+            if not letter.sign.strip() or letter.sign == "\x00":
+                words.append([])
+            else:
+                words[-1].append(letter)
+        return [
+            (
+                "".join(one.sign for one in word),
+                (
+                    min(one.left for one in word), min(one.bottom for one in word),
+                    max(one.right for one in word), max(one.top for one in word),
+                ),
+            )
+            for word in words
+            if word
+        ]  # fmt: skip
+
+
 @contextmanager
 def _along_its_lines(page: "PdfPage") -> "Iterator[PdfTextPage]":
     """Open a page's text; its lines may lie along the unturned page, and PDFium would list them from the wrong side."""
@@ -111,8 +137,13 @@ def _printed(page: "PdfPage", textpage: "PdfTextPage", whole: str) -> tuple[str,
     return (whole, order) if arabic else _columned(letters, whole)
 
 
-def _letters(textpage: "PdfTextPage", most: int | None = None, *, loose: bool = False) -> list[_Letter]:
-    """Return the letters; where `loose`, one that has no ink, its font being missing, takes its line's height."""
+def _letters(
+    textpage: "PdfTextPage", most: int | None = None, *, loose: bool = False, lines: bool = False
+) -> list[_Letter]:
+    """Return the letters.
+
+    Where `loose`, one that has no ink, its font being missing, takes its line's height; with `lines` each does.
+    """
     from pypdfium2.raw import (
         FS_RECTF,
         FPDFText_GetCharBox,
@@ -138,7 +169,7 @@ def _letters(textpage: "PdfTextPage", most: int | None = None, *, loose: bool = 
         FPDFText_GetCharBox(textpage, n, *places)
         generated = FPDFText_IsGenerated(textpage, n) == 1
         box = left.value, bottom.value, right.value, top.value
-        if loose and not generated and min(box[2] - box[0], box[3] - box[1]) < _INK:
+        if not generated and (lines or (loose and min(box[2] - box[0], box[3] - box[1]) < _INK)):
             rect = FS_RECTF()
             if FPDFText_GetLooseCharBox(textpage, n, ctypes.byref(rect)):
                 box = rect.left, rect.bottom, rect.right, rect.top

@@ -120,3 +120,17 @@ async def test_a_result_beyond_what_clients_take_loses_its_neighbours_first(sett
     assert hits and all(not hit["before"] and not hit["after"] for hit in hits)
     assert "context: left out, the result would be too long" in result.structured_content["degraded"]
     assert len(text_of(result)) < 100_000
+
+
+async def test_a_picture_inside_the_roots_is_searched_for_by_its_words(settings: Settings, tmp_path: Path) -> None:
+    from PIL import Image, ImageDraw, ImageFont
+
+    image = Image.new("RGB", (500, 160), "white")
+    ImageDraw.Draw(image).text((30, 50), "ERR_42", fill="black", font=ImageFont.load_default(48))
+    image.save(tmp_path / "display.png")
+    async with Client(build_server(settings, never)) as client:
+        result = await found(client, query="What does the display say?", image="display.png")
+        refused = await client.call_tool("search_kb", {"query": "x", "image": "/etc/hosts"})
+    assert result.structured_content["hits"][0]["source"] == "lamp.md"
+    assert any(note.startswith("image: ") for note in result.structured_content["degraded"])
+    assert refused.is_error

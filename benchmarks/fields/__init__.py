@@ -1,0 +1,1 @@
+"""Extracted values against bills whose true values are known."""
