@@ -18,7 +18,7 @@ from graph.question import Question
 from graph.report import render, write
 from graph.served_agent import OnEvent, OnPictures, ServedAgent
 from graph.settings import AgentSettings
-from graph.wording.language import is_latin, prompts_for
+from graph.wording.language import prompts_for, tiny_reads
 from model.errors import ImageError
 from model.open import REMOTE
 from model.pictures.fit import fitted
@@ -166,7 +166,7 @@ class Agent(ServedAgent):
                 quotes=self._quotes,
                 node_adapters=frozenset(self._identity.node_adapters),
                 documents=knowledge.document_names if knowledge is not None and search and not bundled else (),
-                unable=prompts.english_only if bundled and not is_latin(question.text) else "",
+                unable=prompts.other_language if bundled and not tiny_reads(question.text) else "",
                 step_share=SERVER_STEP_SHARE if self._identity.quantization == REMOTE else LOCAL_STEP_SHARE,
             )
             if bundled:

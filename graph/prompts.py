@@ -57,7 +57,7 @@ class Prompts:
     """Whether the plan has steps."""
     names_sources: bool = False
     """Whether passages come with file, page and heading, and the question in its task's form."""
-    english_only: str = ""
+    other_language: str = ""
     """Said by the program where the model reads no other language than English."""
 
 
@@ -103,7 +103,7 @@ Look again. As JSON: the answer that you see now, then the number of the best dr
     nothing_to_save="There is nothing to save yet: this conversation has just begun.",
     saved="The conversation is saved in {path}.",
     saving_off="Nothing was saved: Lorgnette runs read-only here.",
-    english_only="""The bundled checkpoint understands English alone. Ask in English about drawn shapes: how many, \
+    other_language="""The bundled checkpoint understands English and Chinese. Ask about drawn shapes: how many, \
 which color, which shape, where, what word is written. Other languages, photographs and documents need a larger model: \
 `lorgnette model pull Qwen/Qwen3-VL-2B-Instruct`.""",
 )
@@ -148,7 +148,4 @@ CHINESE = Prompts(
     nothing_to_save="还没有可以保存的内容:对话刚刚开始。",
     saved="对话已保存到 {path}。",
     saving_off="没有保存:Lorgnette 在这里以只读方式运行。",
-    english_only="""随附的小模型只懂英文。可以用英文问它画出来的图形:有几个、什么颜色、什么形状、在哪里、写着什么词;\
-也可以用中文问文档,它会摘录原文。要用中文问图片,请换成更大的模型:\
-`lorgnette model pull Qwen/Qwen3-VL-2B-Instruct`。""",
 )

@@ -28,7 +28,7 @@ def is_chinese(text: str) -> bool:
     return chinese > others and not _KANA_OR_HANGUL.search(text)
 
 
-def is_latin(text: str) -> bool:
-    """Return whether most of the letters are Latin, as the bundled checkpoint's English is."""
+def tiny_reads(text: str) -> bool:
+    """Return whether the bundled checkpoint may read a text: it is Chinese, or most of its letters are Latin."""
     letters = [letter for letter in text if letter.isalpha()]
-    return sum(letter < "\u0250" for letter in letters) * 2 >= len(letters)
+    return is_chinese(text) or sum(letter < "\u0250" for letter in letters) * 2 >= len(letters)

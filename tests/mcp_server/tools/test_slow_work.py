@@ -24,12 +24,13 @@ from lorgnette.settings import Settings
 from mcp_server.app import build_server
 from mcp_server.tools import answering as asking
 from model.call_options import Cancelled
+from model.hub import tiny_folder
 from tests.mcp_server.conftest import text_of
 
 pytestmark = [pytest.mark.anyio, pytest.mark.heavy]
 
 ERAS = pytest.mark.parametrize("mode", ["auto", "legacy"])
-NEVER = 1006
+NEVER = json.loads((tiny_folder() / "config.json").read_text("utf-8"))["video_token_id"]
 """A token that the bundled checkpoint does not write; as its only end, an answer goes on to its last token."""
 LONG = 3000
 PATIENT_S = 3000.0

@@ -78,6 +78,9 @@ class ScriptedEngine:
             raise
 
 
+END = int(json.loads((tiny_folder() / "config.json").read_text("utf-8"))["text_config"]["eos_token_id"])
+
+
 @pytest.fixture
 def engine() -> ScriptedEngine:
     return ScriptedEngine()
@@ -88,7 +91,7 @@ def chat(engine: ScriptedEngine, ir_folder: Path) -> Iterator[ChatOpenVINO]:
     ir = read_ir(ir_folder)
     vocabulary = Vocabulary(engine.tokenizer)
     template = Template(ir.chat_template, vocabulary.control_tokens)
-    loaded = LoadedIR(engine, ir, "openvino:x", vocabulary, template, frozenset({1001}))
+    loaded = LoadedIR(engine, ir, "openvino:x", vocabulary, template, frozenset({END}))
     model = ChatOpenVINO(loaded=loaded, max_new_tokens=12, thinking_tokens=8)
     yield model
     model.close()

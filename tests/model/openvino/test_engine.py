@@ -35,6 +35,7 @@ from model.pictures.picture import Picture
 from model.qwen3_vl.chat import ChatQwen3VL
 from model.qwen3_vl.load import Loaded
 from model.settings import ModelSettings
+from tests.model.openvino.conftest import END
 
 pytestmark = pytest.mark.slow
 
@@ -174,7 +175,7 @@ def test_after_a_cancelled_answer_the_next_one_is_whole(
 def test_an_engine_that_gave_up_answers_the_next_question(openvino: ChatOpenVINO) -> None:
     engine, asked = openvino.loaded.engine, question([drawn(5)], "How many shapes are there?")
     whole = openvino.invoke(asked).text
-    options = engines.WritingOptions(4, frozenset({1001}), grammar='root ::= "a" {1,')
+    options = engines.WritingOptions(4, frozenset({END}), grammar='root ::= "a" {1,')
     with pytest.raises(EngineBroken, match="ask again"):
         list(engine.write("What?", [], options))
     assert openvino.invoke(asked).text == whole

@@ -29,6 +29,8 @@ pytestmark = pytest.mark.training
 ATTENTION = r"model\.language_model\.layers\.\d+\.self_attn\.(q|k|v|o)_proj"
 TOWER = r"model\.visual\.blocks\.\d+\.attn\.qkv"
 STRONG: dict[str, Any] = {"r": 8, "lora_alpha": 160, "task_type": "CAUSAL_LM"}
+STRONGEST: dict[str, Any] = {**STRONG, "lora_alpha": 640}
+"""For an expert, which moves the answer by a part only."""
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +46,9 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     configs = {
         "lora": LoraConfig(**STRONG, target_modules=ATTENTION, init_lora_weights=False),
         "other": LoraConfig(**STRONG, target_modules=ATTENTION, init_lora_weights=False),
-        "experts": MoeLoraConfig(**STRONG, target_modules=ATTENTION, init_weights=False, router="modality"),
+        "experts": MoeLoraConfig(
+            **{**STRONG, "lora_alpha": 640}, target_modules=ATTENTION, init_weights=False, router="modality"
+        ),
         "mixing": MoeLoraConfig(**STRONG, target_modules=ATTENTION, init_weights=False, token_mixing=3),
         "tower": LoraConfig(**STRONG, target_modules=TOWER, init_lora_weights=False),
         "multiway": MultiwayConfig(

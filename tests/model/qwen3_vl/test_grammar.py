@@ -1,5 +1,6 @@
 """Structured output always parses: from the bundled model, and from random and adversarial scores."""
 
+import json
 import time
 from collections.abc import Callable
 from datetime import date
@@ -13,6 +14,7 @@ from pydantic import BaseModel, Field, RootModel, field_validator
 
 from graph.answer import Grade, Plan, Query, Review
 from model.call_options import Cancelled, DeadlineExceeded, InvalidOutput, UnsupportedSchema
+from model.hub import tiny_folder
 from model.pictures.picture import Picture
 from model.qwen3_vl.bounded_schema import MAX_ITEMS, MAX_STRING_CHARS, bounded
 from model.qwen3_vl.chat import ChatQwen3VL
@@ -23,6 +25,8 @@ from model.qwen3_vl.load import Loaded
 pytestmark = pytest.mark.heavy
 
 SCHEMAS: list[type[BaseModel]] = [Plan, Review, Grade, Query]
+WIDTH = json.loads((tiny_folder() / "config.json").read_text("utf-8"))["text_config"]["vocab_size"]
+"""Of the bundled checkpoint's head."""
 
 
 class Item(BaseModel):
@@ -93,7 +97,7 @@ def test_greedy_decoding_parses_too(chat: ChatQwen3VL, schema: type[BaseModel]) 
     schema=st.sampled_from([*SCHEMAS, Order, Flag, Number]),
     budget=st.integers(1, 300),
     seed=st.integers(0, 2**32),
-    width=st.sampled_from([1007, 1003, 1100]),
+    width=st.sampled_from([WIDTH, WIDTH - 4, WIDTH + 93]),
     heat=st.sampled_from([0.1, 3.0, 30.0]),
 )
 def test_any_scores_of_a_head_of_any_width_give_a_document_within_the_limit(
@@ -115,7 +119,7 @@ def test_no_beginning_of_a_document_wants_more_to_its_end_than_the_schema_says(
     random = torch.Generator().manual_seed(seed)
     constraint = grammars.constraint(schema.model_json_schema(), schema.__name__, 300)
     while not constraint.is_complete and stop > 0:
-        constraint.consume(int(constraint(torch.empty(1, 0), torch.randn(1, 1007, generator=random) * 3).argmax()))
+        constraint.consume(int(constraint(torch.empty(1, 0), torch.randn(1, WIDTH, generator=random) * 3).argmax()))
         stop -= 1
     assert bound is not None
     assert len(constraint.way_to_the_end()) <= bound
@@ -135,7 +139,7 @@ def test_a_token_far_from_the_limit_costs_one_mask(
 
     monkeypatch.setattr(Closings, "mask", mask)
     random = torch.Generator().manual_seed(3)
-    written = write(constraint, lambda: torch.randn(1, 1007, generator=random))
+    written = write(constraint, lambda: torch.randn(1, WIDTH, generator=random))
     assert len(masks) == len(written)
 
 
@@ -148,7 +152,7 @@ def test_a_verdict_behind_a_text_that_was_cut_short_is_still_the_models(
     grammars: Grammars, loaded: Loaded, verdict: str
 ) -> None:
     tokenizer = loaded.processor.tokenizer
-    scores = torch.zeros(1, 1007)
+    scores = torch.zeros(1, WIDTH)
     scores[0, tokenizer.convert_tokens_to_ids("a")] = 9.0  # goes on for ever where it may
     scores[0, tokenizer.convert_tokens_to_ids(verdict[0])] = 8.0
     scores[0, tokenizer(verdict)["input_ids"][0]] = 8.5
@@ -161,13 +165,13 @@ def test_a_verdict_behind_a_text_that_was_cut_short_is_still_the_models(
 def test_the_text_is_compact_like_pydantics_own(grammars: Grammars, loaded: Loaded) -> None:
     random = torch.Generator().manual_seed(1)
     constraint = grammars.constraint(Plan.model_json_schema(), "Plan", 200)
-    text = loaded.processor.tokenizer.decode(write(constraint, lambda: torch.randn(1, 1007, generator=random)))
+    text = loaded.processor.tokenizer.decode(write(constraint, lambda: torch.randn(1, WIDTH, generator=random)))
     assert text == Plan.model_validate_json(text).model_dump_json()
 
 
 def test_scores_that_are_not_numbers_still_end_the_document(grammars: Grammars, loaded: Loaded) -> None:
     constraint = grammars.constraint(Plan.model_json_schema(), "Plan", 50)
-    written = write(constraint, lambda: torch.full((1, 1007), torch.nan))
+    written = write(constraint, lambda: torch.full((1, WIDTH), torch.nan))
     Plan.model_validate_json(loaded.processor.tokenizer.decode(written))
 
 
