@@ -18,12 +18,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.report import publish
-from benchmarks.retrieval_quality import Collection, cached, read
+from benchmarks.retrieval_quality import Collection, cached, held_languages, read
 from retrieval.embedders.open import open_embedder
 from retrieval.index.dense import ExactIndex
 from retrieval.index.lexical import TantivyIndex
+from retrieval.language import language_of, languages_of
+from retrieval.search.asking import plainly, readings
 from retrieval.search.fusion import fuse, lexical_weight
-from retrieval.search.relevance import RELEVANT, THRESHOLD, coverage, likeness, relevance, unrelated_cosine, word_worths
+from retrieval.search.relevance import (
+    RELEVANT,
+    THRESHOLD,
+    coverage,
+    length,
+    likeness,
+    relevance,
+    unrelated_cosine,
+    word_worths,
+)
+from retrieval.terms import terms
 from retrieval.tokens import document_tokens, query_tokens
 from retrieval.vectors import Vectors
 
@@ -96,18 +108,20 @@ def gather(data: Path, name: str, sets: Sequence[str]) -> Iterator[Group]:
     collections = {one: reduced(read(data / one, data / one), PASSAGES, QUESTIONS) for one in sets}
 
     def ask(texts: list[str]) -> Vectors:
-        return np.stack([embedder.embed_query(text) for text in texts])
+        return np.stack([embedder.embed_query(plainly(text)) for text in texts])
 
     vectors = {
         one: (
             cached("passages", embedder, c.passages, embedder.embed_documents),
-            cached("questions", embedder, c.questions, ask),
+            cached("questions", embedder, [plainly(text) for text in c.questions], ask),
         )
         for one, c in collections.items()
     }
     for corpus, collection in collections.items():
-        tokens = [document_tokens(passage) for passage in collection.passages]
+        spoken = [language_of(passage) for passage in collection.passages]
+        tokens = [document_tokens(*pair) for pair in zip(collection.passages, spoken, strict=True)]
         held = [frozenset(words) for words in tokens]
+        among = held_languages(spoken)
         with tempfile.TemporaryDirectory() as folder:
             lexical, exact = TantivyIndex(Path(folder)), ExactIndex(embedder.dimension)
             lexical.add(range(len(tokens)), tokens)
@@ -120,7 +134,7 @@ def gather(data: Path, name: str, sets: Sequence[str]) -> Iterator[Group]:
                     answers = set(map(int, other.relevant[place])) if answerable else set()
                     for dense in (True, False):
                         vector = vectors[asked][1][place] if dense else None
-                        situation, case = look(lexical, exact, held, text, vector, answers, unrelated)
+                        situation, case = look(lexical, exact, held, text, vector, answers, unrelated, among)
                         found.setdefault(situation, []).append(case)
                 for situation, cases in found.items():
                     if situation != "blind":
@@ -136,25 +150,33 @@ def look(
     vector: Vectors | None,
     answers: set[int],
     unrelated: float,
+    among: Sequence[str],
 ) -> tuple[str, tuple[tuple[Row, bool, float], ...]]:
     """Search as `retrieval.search.search` does, up to its judgement; the situation and the best passages."""
-    tokens = query_tokens(text)
-    frequencies = lexical.frequencies(document_tokens(text))
+    languages: list[str | None] = [*languages_of(text, among)] or [None]
+    read = [(one, language) for language in languages for one in readings(text)]
+    frequencies = lexical.frequencies([token for pair in read for token in document_tokens(*pair)])
     by_vector = [] if vector is None else exact.search(vector, CANDIDATES)
-    seen = lexical_weight(text, frequencies, lexical.count)
-    by_words = lexical.search(tokens, CANDIDATES)
+    seen = max(lexical_weight(text, frequencies, lexical.count, language) for language in languages)
+    plain = plainly(text)
+    tokens = dict.fromkeys(token for language in languages for token in query_tokens(plain, language))
+    by_words = lexical.search(list(tokens), CANDIDATES)
     fused = fuse(by_vector, by_words, method="minmax", dense_weight=float(bool(by_vector)), lexical_weight=seen)
-    worth = word_worths(tokens, frequencies, lexical.count)
+    worth = word_worths(frequencies, frequencies, lexical.count)
     last = by_vector[-1][1] if by_vector else None
-    length = float(np.log(max(1, len(worth))))
+    asked = [terms(*pair) for pair in read]
     case = []
     for hit in fused[:TOP_K]:
-        covered = coverage(worth, held[hit.number])
         cosine = last if hit.dense_score is None else hit.dense_score
         like = None if cosine is None else likeness(cosine, unrelated)
-        helps = relevance(covered, like, len(worth), lexical_sees=seen >= 1)
-        features = np.array([1.0, covered, like or 0.0, length, length * covered])
-        case.append((features, hit.number in answers, helps))
+        judged = []
+        for named in asked:
+            covered, words = coverage(named, worth, held[hit.number]), length(named)
+            helps = relevance(covered, like, words, lexical_sees=seen >= 1)
+            long = float(np.log(max(1, words)))
+            judged.append((helps, [1.0, covered, like or 0.0, long, long * covered]))
+        helps, features = max(judged)
+        case.append((np.array(features), hit.number in answers, helps))
     situation = "words" if vector is None else "both" if seen >= 1 else "likeness"
     return "blind" if vector is None and seen < 1 else situation, tuple(case)
 

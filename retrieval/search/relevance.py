@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from retrieval.index.lexical import worths
+from retrieval.terms import Term, weight
 
 if TYPE_CHECKING:
     from retrieval.embedders.embedder import Embedder
@@ -70,10 +71,27 @@ def word_worths(tokens: Iterable[str], frequencies: Mapping[str, int], count: in
     return worths(tokens, frequencies, count + UNSEEN)
 
 
-def coverage(worth: Mapping[str, float], held: Collection[str]) -> float:
-    """Return the share of the question's `word_worths` that is among the tokens a passage holds, 0 to 1."""
-    whole = sum(worth.values())
-    return sum(value for token, value in worth.items() if token in held) / whole if whole > 0 else 0.0
+def coverage(asked: Collection[Term], worth: Mapping[str, float], held: Collection[str]) -> float:
+    """Return the share of a question's terms that is among the tokens a passage holds, by their worth, 0 to 1.
+
+    Of a code or a date that stands there in no way of writing, those of its words count that do.
+
+    Args:
+        asked: The terms.
+        worth: `word_worths` of all their tokens.
+        held: The passage's tokens.
+    """
+    whole = sum(weight(term, worth) for term in asked)
+    got = sum(
+        weight(term, worth) if term.held_by(held) else sum(worth[word] for word in term.words if word in held)
+        for term in asked
+    )
+    return got / whole if whole > 0 else 0.0
+
+
+def length(asked: Collection[Term]) -> int:
+    """Return how many words a question's coverage is a share of."""
+    return sum(len(term.words) + bool(term.names) for term in asked)
 
 
 def unrelated_cosine(embedder: "Embedder") -> float:

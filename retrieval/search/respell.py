@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from retrieval.catalogue.rows import StoredChunk
+from retrieval.function_words import function_words
 from retrieval.index.lexical import TantivyIndex
 from retrieval.tokens import document_tokens, query_tokens
 
@@ -31,6 +32,8 @@ def respelled(question: str, lexical: TantivyIndex, read: Read, language: str | 
         nonlocal changed
         word = match.group()
         tokens = query_tokens(word, language)
+        if word.casefold() in function_words(language or "en"):
+            return word
         if len(word) < SHORTEST or len(tokens) != 1 or lexical.frequencies(tokens)[tokens[0]]:
             return word
         near = _nearest(word, tokens[0], lexical, read, language)

@@ -4,40 +4,40 @@ It opens nothing and loads nothing; what is not ready yet is left out, and the r
 """
 
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from retrieval.catalogue.catalogue import Catalogue
-from retrieval.catalogue.queries import nanoseconds
-from retrieval.catalogue.rows import Occurrence, StoredChunk
 from retrieval.embedders.embedder import Embedder
 from retrieval.index.engines.engine import EngineUnavailable
 from retrieval.index.projections import Projections
-from retrieval.index.searched_words import languages_held, passage_tokens
+from retrieval.index.searched_words import languages_held
 from retrieval.language import NAMES, languages_of
 from retrieval.records import Filter, Hit, SearchOutcome
+from retrieval.search.asking import plainly, readings
+from retrieval.search.first import Ranked, as_typed, codes_first, phrases_first, unknown_codes
 from retrieval.search.fusion import Fused, fuse, lexical_weight
+from retrieval.search.hits import hit_of
+from retrieval.search.named_documents import Named, NamedDocuments
 from retrieval.search.relevance import (
+    RELEVANT,
     THRESHOLD,
     WHOLE,
     coverage,
+    length,
     likeness,
-    match_of,
     relevance,
     unrelated_cosine,
     word_worths,
 )
 from retrieval.search.rerank import Reranker
 from retrieval.search.respell import respelled
-from retrieval.search.verify import is_stale
 from retrieval.settings import RetrievalSettings
-from retrieval.source_filter import source_matches
 from retrieval.sync.missing_vectors import text_to_embed
-from retrieval.tokens import codes, document_tokens, holds_phrase, phrases, query_tokens
-from retrieval.web.origins import address_in
+from retrieval.terms import Term, codes, phrases, terms
+from retrieval.tokens import document_tokens, query_tokens
 
 CANDIDATES = 100  # of each side
 RERANKED = 30  # of the fused ones
@@ -45,9 +45,10 @@ TIED = 5  # read beyond what is asked for, since of equal scores the likelier go
 HOLDS_ALL = 0.15
 """Added to the score of a passage that holds all the words of a question: what is near to it but says something else
 else goes first where the vectors say so. On the known sets it changes nothing that can be told from chance."""
-CODE_IN = 5  # passages that may hold a code that still tells one from the others
 
 _ANYTHING = Filter()
+Asked = tuple[Sequence[Term], Mapping[str, float]]
+"""Terms of which one reading of a question consists, and what each of their tokens is worth."""
 
 
 class Searcher:
@@ -64,6 +65,7 @@ class Searcher:
         self.reranker_state: str | None = None
         """Likewise; none where nobody needs to hear of it."""
         self._unrelated = 0.0
+        self._names = NamedDocuments(catalogue)
 
     def use_embedder(self, embedder: Embedder) -> None:
         """Search by vectors, too, from now on; it embeds a few sentences to learn what its cosines mean.
@@ -77,7 +79,8 @@ class Searcher:
     def search(self, query: str, top_k: int = 5, wanted: Filter = _ANYTHING) -> SearchOutcome:
         """Return the passages that help with the question, best first; none where nothing does.
 
-        Where nothing does and a word stands in no passage, the nearest one that does is searched for, and said.
+        Where nothing does and a word stands in no passage, the nearest one that does is searched for, and said. The
+        passages of a document that the question names go first; where all of it is asked for, as it begins.
 
         Raises:
             CatalogueError: The catalogue cannot be read.
@@ -87,6 +90,9 @@ class Searcher:
         seconds: dict[str, float] = {}
         with _timed(seconds, "catch up"):
             self._projections.catch_up()
+        named = self._names.in_question(query) if wanted.source is None else None
+        if named is not None:
+            return self._inside(named, query, top_k, wanted, seconds)
         found = self._search(query, top_k, wanted, seconds)
         if found.hits:
             return found
@@ -98,30 +104,82 @@ class Searcher:
             return found
         return replace(again, degraded=(*again.degraded, f'spelling: nothing was found, so "{meant}" was searched for'))
 
+    def _inside(self, named: Named, query: str, top_k: int, wanted: Filter, seconds: dict[str, float]) -> SearchOutcome:
+        """Search the named documents, and behind them all; or return how they begin."""
+        if named.whole:
+            return self._beginnings(named.sources, top_k, wanted)
+        own: list[Hit] = []
+        for source in named.sources:
+            only = replace(wanted, source=source)
+            # Whoever names a document wants to see it, were it only how it begins.
+            own += self._search(named.rest, top_k, only, seconds).hits or self._passages(source, 1, 0.0, only)[0]
+        found = self._search(query, top_k, wanted, seconds)
+        ids = {hit.id for hit in own}
+        others = [hit for hit in found.hits if hit.id not in ids]
+        # What is shown of a named document only because something must be stands behind what helps.
+        helping = sorted((hit for hit in own if hit.relevance >= THRESHOLD), key=lambda hit: -hit.score)
+        rest = [hit for hit in own if hit.relevance < THRESHOLD]
+        best = max((hit.score for hit in others), default=0.0)
+        hits = [replace(hit, score=hit.score + best) for hit in helping]
+        hits += others[: max(0, top_k - len(hits) - len(rest))] + [replace(hit, score=0.0) for hit in rest]
+        return replace(found, hits=tuple(hits[:top_k]))
+
+    def _beginnings(self, sources: Sequence[str], top_k: int, wanted: Filter) -> SearchOutcome:
+        """Return the first passages of documents, in order, whose whole was asked for."""
+        hits: list[Hit] = []
+        notes: list[str] = []
+        for place, source in enumerate(sources):
+            share = max(1, (top_k - len(hits)) // (len(sources) - place))
+            taken, of = self._passages(source, share, 1.0, replace(wanted, source=source))
+            hits += taken
+            if len(taken) < of:
+                notes.append(f"{source}: asked for whole, its first {len(taken)} of {of} passages are shown")
+        return SearchOutcome(tuple(hits[:top_k]), "document", tuple(notes), THRESHOLD)
+
+    def _passages(self, source: str, count: int, helps: float, only: Filter) -> tuple[list[Hit], int]:
+        """Return the first passages of a document as hits of that relevance, and how many it has."""
+        chunks = self._catalogue.chunks(self._catalogue.numbers_matching(only))
+        ordered = sorted(
+            ((place.ordinal, chunk) for chunk in chunks for place in chunk.occurrences if place.source == source),
+            key=lambda pair: pair[0],
+        )
+        hits = [
+            hit_of(self._catalogue, self._folder, Fused(chunk.number, helps), chunk, helps, only)
+            for _, chunk in ordered[:count]
+        ]
+        return [hit for hit in hits if hit is not None], len(ordered)
+
     def _search(self, query: str, top_k: int, wanted: Filter, seconds: dict[str, float]) -> SearchOutcome:
         degraded: list[str] = []
         allowed = None if wanted == _ANYTHING else set(map(int, self._catalogue.numbers_matching(wanted)))
         lexical = self._projections.lexical
+        plain = plainly(query)
         with _timed(seconds, "lexical"):
             # What the words stand for hangs on the language; of a few words several are possible, and each is tried.
             languages: list[str | None] = [*languages_of(query, languages_held(lexical))] or [None]
-            readings = [query_tokens(query, language) for language in languages]
-            frequencies = lexical.frequencies([t for language in languages for t in document_tokens(query, language)])
-            by_words = lexical.search(_either(readings), CANDIDATES, allowed)
+            read = [(text, language) for language in languages for text in readings(query)]
+            tokens = [t for text, language in read for t in document_tokens(text, language)]
+            frequencies = lexical.frequencies(tokens)
+            by_words = lexical.search(_either([query_tokens(plain, one) for one in languages]), CANDIDATES, allowed)
             seen = max(lexical_weight(query, frequencies, lexical.count, language) for language in languages)
-        by_vector = self._nearest(query, languages[0], allowed, degraded, seconds)
+        by_vector = self._nearest(plain, languages[0], allowed, degraded, seconds)
         with _timed(seconds, "fusion"):
             weights = {"dense_weight": float(bool(by_vector)), "lexical_weight": seen}
             fused = fuse(by_vector, by_words, method=self._settings.fusion, **weights)
-            fused = self._codes_first(fused, codes(query), frequencies, allowed)
+            fused = codes_first(fused, codes(query), lexical, frequencies, allowed, CANDIDATES)
         modes = ["dense"] * bool(by_vector) + ["lexical"] * bool(seen and by_words)
         with _timed(seconds, "read"):
             last = by_vector[-1][1] if by_vector else None
-            worths = [word_worths(tokens, frequencies, lexical.count) for tokens in readings]
+            worth = word_worths(frequencies, frequencies, lexical.count)
+            asked: list[Asked] = [(terms(text, language), worth) for text, language in read]
+            unknown = unknown_codes(asked[0][0], lexical)
+            degraded += [f"codes: no document mentions {as_typed(term, query)}" for term in unknown]
             quoted = phrases(query, languages[0])
             looked_at = max(top_k + TIED, RERANKED if self.reranker or quoted else 0)
-            ranked = self._relevant(worths, fused[:looked_at], last, sees=seen >= 1, always=wanted.source is not None)
-            ranked = _phrases_first(quoted, ranked)
+            ranked = self._relevant(
+                asked, unknown, fused[:looked_at], last, sees=seen >= 1, always=wanted.source is not None
+            )
+            ranked = phrases_first(quoted, ranked)
         rerank_scores: Sequence[float | None] = [None] * len(ranked)
         if self.reranker is not None and ranked:
             with _timed(seconds, "rerank"):
@@ -137,7 +195,7 @@ class Searcher:
         elif self.reranker_state:
             degraded.append(self.reranker_state)
         hits = [
-            self._hit(found, chunk, helps, score, wanted)
+            hit_of(self._catalogue, self._folder, found, chunk, helps, wanted, score)
             for (found, chunk, helps), score in zip(ranked[:top_k], rerank_scores, strict=False)
         ]
         return SearchOutcome(
@@ -180,17 +238,19 @@ class Searcher:
 
     def _relevant(
         self,
-        worths: Sequence[Mapping[str, float]],
+        asked: Sequence[Asked],
+        unknown: Sequence[Term],
         best: Sequence[Fused],
         last: float | None,
         *,
         sees: bool,
         always: bool,
-    ) -> list[tuple[Fused, StoredChunk, float]]:
+    ) -> list[Ranked]:
         """Read the best candidates, with how likely they help, and leave out those that do not.
 
         Of a passage that only its words found it is known that its cosine is at most the `last` of the dense side.
-        Of equal scores the likelier goes first; `always` keeps the best one whatever it is worth.
+        Of equal scores the likelier goes first; `always` keeps the best one whatever it is worth. What a question
+        asks about something that is `unknown` no passage answers for sure.
         """
         chunks = {chunk.number: chunk for chunk in self._catalogue.chunks([found.number for found in best])}
         held = self._projections.lexical.held(list(chunks))
@@ -200,11 +260,16 @@ class Searcher:
             chunk = chunks.get(found.number)  # gone since the projections caught up
             if chunk is not None:
                 words = held.get(found.number, frozenset())
-                covered, asked = max((coverage(worth, words), len(worth)) for worth in worths)
                 cosine = last if found.dense_score is None else found.dense_score
                 like = None if cosine is None else likeness(cosine, self._unrelated)
-                helps = relevance(covered, like, asked, lexical_sees=sees)
-                worth_of[found.number] = round(found.score + (HOLDS_ALL if covered >= WHOLE else 0.0), 6)
+                covered = [coverage(named, worth, words) for named, worth in asked]
+                helps = max(
+                    relevance(share, like, length(named), lexical_sees=sees)
+                    for share, (named, _) in zip(covered, asked, strict=True)
+                )
+                if any(not term.held_by(words) for term in unknown):
+                    helps = min(helps, RELEVANT - 0.01)
+                worth_of[found.number] = round(found.score + (HOLDS_ALL if max(covered) >= WHOLE else 0.0), 6)
                 all_of_it.append((found, chunk, helps))
                 if helps >= THRESHOLD:
                     kept.append((found, chunk, helps))
@@ -212,89 +277,11 @@ class Searcher:
         kept = kept or (all_of_it[:1] if always else [])
         return sorted(kept, key=lambda found: (-worth_of[found[0].number], -found[2]))
 
-    def _codes_first(
-        self, fused: list[Fused], named: Sequence[str], frequencies: Mapping[str, int], allowed: set[int] | None
-    ) -> list[Fused]:
-        """Put in front the passages that hold most of the question's rare codes, which mean one thing each."""
-        lexical = self._projections.lexical
-        in_names = lexical.frequencies_in_names(named)
-        rare = [
-            code
-            for code in named
-            if 0 < max(frequencies.get(code, 0), in_names[code]) <= max(CODE_IN, lexical.count // 100)
-        ]
-        if not rare:
-            return fused
-        held: Counter[int] = Counter()
-        for code in rare:
-            held.update(number for number, _ in lexical.search([code], CANDIDATES, allowed))
-        known = {found.number for found in fused}
-        fused += [Fused(number, 0.0) for number in held if number not in known]
-        # The score stays one that can be compared: 1 for each code, and what the fusion says.
-        fused = [replace(f, score=f.score + held[f.number]) for f in fused]
-        return sorted(fused, key=lambda found: (-found.score, found.number))
-
-    def _hit(
-        self, found: Fused, chunk: StoredChunk, helps: float, rerank_score: float | None, wanted: Filter
-    ) -> Hit | None:
-        places = [place for place in chunk.occurrences if _allows(wanted, place)]
-        if not places:
-            return None
-        place = places[0]
-        row = self._catalogue.file(place.source)
-        return Hit(
-            id=chunk.id,
-            source=place.source,
-            page=place.page,
-            start=place.start,
-            end=place.end,
-            text=place.text,
-            headings=chunk.headings,
-            sha256=place.sha256,
-            indexed_at=place.indexed_at,
-            stale=is_stale(self._folder, place),
-            score=found.score if rerank_score is None else rerank_score,
-            relevance=helps,
-            match=match_of(helps),
-            dense_rank=found.dense_rank,
-            dense_score=found.dense_score,
-            lexical_rank=found.lexical_rank,
-            lexical_score=found.lexical_score,
-            rerank_score=rerank_score,
-            also_in=tuple(dict.fromkeys(other.source for other in places[1:])),
-            address=address_in(row.notes) if row else None,
-        )
-
 
 def _either(readings: Sequence[Sequence[str]]) -> list[str]:
     """Return the first reading's tokens, and what the others have besides."""
     rest = dict.fromkeys(token for reading in readings[1:] for token in reading if token not in readings[0])
     return [*readings[0], *rest]
-
-
-def _phrases_first(
-    quoted: Sequence[Sequence[str]], ranked: list[tuple[Fused, StoredChunk, float]]
-) -> list[tuple[Fused, StoredChunk, float]]:
-    """Put in front the passages in which most of what the question quotes stands together; else keep the order."""
-    if not quoted:
-        return ranked
-
-    def missing(found: tuple[Fused, StoredChunk, float]) -> int:
-        tokens = passage_tokens(found[1])
-        return -sum(holds_phrase(tokens, phrase) for phrase in quoted)
-
-    return sorted(ranked, key=missing)
-
-
-def _allows(wanted: Filter, place: Occurrence) -> bool:
-    """Say of one place what `Catalogue.numbers_matching` says of chunks: the same words elsewhere may not count."""
-    after, before = nanoseconds(wanted.after), nanoseconds(wanted.before)
-    return (
-        (wanted.source is None or source_matches(wanted.source, place.source))
-        and wanted.media_type in (None, place.media_type)
-        and (after is None or place.mtime_ns >= after)
-        and (before is None or place.mtime_ns < before)
-    )
 
 
 @contextmanager

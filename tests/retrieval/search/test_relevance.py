@@ -15,6 +15,8 @@ from retrieval.search.relevance import THRESHOLD, coverage, likeness, relevance,
 from retrieval.search.search import HOLDS_ALL, Searcher
 from retrieval.settings import RetrievalSettings
 from retrieval.sync.sync import sync
+from retrieval.terms import Term, terms
+from retrieval.tokens import document_tokens
 
 LEAVE = (
     "Up to five days of unused annual leave may be carried over to the next year, if your manager agrees in writing."
@@ -49,9 +51,23 @@ class SubjectEmbedder:
 
 
 def test_coverage_is_the_share_of_the_worth_that_is_held() -> None:
-    worth = {"lamp": 3.0, "fan": 1.0}
-    assert [coverage(worth, held) for held in ({"lamp"}, {"fan"}, {"lamp", "fan", "off"}, set())] == [0.75, 0.25, 1, 0]
-    assert coverage({}, {"lamp"}) == 0
+    asked, worth = [Term(("lamp",)), Term(("fan",))], {"lamp": 3.0, "fan": 1.0}
+    held: list[set[str]] = [{"lamp"}, {"fan"}, {"lamp", "fan", "off"}, set()]
+    assert [coverage(asked, worth, tokens) for tokens in held] == [0.75, 0.25, 1, 0]
+    assert coverage([], {}, {"lamp"}) == 0
+
+
+def test_a_date_or_an_amount_is_covered_by_any_way_of_writing_it() -> None:
+    for question, passage in (
+        ("12/03/2026", "on 12 March 2026"),
+        ("What was decided on 12 March 2026?", "decided, 2026-03-12"),
+        ("86.000", "86,000"),
+    ):
+        asked, held = terms(question), frozenset(document_tokens(passage))
+        worth = dict.fromkeys(document_tokens(question), 1.0)
+        assert coverage(asked, worth, held) == 1, question
+    asked, held = terms("INV-2024-0099"), frozenset(document_tokens("INV-2024-0007"))
+    assert coverage(asked, dict.fromkeys(document_tokens("INV-2024-0099"), 1.0), held) == 0.5, "inv and 2024 of four"
 
 
 def test_a_dozen_passages_do_not_make_an_unknown_word_count_much_more_than_a_known_one() -> None:

@@ -1,0 +1,82 @@
+"""What goes first whatever the scores say: passages with a question's rare codes, and with what it quotes."""
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from retrieval.catalogue.rows import StoredChunk
+from retrieval.index.lexical import TantivyIndex
+from retrieval.index.searched_words import passage_tokens
+from retrieval.search.fusion import Fused
+from retrieval.terms import Term, holds_phrase
+
+CODE_IN = 5  # passages that may hold a code that still tells one from the others
+_IDENTITY = re.compile(r"(?=.*\d)(?=.*[^\W\d_])(?!\d+[^\W\d_]{1,4}$).+")
+"""A digit and a letter, as numbers of invoices, parts and errors have; no ordinal, and no number with its unit."""
+
+Ranked = tuple[Fused, StoredChunk, float]
+"""A passage, what the sides said of it, and its relevance."""
+
+
+def codes_first(
+    fused: list[Fused],
+    named: Sequence[str],
+    lexical: TantivyIndex,
+    frequencies: Mapping[str, int],
+    allowed: set[int] | None,
+    candidates: int,
+) -> list[Fused]:
+    """Put in front the passages that hold most of the question's rare codes, which mean one thing each.
+
+    Args:
+        fused: In the order of the fusion.
+        named: The codes.
+        lexical: The index of words.
+        frequencies: In how many passages each code stands.
+        allowed: Passages that may be found.
+        candidates: So many at most for each code.
+    """
+    in_names = lexical.frequencies_in_names(named)
+    rare = [
+        code
+        for code in named
+        if 0 < max(frequencies.get(code, 0), in_names[code]) <= max(CODE_IN, lexical.count // 100)
+    ]
+    if not rare:
+        return fused
+    held: Counter[int] = Counter()
+    for code in rare:
+        held.update(number for number, _ in lexical.search([code], candidates, allowed))
+    known = {found.number for found in fused}
+    fused += [Fused(number, 0.0) for number in held if number not in known]
+    # The score stays one that can be compared: 1 for each code, and what the fusion says.
+    fused = [replace(f, score=f.score + held[f.number]) for f in fused]
+    return sorted(fused, key=lambda found: (-found.score, found.number))
+
+
+def phrases_first(quoted: Sequence[Sequence[str]], ranked: list[Ranked]) -> list[Ranked]:
+    """Put in front the passages in which most of what the question quotes stands together; else keep the order."""
+    if not quoted:
+        return ranked
+
+    def missing(found: Ranked) -> int:
+        tokens = passage_tokens(found[1])
+        return -sum(holds_phrase(tokens, phrase) for phrase in quoted)
+
+    return sorted(ranked, key=missing)
+
+
+def unknown_codes(asked: Sequence[Term], lexical: TantivyIndex) -> list[Term]:
+    """Return the terms that name one thing, such as an invoice, which no passage and no file's name mentions."""
+    codes = [term for term in asked if _IDENTITY.fullmatch((term.names or term.words)[0])]
+    tokens = [token for term in codes for token in (term.names or term.words)]
+    body, names = lexical.frequencies(tokens), lexical.frequencies_in_names(tokens)
+    return [term for term in codes if not any(body[token] or names[token] for token in (term.names or term.words))]
+
+
+def as_typed(term: Term, question: str) -> str:
+    """Return a code as the question has it."""
+    name = (term.names or term.words)[0]
+    match = re.search(re.escape(name), question, re.IGNORECASE)
+    return match.group() if match else name
