@@ -13,7 +13,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -42,9 +42,11 @@ from retrieval.records import Chunk, Filter, Hit, Region, SearchOutcome
 from retrieval.regions.locate import Cited as Placed
 from retrieval.regions.locate import Located, Locator, PageView, Placement
 from retrieval.search.full_text import FullText, full_text
+from retrieval.search.named_documents import NamedDocuments
 from retrieval.search.rerank import Reranker, is_generative, open_reranker, reranked
 from retrieval.search.search import RERANKED, Searcher
 from retrieval.search.verify import Cited, Verdict, verify
+from retrieval.search.whole_document import WholeDocument, asked_whole
 from retrieval.settings import RetrievalSettings
 from retrieval.store import parse_store
 from retrieval.sync.captions import Captioned, Captioner, make_captions
@@ -91,6 +93,7 @@ class KnowledgeBase:
         self.place = path.parent
         self.catalogue = Catalogue(path)
         self._recipe = open_recipe(settings)
+        self._names = NamedDocuments(self.catalogue)
         self._locator = Locator(self.catalogue, self.folder, self._recipe, KeptLines(self.place))
         self._lock = FileLock(self.place / "owner.lock")
         self._electing = threading.Lock()
@@ -161,17 +164,25 @@ class KnowledgeBase:
             return replace(found, degraded=(*found.degraded, "reranker: skipped, its model is not loaded here"))
         return found
 
+    def asked_whole(self, question: str) -> tuple[WholeDocument, ...]:
+        """Return the documents whose whole a question asks for, as for a summary; none where it asks for none."""
+        found = asked_whole(self.catalogue, self.folder, self._names, question)
+        return tuple(replace(one, not_read=tuple(self._not_read([one.source]))) for one in found)
+
     def _with_notes(self, found: SearchOutcome) -> SearchOutcome:
         """Say of the files that were found what of them was not read."""
-        rows = [self.catalogue.file(source) for source in dict.fromkeys(hit.source for hit in found.hits)]
-        unread = [
+        unread = self._not_read(dict.fromkeys(hit.source for hit in found.hits))
+        return replace(found, degraded=(*found.degraded, *unread)) if unread else found
+
+    def _not_read(self, sources: Iterable[str]) -> list[str]:
+        rows = [self.catalogue.file(source) for source in sources]
+        return [
             f"{row.source}: {note}"
             for row in rows
             if row is not None and row.media_type != "image"
             for note in row.notes
             if "not read" in note or "could not be read" in note
         ]
-        return replace(found, degraded=(*found.degraded, *unread)) if unread else found
 
     def use_reranker(self, reranker: Reranker) -> None:
         """Put what this process finds in the order of a reranker that lives in it, such as the chat model."""

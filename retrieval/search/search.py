@@ -34,6 +34,7 @@ from retrieval.search.relevance import (
 )
 from retrieval.search.rerank import Reranker
 from retrieval.search.respell import respelled
+from retrieval.search.whole_document import WholeDocument, whole_document
 from retrieval.settings import RetrievalSettings
 from retrieval.sync.missing_vectors import text_to_embed
 from retrieval.terms import Term, codes, phrases, terms
@@ -112,7 +113,7 @@ class Searcher:
         for source in named.sources:
             only = replace(wanted, source=source)
             # Whoever names a document wants to see it, were it only how it begins.
-            own += self._search(named.rest, top_k, only, seconds).hits or self._passages(source, 1, 0.0, only)[0]
+            own += self._search(named.rest, top_k, only, seconds).hits or self._first(source, 1, only, 0.0).hits
         found = self._search(query, top_k, wanted, seconds)
         ids = {hit.id for hit in own}
         others = [hit for hit in found.hits if hit.id not in ids]
@@ -130,24 +131,15 @@ class Searcher:
         notes: list[str] = []
         for place, source in enumerate(sources):
             share = max(1, (top_k - len(hits)) // (len(sources) - place))
-            taken, of = self._passages(source, share, 1.0, replace(wanted, source=source))
-            hits += taken
-            if len(taken) < of:
-                notes.append(f"{source}: asked for whole, its first {len(taken)} of {of} passages are shown")
+            begun = self._first(source, share, replace(wanted, source=source))
+            hits += begun.hits
+            if len(begun.hits) < begun.passages:
+                shown = f"its first {len(begun.hits)} of {begun.passages} passages follow"
+                notes.append(f"{source}: asked for whole, {shown}")
         return SearchOutcome(tuple(hits[:top_k]), "document", tuple(notes), THRESHOLD)
 
-    def _passages(self, source: str, count: int, helps: float, only: Filter) -> tuple[list[Hit], int]:
-        """Return the first passages of a document as hits of that relevance, and how many it has."""
-        chunks = self._catalogue.chunks(self._catalogue.numbers_matching(only))
-        ordered = sorted(
-            ((place.ordinal, chunk) for chunk in chunks for place in chunk.occurrences if place.source == source),
-            key=lambda pair: pair[0],
-        )
-        hits = [
-            hit_of(self._catalogue, self._folder, Fused(chunk.number, helps), chunk, helps, only)
-            for _, chunk in ordered[:count]
-        ]
-        return [hit for hit in hits if hit is not None], len(ordered)
+    def _first(self, source: str, most: int, only: Filter, helps: float = 1.0) -> WholeDocument:
+        return whole_document(self._catalogue, self._folder, source, wanted=only, most=most, helps=helps)
 
     def _search(self, query: str, top_k: int, wanted: Filter, seconds: dict[str, float]) -> SearchOutcome:
         degraded: list[str] = []
