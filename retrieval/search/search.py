@@ -102,7 +102,8 @@ class Searcher:
         meant = respelled(query, lexical, self._catalogue.chunks, language)
         again = self._search(meant, top_k, wanted, seconds) if meant else found
         if not again.hits:
-            return found
+            unread = None if any("multilingual" in note for note in found.degraded) else self._unread()
+            return replace(found, degraded=(*found.degraded, unread)) if unread else found
         return replace(again, degraded=(*again.degraded, f'spelling: nothing was found, so "{meant}" was searched for'))
 
     def _inside(self, named: Named, query: str, top_k: int, wanted: Filter, seconds: dict[str, float]) -> SearchOutcome:
@@ -228,6 +229,22 @@ class Searcher:
             degraded.append(f"dense: only words were searched, {error}")
             return []
 
+    def _lacking_vector(self, numbers: Sequence[int]) -> set[int]:
+        if self.embedder is None or not numbers:
+            return set()
+        return self._catalogue.lacking_vector(numbers, self.embedder.fingerprint)
+
+    def _unread(self) -> str | None:
+        """Say which passages the embedder cannot read, so that a question in another language does not find them."""
+        counts = self._catalogue.unread_languages(self.embedder.fingerprint) if self.embedder else {}
+        if not counts:
+            return None
+        names = ", ".join(NAMES.get(language, "another script") for language in counts)
+        return (
+            f"dense: {sum(counts.values())} passages in languages that the embedder does not know ({names}) were"
+            ' searched by their words alone; `embedder = "multilingual"` in the settings knows a hundred languages'
+        )
+
     def _relevant(
         self,
         asked: Sequence[Asked],
@@ -240,12 +257,14 @@ class Searcher:
     ) -> list[Ranked]:
         """Read the best candidates, with how likely they help, and leave out those that do not.
 
-        Of a passage that only its words found it is known that its cosine is at most the `last` of the dense side.
+        Of a passage that only its words found it is known that its cosine is at most the `last` of the dense side,
+        unless it has no vector: then its words alone are judged.
         Of equal scores the likelier goes first; `always` keeps the best one whatever it is worth. What a question
         asks about something that is `unknown` no passage answers for sure.
         """
         chunks = {chunk.number: chunk for chunk in self._catalogue.chunks([found.number for found in best])}
         held = self._projections.lexical.held(list(chunks))
+        no_vector = self._lacking_vector([f.number for f in best if f.dense_score is None]) if last is not None else ()
         kept, all_of_it = [], []
         worth_of: dict[int, float] = {}
         for found in best:
@@ -253,6 +272,8 @@ class Searcher:
             if chunk is not None:
                 words = held.get(found.number, frozenset())
                 cosine = last if found.dense_score is None else found.dense_score
+                if found.number in no_vector:
+                    cosine = None
                 like = None if cosine is None else likeness(cosine, self._unrelated)
                 covered = [coverage(named, worth, words) for named, worth in asked]
                 helps = max(
