@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from retrieval.asked_languages import AskedLanguages
 from retrieval.catalogue.catalogue import Catalogue, CatalogueFull
 from retrieval.catalogue.rows import FileRow
 from retrieval.embedders.embedder import Embedder
@@ -93,6 +94,7 @@ class KnowledgeBase:
         self.place = path.parent
         self.catalogue = Catalogue(path)
         self._recipe = open_recipe(settings)
+        self._asked = AskedLanguages(self.place)
         self._names = NamedDocuments(self.catalogue)
         self._locator = Locator(self.catalogue, self.folder, self._recipe, KeptLines(self.place))
         self._lock = FileLock(self.place / "owner.lock")
@@ -247,6 +249,17 @@ class KnowledgeBase:
         """Whether this process has the embedder in memory; one that asks the owner of the indexes need not."""
         return self._embedder is not None
 
+    def unread_languages(self) -> dict[str, int]:
+        """Count the passages that the embedder cannot read, by language; loads the embedder."""
+        embedder, _ = self._open_embedder()
+        return {} if embedder is None else self.catalogue.unread_languages(embedder.fingerprint)
+
+    def asked_languages(self) -> dict[str, int]:
+        """Count the questions that were asked in languages which the embedder does not know, by language."""
+        embedder, _ = self._open_embedder()
+        counts = self._asked.counts()
+        return {one: n for one, n in counts.most_common() if embedder and not embedder.knows("", one)}
+
     def close(self) -> None:
         """Let go of everything; another process may then own the indexes."""
         with self._electing:
@@ -314,6 +327,7 @@ class _Owned:
             shutil.copytree(base.place / "projections", folder, dirs_exist_ok=True)
         self._projections = Projections(base.catalogue, folder, parse_store(base._settings.store))
         self._searcher = Searcher(base.catalogue, self._projections, base.folder, base._settings)
+        self._searcher.on_unknown_language = base._asked.note
         self._warm = threading.Event()
         threading.Thread(target=self._warm_up, name="kb-models", daemon=True).start()
         self._serving = None if self._note else Serving(base.place, self.answer)

@@ -4,7 +4,7 @@ It opens nothing and loads nothing; what is not ready yet is left out, and the r
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -65,6 +65,8 @@ class Searcher:
         self.reranker: Reranker | None = None
         self.reranker_state: str | None = None
         """Likewise; none where nobody needs to hear of it."""
+        self.on_unknown_language: Callable[[str], None] = lambda language: None
+        """Hears of each question in a language that the embedder does not know."""
         self._unrelated = 0.0
         self._names = NamedDocuments(catalogue)
 
@@ -213,7 +215,10 @@ class Searcher:
         if without := self._projections.without_vector:
             degraded.append(f"dense: {without} passages have no vector yet; run `lorgnette kb sync`")
         if not embedder.knows(query, language):
-            unknown = NAMES[language] if language and embedder.knows(query) else "this script"
+            if language is None or not embedder.knows(query):  # it is none of the passages' languages
+                language = languages_of(query, list(NAMES))[0]
+            self.on_unknown_language(language)
+            unknown = NAMES.get(language, "this script")
             degraded.append(
                 f"dense: only words were searched, the embedder does not know {unknown};"
                 ' `embedder = "multilingual"` in the settings knows a hundred languages'
