@@ -14,7 +14,7 @@ from retrieval.embedders.embedder import Embedder
 from retrieval.index.engines.engine import EngineUnavailable
 from retrieval.index.projections import Projections
 from retrieval.index.searched_words import languages_held
-from retrieval.language import NAMES, languages_of
+from retrieval.language import NAMES, UNKNOWN, language_of, languages_of
 from retrieval.records import Filter, Hit, SearchOutcome
 from retrieval.search.asking import plainly, readings
 from retrieval.search.first import Ranked, as_typed, codes_first, phrases_first, unknown_codes
@@ -101,12 +101,15 @@ class Searcher:
             return found
         lexical = self._projections.lexical
         language = next(iter(languages_of(query, languages_held(lexical))), None)
-        meant = respelled(query, lexical, self._catalogue.chunks, language)
+        meant = respelled(plainly(query), lexical, self._catalogue.chunks, language)
         again = self._search(meant, top_k, wanted, seconds) if meant else found
         if not again.hits:
             unread = None if any("multilingual" in note for note in found.degraded) else self._unread()
             return replace(found, degraded=(*found.degraded, unread)) if unread else found
-        return replace(again, degraded=(*again.degraded, f'spelling: nothing was found, so "{meant}" was searched for'))
+        # That this was meant is a guess, whatever the passage says.
+        hits = tuple(replace(hit, match="weak", relevance=min(hit.relevance, RELEVANT - 0.01)) for hit in again.hits)
+        note = f'spelling: nothing was found, so "{meant}" was searched for'
+        return replace(again, hits=hits, degraded=(*again.degraded, note))
 
     def _inside(self, named: Named, query: str, top_k: int, wanted: Filter, seconds: dict[str, float]) -> SearchOutcome:
         """Search the named documents, and behind them all; or return how they begin."""
@@ -157,7 +160,10 @@ class Searcher:
             frequencies = lexical.frequencies(tokens)
             by_words = lexical.search(_either([query_tokens(plain, one) for one in languages]), CANDIDATES, allowed)
             seen = max(lexical_weight(query, frequencies, lexical.count, language) for language in languages)
-        by_vector = self._nearest(plain, languages[0], allowed, degraded, seconds)
+        # Of the passages' languages it may be none.
+        foreign = language_of(query)
+        spoken = languages[0] if foreign == UNKNOWN or foreign in languages else foreign
+        by_vector = self._nearest(plain, spoken, allowed, degraded, seconds)
         with _timed(seconds, "fusion"):
             weights = {"dense_weight": float(bool(by_vector)), "lexical_weight": seen}
             fused = fuse(by_vector, by_words, method=self._settings.fusion, **weights)

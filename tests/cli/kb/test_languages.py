@@ -67,9 +67,12 @@ def test_the_doctor_remembers_questions_in_other_languages_and_none_of_their_wor
     lorgnette("kb", "sync")
     lorgnette("search", "游标卡尺放在哪里")
     lorgnette("search", "drawer")
+    assert "languages  1 question in Chinese searched words alone" in lorgnette("kb", "doctor").stdout
+    german = lorgnette("search", "Wie viele Schubladen gibt es in der Werkstatt?").stdout
+    assert "the embedder does not know German" in german, "though no passage is in German"
     doctor = lorgnette("kb", "doctor").stdout
-    assert "languages  1 question in Chinese searched words alone" in doctor and OFFER in doctor
+    assert "languages  2 questions in Chinese, German searched words alone" in doctor and OFFER in doctor
     (kept,) = (tmp_path / "home").rglob("asked_languages.json")
-    assert kept.read_text("utf-8") == '{"zh": 1}'
+    assert kept.read_text("utf-8") == '{"zh": 1, "de": 1}'
     kept.write_text("{broken", "utf-8")
     assert "languages" not in lorgnette("kb", "doctor").stdout
