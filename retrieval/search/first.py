@@ -67,9 +67,13 @@ def phrases_first(quoted: Sequence[Sequence[str]], ranked: list[Ranked]) -> list
     return sorted(ranked, key=missing)
 
 
-def unknown_codes(asked: Sequence[Term], lexical: TantivyIndex) -> list[Term]:
-    """Return the terms that name one thing, such as an invoice, which no passage and no file's name mentions."""
-    codes = [term for term in asked if _IDENTITY.fullmatch((term.names or term.words)[0])]
+def identities(asked: Sequence[Term]) -> list[Term]:
+    """Return the terms that name one thing, such as an invoice."""
+    return [term for term in asked if _IDENTITY.fullmatch((term.names or term.words)[0])]
+
+
+def unknown_codes(codes: Sequence[Term], lexical: TantivyIndex) -> list[Term]:
+    """Return those of the `identities` that no passage and no file's name mentions."""
     tokens = [token for term in codes for token in (term.names or term.words)]
     body, names = lexical.frequencies(tokens), lexical.frequencies_in_names(tokens)
     return [term for term in codes if not any(body[token] or names[token] for token in (term.names or term.words))]

@@ -118,7 +118,9 @@ def likeness(cosine: float, unrelated: float) -> float:
     return max(0.0, (cosine - unrelated) / max(1 - unrelated, 1e-6))
 
 
-def relevance(covered: float, like: float | None, words: int = 4, *, lexical_sees: bool = True) -> float:
+def relevance(
+    covered: float, like: float | None, words: int = 4, *, lexical_sees: bool = True, names_it: bool = False
+) -> float:
     """Return how likely the passage helps, 0 to 1.
 
     Args:
@@ -126,7 +128,12 @@ def relevance(covered: float, like: float | None, words: int = 4, *, lexical_see
         like: Its `likeness`, if it has one.
         words: How many tokens the question's coverage is a share of.
         lexical_sees: Whether the passages are in the question's language at all; if not, its words say nothing.
+        names_it: Whether it holds a code that the question names. Then it may help, and does across languages: a code
+            is the same in all of them.
     """
+    if names_it:
+        least = THRESHOLD if lexical_sees else RELEVANT
+        return max(least, relevance(covered, like, words, lexical_sees=lexical_sees))
     by_words = WORDS.at(covered, 0.0, words)
     if like is None:
         return by_words

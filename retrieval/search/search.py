@@ -17,7 +17,7 @@ from retrieval.index.searched_words import languages_held
 from retrieval.language import NAMES, UNKNOWN, language_of, languages_of
 from retrieval.records import Filter, Hit, SearchOutcome
 from retrieval.search.asking import plainly, readings
-from retrieval.search.first import Ranked, as_typed, codes_first, phrases_first, unknown_codes
+from retrieval.search.first import Ranked, as_typed, codes_first, identities, phrases_first, unknown_codes
 from retrieval.search.fusion import Fused, fuse, lexical_weight
 from retrieval.search.hits import hit_of
 from retrieval.search.named_documents import Named, NamedDocuments
@@ -38,7 +38,7 @@ from retrieval.search.whole_document import WholeDocument, whole_document
 from retrieval.settings import RetrievalSettings
 from retrieval.sync.missing_vectors import text_to_embed
 from retrieval.terms import Term, codes, phrases, terms
-from retrieval.tokens import document_tokens, query_tokens
+from retrieval.tokens import document_tokens, query_tokens, script_counts
 
 CANDIDATES = 100  # of each side
 RERANKED = 30  # of the fused ones
@@ -47,6 +47,8 @@ HOLDS_ALL = 0.15
 """Added to the score of a passage that holds all the words of a question: what is near to it but says something else
 else goes first where the vectors say so. On the known sets it changes nothing that can be told from chance."""
 
+UNSPACED = {"han": "zh", "kana": "ja", "hangul": "ko"}
+"""Scripts of which a few characters tell the language."""
 _ANYTHING = Filter()
 Asked = tuple[Sequence[Term], Mapping[str, float]]
 """Terms of which one reading of a question consists, and what each of their tokens is worth."""
@@ -154,7 +156,8 @@ class Searcher:
         plain = plainly(query)
         with _timed(seconds, "lexical"):
             # What the words stand for hangs on the language; of a few words several are possible, and each is tried.
-            languages: list[str | None] = [*languages_of(query, languages_held(lexical))] or [None]
+            held = languages_held(lexical)
+            languages: list[str | None] = [*languages_of(query, held)] or [None]
             read = [(text, language) for language in languages for text in readings(query)]
             tokens = [t for text, language in read for t in document_tokens(text, language)]
             frequencies = lexical.frequencies(tokens)
@@ -173,12 +176,20 @@ class Searcher:
             last = by_vector[-1][1] if by_vector else None
             worth = word_worths(frequencies, frequencies, lexical.count)
             asked: list[Asked] = [(terms(text, language), worth) for text, language in read]
-            unknown = unknown_codes(asked[0][0], lexical)
+            named = identities(asked[0][0])
+            unknown = unknown_codes(named, lexical)
             degraded += [f"codes: no document mentions {as_typed(term, query)}" for term in unknown]
             quoted = phrases(query, languages[0])
             looked_at = max(top_k + TIED, RERANKED if self.reranker or quoted else 0)
             ranked = self._relevant(
-                asked, unknown, fused[:looked_at], last, sees=seen >= 1, always=wanted.source is not None
+                asked,
+                named,
+                unknown,
+                fused[:looked_at],
+                last,
+                # A few words that two languages share make no passage readable in the other.
+                sees=_is_in(query, held) or (seen >= 1 and spoken in languages),
+                always=wanted.source is not None,
             )
             ranked = phrases_first(quoted, ranked)
         rerank_scores: Sequence[float | None] = [None] * len(ranked)
@@ -259,6 +270,7 @@ class Searcher:
     def _relevant(
         self,
         asked: Sequence[Asked],
+        named: Sequence[Term],
         unknown: Sequence[Term],
         best: Sequence[Fused],
         last: float | None,
@@ -269,7 +281,7 @@ class Searcher:
         """Read the best candidates, with how likely they help, and leave out those that do not.
 
         Of a passage that only its words found it is known that its cosine is at most the `last` of the dense side,
-        unless it has no vector: then its words alone are judged.
+        unless it has no vector: then its words alone are judged. Of `named` codes it may hold one.
         Of equal scores the likelier goes first; `always` keeps the best one whatever it is worth. What a question
         asks about something that is `unknown` no passage answers for sure.
         """
@@ -286,10 +298,11 @@ class Searcher:
                 if found.number in no_vector:
                     cosine = None
                 like = None if cosine is None else likeness(cosine, self._unrelated)
-                covered = [coverage(named, worth, words) for named, worth in asked]
+                covered = [coverage(read, worth, words) for read, worth in asked]
+                names_it = any(term.held_by(words) for term in named)
                 helps = max(
-                    relevance(share, like, length(named), lexical_sees=sees)
-                    for share, (named, _) in zip(covered, asked, strict=True)
+                    relevance(share, like, length(read), lexical_sees=sees, names_it=names_it)
+                    for share, (read, _) in zip(covered, asked, strict=True)
                 )
                 if any(not term.held_by(words) for term in unknown):
                     helps = min(helps, RELEVANT - 0.01)
@@ -300,6 +313,15 @@ class Searcher:
         # Whoever names a file wants to see what it says.
         kept = kept or (all_of_it[:1] if always else [])
         return sorted(kept, key=lambda found: (-worth_of[found[0].number], -found[2]))
+
+
+def _is_in(question: str, held: Sequence[str]) -> bool:
+    """Say whether a question is for sure in a language of the passages: that they lack its words then says much."""
+    language = language_of(question)
+    if language != UNKNOWN:
+        return language in held
+    scripts = script_counts(question).most_common(1)
+    return bool(scripts) and UNSPACED.get(scripts[0][0]) in held
 
 
 def _either(readings: Sequence[Sequence[str]]) -> list[str]:

@@ -237,3 +237,20 @@ def test_function_words_are_never_taken_for_misspelled(base_of: Opened) -> None:
     base = base_of({"lamp.txt": "That the lamp has a fan is what the guarantee says."})
     found = base.search("when then garantee")
     assert any('"when then guarantee"' in note for note in found.degraded)
+
+
+def test_a_code_means_the_same_in_a_question_of_another_language(base_of: Opened) -> None:
+    base = base_of(
+        {
+            "door.txt": "The message ERR_42 of the door controller means that the badge has expired.",
+            "leave.txt": "Annual leave is thirty days in this company.",
+        }
+    )
+    for question in ("ERR_42 是什么意思?", "Was bedeutet eigentlich die Fehlermeldung ERR_42 an unserer Haustür?"):
+        assert [(hit.source, hit.match) for hit in base.search(question).hits] == [("door.txt", "relevant")], question
+
+
+def test_a_passage_with_the_code_that_is_asked_about_is_never_hidden(base_of: Opened) -> None:
+    base = base_of({"pump.txt": "QX-4477-B: prime it before first use.", "leave.txt": "Leave is thirty days."})
+    question = "Which colleagues were responsible for ordering, installing and testing the QX-4477-B last autumn?"
+    assert [(hit.source, hit.match) for hit in base.search(question).hits] == [("pump.txt", "weak")]

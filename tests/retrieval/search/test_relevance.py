@@ -168,6 +168,23 @@ def test_a_passage_that_words_alone_found_is_held_to_the_last_cosine_of_the_othe
     catalogue.close()
 
 
+def test_who_asks_in_the_passages_language_and_shares_no_word_with_them_is_told_nothing(
+    folder: Path, tmp_path: Path, paragraphs: Recipe
+) -> None:
+    catalogue, embedder = Catalogue(tmp_path / "catalogue.sqlite"), SubjectEmbedder()
+    sync(catalogue, folder, embedder, paragraphs)
+    projections = Projections(catalogue, tmp_path / "projections")
+    projections.use_embedder(embedder.fingerprint, embedder.dimension)
+    searcher = Searcher(catalogue, projections, folder, RetrievalSettings(kb=folder, reranker="none"))
+    searcher.use_embedder(embedder)
+    searcher._unrelated = 0.45  # somewhat near to everything
+    assert searcher.search("Which colleague prefers white wines with strong cheese?").hits == ()
+    foreign = searcher.search("Quel vin blanc servir avec un fromage de montagne ?").hits
+    assert foreign and all(hit.match == "weak" for hit in foreign), "there likeness alone can tell, and not for sure"
+    projections.close()
+    catalogue.close()
+
+
 def test_a_passage_that_holds_all_the_words_goes_before_one_that_is_a_little_nearer(
     tmp_path: Path, paragraphs: Recipe
 ) -> None:
