@@ -8,9 +8,13 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from retrieval.number_forms import other_forms
-from retrieval.tokens import MAX_TOKEN_CHARS, Piece, document_tokens, folded, pieces, query_tokens
+from retrieval.tokens import MAX_TOKEN_CHARS, Piece, document_tokens, folded, is_unspaced, pieces, query_tokens
 
 _QUOTED = re.compile(r"[\"“”„«「『]([^\"“”„«»「」『』]+)[\"“”»」』]")
+
+
+CHARACTER = 0.4
+"""What a character of a script without spaces counts for beside a pair: 开 and 会 are everywhere, 开会 is a word."""
 
 
 class Term(NamedTuple):
@@ -57,7 +61,8 @@ def _terms_of(group: Sequence[Piece], forms: Sequence[tuple[str, int, int]]) -> 
 
 def weight(term: Term, worth: Mapping[str, float]) -> float:
     """Return what a term counts for, given its tokens' worth: its words, and its name where it has one."""
-    return sum(worth[word] for word in term.words) + max((worth[name] for name in term.names), default=0.0)
+    whole = sum(worth[word] for word in term.words) + max((worth[name] for name in term.names), default=0.0)
+    return CHARACTER * whole if len(term.words) == 1 and is_unspaced(term.words[0]) else whole
 
 
 def phrases(text: str, language: str | None = None) -> list[list[str]]:

@@ -110,6 +110,11 @@ def script_of(char: str) -> Script | None:
     return "other" if char.isalpha() else None
 
 
+def is_unspaced(token: str) -> bool:
+    """Say whether a token is one character of a script that is written without spaces."""
+    return len(token) == 1 and script_of(token) in ("han", "kana", "hangul", "southeast")
+
+
 def script_counts(text: str) -> Counter[Script]:
     """Count the letters of each script."""
     scripts = (script_of(char) for char in unicodedata.normalize("NFKC", text))

@@ -70,6 +70,12 @@ def test_a_date_or_an_amount_is_covered_by_any_way_of_writing_it() -> None:
     assert coverage(asked, dict.fromkeys(document_tokens("INV-2024-0099"), 1.0), held) == 0.5, "inv and 2024 of four"
 
 
+def test_the_characters_of_a_chinese_word_are_less_than_the_word() -> None:
+    asked, worth = terms("开会"), dict.fromkeys(document_tokens("开会"), 1.0)
+    assert coverage(asked, worth, frozenset(document_tokens("打开后不会响"))) == pytest.approx(0.8 / 1.8)
+    assert coverage(asked, worth, frozenset(document_tokens("周五开会"))) == 1
+
+
 def test_a_dozen_passages_do_not_make_an_unknown_word_count_much_more_than_a_known_one() -> None:
     worth = word_worths(["known", "unknown"], {"known": 1}, 12)
     assert 1 < worth["unknown"] / worth["known"] < 1.25
