@@ -11,7 +11,7 @@ import argparse
 import random
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +48,22 @@ ALIKE = {"xquad-zh": "xquad", "xquad-en": "xquad"}
 PASSAGES, QUESTIONS, CANDIDATES, TOP_K = 300, 120, 100, 5
 REFUSED = {"both": 0.03, "words": 0.03, "likeness": 0.1}
 """Share of any corpus's answerable questions that may get nothing; the curves are placed by it."""
+
+TOLD = {
+    "en": (
+        "My colleague asked me yesterday during lunch {} and I could not answer him.",
+        "Hello! I am new here and still have to find my way around. We talked about it this morning. {}?",
+        "In the documents that I gave you, is there anything that says {}?",
+        "I have been wondering for a while, and nobody in my team could tell me, {}, do you know?",
+    ),
+    "zh": (
+        "昨天吃午饭的时候同事问我{},我没答上来。",
+        "你好!我是新来的,很多事情还不清楚。今天早上我们正好谈到这个。{}?",
+        "在我给你的文档里,有没有提到{}?",
+        "根据我上传的资料,请回答下面的问题:{}?",
+    ),
+}
+"""How people ask who talk to a search; each question of a collection is also put in one of these ways."""
 
 Row = NDArray[np.float64]
 """(5,): one, coverage, likeness, logarithm of the question's length, its product with coverage."""
@@ -101,6 +117,13 @@ def reduced(collection: Collection, passages: int, questions: int) -> Collection
     )
 
 
+def told(collection: Collection) -> Collection:
+    """Put each question as somebody might who talks to the search."""
+    ways = TOLD["zh" if language_of(collection.passages[0]) == "zh" else "en"]
+    put = [ways[n % len(ways)].format(text.rstrip(" ?.？。")) for n, text in enumerate(collection.questions)]
+    return replace(collection, questions=put)
+
+
 def gather(data: Path, name: str, sets: Sequence[str]) -> Iterator[Group]:
     """Ask every collection's questions of every collection, with both sides and with words alone."""
     embedder = open_embedder(name, threads=1)
@@ -110,13 +133,11 @@ def gather(data: Path, name: str, sets: Sequence[str]) -> Iterator[Group]:
     def ask(texts: list[str]) -> Vectors:
         return np.stack([embedder.embed_query(plainly(text)) for text in texts])
 
-    vectors = {
-        one: (
-            cached("passages", embedder, c.passages, embedder.embed_documents),
-            cached("questions", embedder, [plainly(text) for text in c.questions], ask),
-        )
-        for one, c in collections.items()
+    asking = collections | {f"{one}, told": told(c) for one, c in collections.items()}
+    passages = {
+        one: cached("passages", embedder, c.passages, embedder.embed_documents) for one, c in collections.items()
     }
+    questions = {one: cached("questions", embedder, c.questions, ask) for one, c in asking.items()}
     for corpus, collection in collections.items():
         spoken = [language_of(passage) for passage in collection.passages]
         tokens = [document_tokens(*pair) for pair in zip(collection.passages, spoken, strict=True)]
@@ -126,14 +147,15 @@ def gather(data: Path, name: str, sets: Sequence[str]) -> Iterator[Group]:
             lexical, exact = TantivyIndex(Path(folder)), ExactIndex(embedder.dimension)
             lexical.add(range(len(tokens)), tokens)
             lexical.commit(1)
-            exact.add(range(len(tokens)), vectors[corpus][0])
-            for asked, other in collections.items():
-                answerable = asked == corpus or (ALIKE.get(asked) is not None and ALIKE.get(asked) == ALIKE.get(corpus))
+            exact.add(range(len(tokens)), passages[corpus])
+            for asked, other in asking.items():
+                subject = asked.partition(",")[0]
+                answerable = ALIKE.get(subject, subject) == ALIKE.get(corpus, corpus)
                 found: dict[str, list[tuple[tuple[Row, bool, float], ...]]] = {}
                 for place, text in enumerate(other.questions):
                     answers = set(map(int, other.relevant[place])) if answerable else set()
                     for dense in (True, False):
-                        vector = vectors[asked][1][place] if dense else None
+                        vector = questions[asked][place] if dense else None
                         situation, case = look(lexical, exact, held, text, vector, answers, unrelated, among)
                         found.setdefault(situation, []).append(case)
                 for situation, cases in found.items():

@@ -12,6 +12,7 @@ from pathlib import Path
 from retrieval.catalogue.catalogue import Catalogue
 from retrieval.embedders.embedder import Embedder
 from retrieval.index.engines.engine import EngineUnavailable
+from retrieval.index.lexical import Held
 from retrieval.index.projections import Projections
 from retrieval.index.searched_words import languages_held
 from retrieval.language import NAMES, UNKNOWN, language_of, languages_of
@@ -34,6 +35,7 @@ from retrieval.search.relevance import (
 )
 from retrieval.search.rerank import Reranker
 from retrieval.search.respell import respelled
+from retrieval.search.together import TOGETHER, together
 from retrieval.search.whole_document import WholeDocument, whole_document
 from retrieval.settings import RetrievalSettings
 from retrieval.sync.missing_vectors import text_to_embed
@@ -293,7 +295,8 @@ class Searcher:
         for found in best:
             chunk = chunks.get(found.number)  # gone since the projections caught up
             if chunk is not None:
-                words = held.get(found.number, frozenset())
+                tokens = held.get(found.number, Held([], []))
+                words = frozenset([*tokens.body, *tokens.names])
                 cosine = last if found.dense_score is None else found.dense_score
                 if found.number in no_vector:
                     cosine = None
@@ -306,7 +309,9 @@ class Searcher:
                 )
                 if any(not term.held_by(words) for term in unknown):
                     helps = min(helps, RELEVANT - 0.01)
-                worth_of[found.number] = round(found.score + (HOLDS_ALL if max(covered) >= WHOLE else 0.0), 6)
+                near = max(together(read, tokens.body, worth) for read, worth in asked)
+                whole = HOLDS_ALL if max(covered) >= WHOLE else 0.0
+                worth_of[found.number] = round(found.score + whole + TOGETHER * near, 6)
                 all_of_it.append((found, chunk, helps))
                 if helps >= THRESHOLD:
                     kept.append((found, chunk, helps))
