@@ -28,8 +28,9 @@ from retrieval.index.searched_words import STRAY
 from retrieval.language import SNOWBALL, UNKNOWN, language_of, languages_of
 from retrieval.search.asking import plainly
 from retrieval.search.fusion import Ranking, fuse, lexical_weight
+from retrieval.search.judging import HOLDS_ALL
 from retrieval.search.relevance import WHOLE, coverage, word_worths
-from retrieval.search.search import HOLDS_ALL, TIED
+from retrieval.search.search import TIED
 from retrieval.search.together import TOGETHER, together
 from retrieval.terms import Term, terms
 from retrieval.tokens import document_tokens, query_tokens

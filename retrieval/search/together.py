@@ -11,8 +11,7 @@ from retrieval.terms import Term
 from retrieval.tokens import is_unspaced
 
 TOGETHER = 0.15
-"""Added to the score of a passage in which all of them do. On the known sets (benchmarks/retrieval_quality.py) nothing is
-lost by it."""
+"""Added to the score of a passage in which all of them do; benchmarks/retrieval_quality.py measures it."""
 WITHIN = 4
 """Tokens from the one to the other at most; function words lie between."""
 

@@ -11,8 +11,9 @@ from retrieval.catalogue.rows import Matrix
 from retrieval.index.projections import Projections
 from retrieval.knowledge_base import KnowledgeBase
 from retrieval.reading.recipe import Recipe
+from retrieval.search.judging import HOLDS_ALL
 from retrieval.search.relevance import THRESHOLD, coverage, likeness, relevance, unrelated_cosine, word_worths
-from retrieval.search.search import HOLDS_ALL, Searcher
+from retrieval.search.search import Searcher
 from retrieval.settings import RetrievalSettings
 from retrieval.sync.sync import sync
 from retrieval.terms import Term, terms
