@@ -169,7 +169,7 @@ class KnowledgeBase:
     def asked_whole(self, question: str) -> tuple[WholeDocument, ...]:
         """Return the documents whose whole a question asks for, as for a summary; none where it asks for none."""
         found = asked_whole(self.catalogue, self.folder, self._names, question)
-        return tuple(replace(one, not_read=tuple(self._not_read([one.source]))) for one in found)
+        return tuple(replace(one, notes=(*one.notes, *self._not_read([one.source]))) for one in found)
 
     def _with_notes(self, found: SearchOutcome) -> SearchOutcome:
         """Say of the files that were found what of them was not read."""

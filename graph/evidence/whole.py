@@ -37,7 +37,7 @@ def whole_evidence(documents: Sequence["WholeDocument"], budget: int, notes: lis
         found += taken
         if len(taken) < document.passages:
             notes.append(CUT.format(source=document.source, read=len(taken), all=document.passages))
-        notes += [f"knowledge base: {note}" for note in document.not_read]
+        notes += [f"knowledge base: {note}" for note in document.notes]
         if any(hit.stale for hit in document.hits):
             notes.append(f"knowledge base: {document.source} has changed since it was indexed")
     return found

@@ -1,7 +1,7 @@
 """Which documents of the base a question names, by their files' names. It searches no index and reads no document.
 
-A name counts as people type it: in any case, with blanks for `_` and `-`, with the folder or without. Without its
-ending it counts only where the question asks for the whole of a document: "summarise the handbook".
+A name counts as people type it: in any case, with blanks for `_` and `-`, with the folder or without, and with a slip.
+Without its ending it counts only where the question asks for the whole of a document: "summarise the handbook".
 """
 
 import re
@@ -9,6 +9,7 @@ import threading
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import PurePosixPath
 
 from retrieval.catalogue.catalogue import Catalogue
@@ -19,6 +20,13 @@ MOST = 3
 _BETWEEN = re.compile(r"[\s_\-]+")
 _WORDY = re.compile(r"[^\W\u3400-\u9fff\u3040-\u30ff\uac00-\ud7af]")
 _SHORTEST = 2
+_LIKE = 0.85
+"""Share of a name's letters from which another one is taken for it with a slip."""
+_TYPED = re.compile(
+    r"[^\s/\\\"'“”‘’(),;:?!,。?!、《》]+\.(?:pdf|docx?|xlsx?|pptx?|od[tsp]|epub|eml|rtf|txt|md|csv|html?|png|jpe?g|tiff?)"
+    r"(?![\w.])"
+)
+"""What can only be meant as the name of a document."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +36,8 @@ class Named:
     sources: tuple[str, ...]
     rest: str
     """The question without their names."""
+    notes: tuple[str, ...] = ()
+    """What the user must know."""
 
     @property
     def whole(self) -> bool:
@@ -52,10 +62,25 @@ class NamedDocuments:
         found = _found(asked, self._full)
         if not found:
             found = _found(asked, self._stems)
-            if not found or not asks_for_summary(_cut(question, asked, found)):
-                return None
+            if found and not asks_for_summary(_cut(question, asked, found)):
+                found = []
+        if not found:
+            return self._with_slip(question, asked)
         sources = tuple(dict.fromkeys(source for _, _, sources in found for source in sources))
         return Named(sources, _cut(question, asked, found)) if len(sources) <= MOST else None
+
+    def missing(self, question: str) -> list[str]:
+        """Say which documents a question names that are not there."""
+        return [f"documents: there is no {name!r} among them" for name in _TYPED.findall(question)]
+
+    def _with_slip(self, question: str, asked: str) -> Named | None:
+        typed = _TYPED.search(question)
+        near = get_close_matches(_plain(typed.group()), self._full, 1, _LIKE) if typed else []
+        if typed is None or not near:
+            return None
+        sources = tuple(self._full[near[0]][:MOST])
+        note = f"documents: there is no {typed.group()!r}, {sources[0]} was taken for it"
+        return Named(sources, " ".join(question.replace(typed.group(), " ").split()), (note,))
 
     def _refresh(self) -> None:
         with self._lock:

@@ -81,7 +81,7 @@ class Searcher:
             self._projections.catch_up()
         named = self._names.in_question(query) if wanted.source is None else None
         if named is not None:
-            return search_named(
+            found = search_named(
                 named,
                 query,
                 top_k,
@@ -90,7 +90,10 @@ class Searcher:
                     self._catalogue, self._folder, source, wanted=replace(wanted, source=source), most=most, helps=helps
                 ),
             )
+            return replace(found, degraded=(*named.notes, *found.degraded))
         found = self._search(query, top_k, wanted, seconds)
+        if missing := self._names.missing(query):
+            found = replace(found, degraded=(*missing, *found.degraded))
         if found.hits:
             return found
         lexical = self._projections.lexical

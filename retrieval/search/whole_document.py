@@ -1,6 +1,6 @@
 """The passages of a document in order, for whoever asked for all of it. It judges none of them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from retrieval.catalogue.catalogue import Catalogue
@@ -22,8 +22,8 @@ class WholeDocument:
     """Its passages in order, at most so many as were wanted."""
     passages: int
     """How many it has."""
-    not_read: tuple[str, ...] = ()
-    """What of its file was not read, in words for the user."""
+    notes: tuple[str, ...] = ()
+    """What the user must know: that another name was typed, what of its file was not read."""
 
 
 def whole_document(
@@ -56,4 +56,4 @@ def asked_whole(catalogue: Catalogue, folder: Path, names: NamedDocuments, quest
     named = names.in_question(question)
     if named is None or not named.whole:
         return ()
-    return tuple(whole_document(catalogue, folder, source) for source in named.sources)
+    return tuple(replace(whole_document(catalogue, folder, one), notes=named.notes) for one in named.sources)

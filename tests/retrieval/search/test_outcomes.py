@@ -254,3 +254,17 @@ def test_a_passage_with_the_code_that_is_asked_about_is_never_hidden(base_of: Op
     base = base_of({"pump.txt": "QX-4477-B: prime it before first use.", "leave.txt": "Leave is thirty days."})
     question = "Which colleagues were responsible for ordering, installing and testing the QX-4477-B last autumn?"
     assert [(hit.source, hit.match) for hit in base.search(question).hits] == [("pump.txt", "weak")]
+
+
+def test_a_name_with_a_slip_is_taken_for_the_one_that_is_there_and_one_of_no_document_is_said_to_be_none(
+    base_of: Opened,
+) -> None:
+    base = base_of({"warranty.txt": "The lamp is covered for three years.", "leave.txt": "Leave is thirty days."})
+    found = base.search("Summarise warrenty.txt")
+    assert [hit.source for hit in found.hits] == ["warranty.txt"]
+    assert "documents: there is no 'warrenty.txt', warranty.txt was taken for it" in found.degraded
+    (whole,) = base.asked_whole("总结一下 warrenty.txt")
+    assert whole.source == "warranty.txt" and "warrenty.txt" in whole.notes[0]
+    other = base.search("What does budget.xlsx say about leave days?")
+    assert "documents: there is no 'budget.xlsx' among them" in other.degraded
+    assert not any("documents:" in note for note in base.search("What is node.js, and what leave.txt?").degraded)
