@@ -10,6 +10,7 @@ retrieval/search/relevance.py. Samples are small, since the multilingual embedde
 import argparse
 import random
 import tempfile
+from collections.abc import Collection as Collection_
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,25 +19,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.report import publish
-from benchmarks.retrieval_quality import Collection, cached, held_languages, read
+from benchmarks.retrieval_quality import Collection, cached, read
 from retrieval.embedders.open import open_embedder
 from retrieval.index.dense import ExactIndex
 from retrieval.index.lexical import TantivyIndex
-from retrieval.language import language_of, languages_of
-from retrieval.search.asking import plainly, readings
-from retrieval.search.fusion import fuse, lexical_weight
+from retrieval.index.searched_words import language_mark
+from retrieval.language import language_of
+from retrieval.search.asking import plainly
+from retrieval.search.fusion import fuse
+from retrieval.search.question import read_question
 from retrieval.search.relevance import (
     RELEVANT,
     THRESHOLD,
     coverage,
     length,
     likeness,
+    log_small,
     relevance,
     unrelated_cosine,
-    word_worths,
 )
-from retrieval.terms import terms
-from retrieval.tokens import document_tokens, query_tokens
+from retrieval.tokens import document_tokens
 from retrieval.vectors import Vectors
 
 RUNS = {
@@ -45,7 +47,7 @@ RUNS = {
 }
 ALIKE = {"xquad-zh": "xquad", "xquad-en": "xquad"}
 """Collections that answer each other's questions."""
-PASSAGES, QUESTIONS, CANDIDATES, TOP_K = 300, 120, 100, 5
+PASSAGES, SMALL, QUESTIONS, CANDIDATES, TOP_K = 300, 16, 120, 100, 5
 REFUSED = {"both": 0.03, "words": 0.03, "likeness": 0.1}
 """Share of any corpus's answerable questions that may get nothing; the curves are placed by it."""
 
@@ -66,7 +68,10 @@ TOLD = {
 """How people ask who talk to a search; each question of a collection is also put in one of these ways."""
 
 Row = NDArray[np.float64]
-"""(5,): one, coverage, likeness, logarithm of the question's length, its product with coverage."""
+"""(6,): one, coverage, likeness, logarithm of the question's length, its product with coverage, `log_small`."""
+Case = tuple[tuple[Row, bool, float], ...]
+"""Of a question's best passages: features, whether it is an answer, relevance as shipped."""
+FEATURES = 6
 
 
 @dataclass(frozen=True)
@@ -78,8 +83,7 @@ class Group:
     questions: str
     answerable: bool
     situation: str
-    cases: tuple[tuple[tuple[Row, bool, float], ...], ...]
-    """For each question, of its best passages: features, whether it is an answer, relevance as shipped."""
+    cases: tuple[Case, ...]
 
 
 def main() -> None:
@@ -139,71 +143,101 @@ def gather(data: Path, name: str, sets: Sequence[str]) -> Iterator[Group]:
     }
     questions = {one: cached("questions", embedder, c.questions, ask) for one, c in asking.items()}
     for corpus, collection in collections.items():
-        spoken = [language_of(passage) for passage in collection.passages]
-        tokens = [document_tokens(*pair) for pair in zip(collection.passages, spoken, strict=True)]
-        held = [frozenset(words) for words in tokens]
-        among = held_languages(spoken)
-        with tempfile.TemporaryDirectory() as folder:
-            lexical, exact = TantivyIndex(Path(folder)), ExactIndex(embedder.dimension)
-            lexical.add(range(len(tokens)), tokens)
-            lexical.commit(1)
-            exact.add(range(len(tokens)), passages[corpus])
+        for size in (PASSAGES, SMALL):
+            step = -(-len(collection.passages) // size)
+            parts = [range(first, len(collection.passages), step) for first in range(step)]
+            bases = [Base.of(collection, passages[corpus], part) for part in parts]
             for asked, other in asking.items():
                 subject = asked.partition(",")[0]
                 answerable = ALIKE.get(subject, subject) == ALIKE.get(corpus, corpus)
-                found: dict[str, list[tuple[tuple[Row, bool, float], ...]]] = {}
-                for place, text in enumerate(other.questions):
-                    answers = set(map(int, other.relevant[place])) if answerable else set()
-                    for dense in (True, False):
-                        vector = questions[asked][place] if dense else None
-                        situation, case = look(lexical, exact, held, text, vector, answers, unrelated, among)
-                        found.setdefault(situation, []).append(case)
+                found = ask_all(bases, other, questions[asked], unrelated, answerable=answerable)
+                label = corpus if size == PASSAGES else f"{corpus} by {size}"
                 for situation, cases in found.items():
                     if situation != "blind":
-                        yield Group(name, corpus, asked, answerable, situation, tuple(cases))
-            lexical.close()
+                        yield Group(name, label, asked, answerable, situation, tuple(cases))
+            for base in bases:
+                base.close()
+
+
+def ask_all(
+    bases: "Sequence[Base]", asked: Collection, vectors: Vectors, unrelated: float, *, answerable: bool
+) -> dict[str, list[Case]]:
+    """Ask each question of the base that holds its best answer, or of any; cases by situation."""
+    found: dict[str, list[Case]] = {}
+    for place, text in enumerate(asked.questions):
+        judged = asked.relevant[place]
+        best = int(max(judged, key=judged.__getitem__))
+        base = next((one for one in bases if answerable and best in one.places), bases[place % len(bases)])
+        answers = set(map(int, judged)) if answerable else set()
+        for vector in (vectors[place], None):
+            situation, case = look(base, text, vector, answers, unrelated)
+            found.setdefault(situation, []).append(case)
+    return found
+
+
+@dataclass(frozen=True)
+class Base:
+    """Some passages of a collection, indexed."""
+
+    places: dict[int, int]
+    """Of each passage in the collection, its number here."""
+    lexical: TantivyIndex
+    exact: ExactIndex
+    folder: "tempfile.TemporaryDirectory[str]"
+
+    @classmethod
+    def of(cls, collection: Collection, vectors: Vectors, kept: Sequence[int]) -> "Base":
+        """Index these passages."""
+        folder = tempfile.TemporaryDirectory()
+        lexical, exact = TantivyIndex(Path(folder.name)), ExactIndex(vectors.shape[1])
+        texts = [collection.passages[place] for place in kept]
+        spoken = [language_of(text) for text in texts]
+        numbers = range(1, len(texts) + 1)
+        lexical.add(
+            numbers,
+            [document_tokens(*pair) for pair in zip(texts, spoken, strict=True)],
+            [[language_mark(language)] for language in spoken],
+        )
+        lexical.commit(1)
+        exact.add(numbers, vectors[list(kept)])
+        return cls(dict(zip(kept, numbers, strict=True)), lexical, exact, folder)
+
+    def close(self) -> None:
+        """Let go of the files."""
+        self.lexical.close()
+        self.folder.cleanup()
 
 
 def look(
-    lexical: TantivyIndex,
-    exact: ExactIndex,
-    held: Sequence[frozenset[str]],
-    text: str,
-    vector: Vectors | None,
-    answers: set[int],
-    unrelated: float,
-    among: Sequence[str],
-) -> tuple[str, tuple[tuple[Row, bool, float], ...]]:
+    base: Base, text: str, vector: Vectors | None, answers: Collection_[int], unrelated: float
+) -> tuple[str, Case]:
     """Search as `retrieval.search.search` does, up to its judgement; the situation and the best passages."""
-    languages: list[str | None] = [*languages_of(text, among)] or [None]
-    read = [(one, language) for language in languages for one in readings(text)]
-    frequencies = lexical.frequencies([token for pair in read for token in document_tokens(*pair)])
-    by_vector = [] if vector is None else exact.search(vector, CANDIDATES)
-    seen = max(lexical_weight(text, frequencies, lexical.count, language) for language in languages)
-    plain = plainly(text)
-    tokens = dict.fromkeys(token for language in languages for token in query_tokens(plain, language))
-    by_words = lexical.search(list(tokens), CANDIDATES)
-    fused = fuse(by_vector, by_words, method="minmax", dense_weight=float(bool(by_vector)), lexical_weight=seen)
-    worth = word_worths(frequencies, frequencies, lexical.count)
-    last = by_vector[-1][1] if by_vector else None
-    asked = [terms(*pair) for pair in read]
+    question = read_question(text, base.lexical)
+    by_vector = [] if vector is None else base.exact.search(vector, CANDIDATES)
+    by_words = base.lexical.search(question.words, CANDIDATES)
+    weights = {"dense_weight": float(bool(by_vector)), "lexical_weight": question.lexical_weight}
+    fused = fuse(by_vector, by_words, method="minmax", **weights)[:TOP_K]
+    held = base.lexical.held([hit.number for hit in fused])
+    right = {base.places[answer] for answer in answers if answer in base.places}
+    small = log_small(base.lexical.count)
     case = []
-    for hit in fused[:TOP_K]:
-        cosine = last if hit.dense_score is None else hit.dense_score
+    for hit in fused:
+        cosine = (by_vector[-1][1] if by_vector else None) if hit.dense_score is None else hit.dense_score
         like = None if cosine is None else likeness(cosine, unrelated)
         judged = []
-        for named in asked:
-            covered, words = coverage(named, worth, held[hit.number]), length(named)
-            helps = relevance(covered, like, words, lexical_sees=seen >= 1)
+        for asked in question.readings:
+            covered, words = coverage(asked, question.worth, frozenset(held[hit.number].body)), length(asked)
+            helps = relevance(covered, like, words, base.lexical.count, lexical_sees=question.readable)
             long = float(np.log(max(1, words)))
-            judged.append((helps, [1.0, covered, like or 0.0, long, long * covered]))
+            judged.append((helps, [1.0, covered, like or 0.0, long, long * covered, small]))
         helps, features = max(judged)
-        case.append((np.array(features), hit.number in answers, helps))
-    situation = "words" if vector is None else "both" if seen >= 1 else "likeness"
-    return "blind" if vector is None and seen < 1 else situation, tuple(case)
+        case.append((np.array(features), hit.number in right, helps))
+    if vector is None:
+        return "words" if question.readable else "blind", tuple(case)
+    return "both" if question.readable else "likeness", tuple(case)
 
 
-USED = {"both": [0, 1, 2, 3, 4], "words": [0, 1, 3, 4], "likeness": [0, 2]}
+USED = {"both": [0, 1, 2, 3, 4, 5], "words": [0, 1, 3, 4, 5], "likeness": [0, 2, 5]}
 """Which features a curve weighs."""
 
 
@@ -215,7 +249,7 @@ def fitted(groups: Sequence[Group], situation: str) -> Row:
     refused.
     """
     used = USED[situation]
-    weights = np.zeros(5)
+    weights = np.zeros(FEATURES)
     weights[[0, 1, 2]] = -3.0, 5.0, 5.0
     groups = [g for g in groups if len(g.cases) >= 20]
     for _ in range(8):
@@ -225,7 +259,7 @@ def fitted(groups: Sequence[Group], situation: str) -> Row:
             rows += [features[used] for features in best]
             labels += [float(group.answerable)] * len(best)
             counts += [1 / len(best)] * len(best)
-        found = np.zeros(5)
+        found = np.zeros(FEATURES)
         found[used] = logistic(np.array(rows), np.array(labels), np.array(counts), weights[used])
         weights = found
     answered = [g for g in groups if g.answerable]
@@ -257,7 +291,8 @@ def logistic(rows: NDArray[np.float64], labels: Row, counts: Row, weights: Row) 
 
 def row(group: Group, groups: Sequence[Group]) -> dict[str, object]:
     """Return a table row."""
-    others = [g for g in groups if g.situation == group.situation and g.corpus != group.corpus]
+    corpus = group.corpus.partition(" ")[0]
+    others = [g for g in groups if g.situation == group.situation and g.corpus.partition(" ")[0] != corpus]
     trained = {g.answerable for g in others if len(g.cases) >= 20} == {True, False}
     elsewhere = fitted(others, group.situation) if trained else None
     best = [max((helps for _, _, helps in case), default=0.0) for case in group.cases]

@@ -11,24 +11,32 @@ from collections.abc import Iterator
 
 from retrieval.function_words import function_words
 
-# Who speaks so speaks of the search itself.
+# Who speaks so speaks to the search.
 _ASKING = {
     "en": """
-        anything anyone anybody anywhere attached attachment attachments answer documents docs files
-        following knowledge know known knew mention mentioned mentions please provided question questions regarding say
-        says said shared something somewhere somebody someone state stated states tell told upload uploaded uploads
-        wonder wondered wondering curious concerning according hello hi hey thanks thank kindly nobody""",
+        anything anyone anybody anywhere know known knew mention mentioned mentions please say says said something
+        somewhere somebody someone tell told wonder wondered wondering curious according hello hi hey thanks thank
+        kindly nobody""",
     "de": """
-        antwort antworten beantworte bitte datei dateien dokument dokumente dokumenten etwas erwähnt frage fragen
-        hochgeladen hochgeladenen irgendwas irgendwo laut nachlesen sag sage sagen sagt steht unterlagen weiß weißt
-        wissen wissensdatenbank danke hallo gesagt erzähl erzähle bezüglich hinsichtlich folgende folgenden""",
+        beantworte bitte etwas erwähnt irgendwas irgendwo laut nachlesen sag sage sagen sagt steht weiß weißt wissen
+        danke hallo gesagt erzähl erzähle""",
     "fr": """
-        bonjour merci documents fichier fichiers réponds répondez réponse question questions dis dites dit
-        indique indiqué mentionne mentionné mentionnent savoir sais sait savez trouve quelque chose stp svp plaît selon
-        téléversés joints fournis concernant suivante""",
+        bonjour merci réponds répondez dis dites dit indique indiqué mentionne mentionné mentionnent savoir sais sait
+        savez quelque chose stp svp plaît selon""",
     "es": """
-        hola gracias documento documentos archivo archivos responde responda respuesta pregunta preguntas dime dígame
-        dice dicen menciona mencionan saber sabes sabe algo favor según subidos adjuntos siguiente acerca respecto""",
+        hola gracias responda responde dime dígame dice dicen menciona mencionan saber sabes sabe algo favor según
+        acerca""",
+}
+# And so of what it searches, unless that is what is asked about: it takes one of the words above to tell.
+_SEARCHED = {
+    "en": """
+        answer attached attachment attachments documents docs files following knowledge provided question questions
+        regarding shared state stated states upload uploaded uploads concerning""",
+    "de": """
+        antwort antworten datei dateien dokument dokumente dokumenten frage fragen hochgeladen hochgeladenen unterlagen
+        wissensdatenbank bezüglich hinsichtlich folgende folgenden""",
+    "fr": "documents fichier fichiers réponse question questions trouve téléversés joints fournis concernant suivante",
+    "es": "documento documentos archivo archivos respuesta pregunta preguntas subidos adjuntos siguiente respecto",
 }
 # They may stand among those, and are as often what is asked about.
 _BESIDE = {
@@ -132,7 +140,7 @@ def asks_for_summary(rest: str) -> bool:
 def _without(question: str, most: int) -> str:
     """Drop clauses that only ask, with at most so many other words where they speak of the user or the search."""
     clauses = [(match.group(), _words(match.group())) for match in _CLAUSE.finditer(question)]
-    if not any(kind == "asking" for _, words in clauses for _, _, kind in words):
+    if not any(kind in ("asking", "searched") for _, words in clauses for _, _, kind in words):
         return question
     kept = [
         part
@@ -146,7 +154,7 @@ def _without(question: str, most: int) -> str:
 def _only_asks(clause: str, words: list[tuple[int, int, str]], most: int) -> bool:
     kinds = Counter(kind for _, _, kind in words)
     if not kinds["other"]:
-        return kinds["asking"] + kinds["beside"] > 0
+        return kinds["asking"] + kinds["searched"] + kinds["beside"] > 0
     speaks = any(clause[start:end].casefold() in _SPEAKERS for start, end, _ in words)
     return kinds["other"] <= most and speaks and kinds["asking"] > 0 and len(words) >= _FEWEST
 
@@ -174,11 +182,11 @@ def _trimmed(clause: str, words: list[tuple[int, int, str]]) -> str:
 
 
 def _words(clause: str) -> list[tuple[int, int, str]]:
-    """Return where each word begins and ends, and whether it is asking, beside, function or other."""
+    """Return where each word begins and ends, and whether it is asking, searched, beside, function or other."""
     found: list[tuple[int, int, str]] = []
     for match in _WORD.finditer(clause):
         word = match.group().casefold().replace("’", "'")
-        kind = "asking" if word in _ALL_ASKING else "beside" if word in _ALL_BESIDE else "other"
+        kind = next((name for name, words in _KINDS.items() if word in words), "other")
         if found and word in _ABOUT and found[-1][2] == "beside":
             found[-1] = (*found[-1][:2], "asking")  # "information about", "the paragraph on"
         found.append((*match.span(), "function" if kind == "other" and word in _ALL_FUNCTION else kind))
@@ -186,7 +194,7 @@ def _words(clause: str) -> list[tuple[int, int, str]]:
 
 
 def _content(text: str) -> list[str]:
-    words = [text[start:end] for start, end, kind in _words(text) if kind != "function" and kind != "asking"]
+    words = [text[start:end] for start, end, kind in _words(text) if kind in ("beside", "other")]
     return [*words, *re.findall(r"\w*\d\w*", text), *_HAN.findall(text)]
 
 
@@ -194,7 +202,8 @@ def _all(words: dict[str, str]) -> frozenset[str]:
     return frozenset(word for line in words.values() for word in line.split())
 
 
-_ALL_ASKING, _ALL_BESIDE, _ALL_WHOLE = _all(_ASKING), _all(_BESIDE), _all(_WHOLE)
+_KINDS = {"asking": _all(_ASKING), "searched": _all(_SEARCHED), "beside": _all(_BESIDE)}
+_ALL_WHOLE = _all(_WHOLE)
 
 
 def _functional() -> Iterator[str]:

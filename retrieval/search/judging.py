@@ -63,7 +63,7 @@ def judged(question: Question, found: Candidates, unrelated: float, *, always: b
 def _helps(question: Question, held: Collection[str], covered: Sequence[float], like: float | None) -> float:
     names_it = any(term.held_by(held) for term in question.named)
     helps = max(
-        relevance(share, like, length(asked), lexical_sees=question.readable, names_it=names_it)
+        relevance(share, like, length(asked), question.passages, lexical_sees=question.readable, names_it=names_it)
         for share, asked in zip(covered, question.readings, strict=True)
     )
     # What is asked about something that no document mentions no passage answers for sure.

@@ -40,6 +40,8 @@ class Question:
     """Codes that name one thing."""
     unknown: tuple[Term, ...]
     """Those of them that no document mentions."""
+    passages: int
+    """How many there are."""
     frequencies: Mapping[str, int]
     lexical_weight: float
     """How far the words can be found at all, 0 to 1."""
@@ -75,6 +77,7 @@ def read_question(text: str, lexical: TantivyIndex) -> Question:
         quoted=tuple(map(tuple, phrases(text, languages[0]))),
         named=tuple(named),
         unknown=tuple(unknown_codes(named, lexical)),
+        passages=lexical.count,
         frequencies=frequencies,
         lexical_weight=seen,
         # A few words that two languages share make no passage readable in the other.

@@ -31,12 +31,23 @@ class Curve:
     """For the logarithm of how many words the question has: a long one is never covered whole."""
     long_coverage: float
     """For the product of both: of a long question a smaller share says as much."""
+    small: float = 0.0
+    """For `log_small`: among few passages chance finds less that looks like an answer."""
 
-    def at(self, covered: float, like: float, words: int) -> float:
+    def at(self, covered: float, like: float, words: int, count: int) -> float:
         """Return the chance that the passage helps, 0 to 1."""
         length = math.log(max(1, words))
-        odds = self.bias + self.coverage * covered + self.likeness * like
+        odds = self.bias + self.coverage * covered + self.likeness * like + self.small * log_small(count)
         return _sigmoid(odds + self.length * length + self.long_coverage * length * covered)
+
+
+MANY = 300
+"""Passages from which on a base counts as large."""
+
+
+def log_small(count: int) -> float:
+    """Return the logarithm of how many times fewer than `MANY` passages there are; 0 for a large base."""
+    return math.log(MANY / min(MANY, max(1, count)))
 
 
 BOTH = Curve(-5.45, 6.09, 20.98, -3.07, 2.16)
@@ -119,7 +130,13 @@ def likeness(cosine: float, unrelated: float) -> float:
 
 
 def relevance(
-    covered: float, like: float | None, words: int = 4, *, lexical_sees: bool = True, names_it: bool = False
+    covered: float,
+    like: float | None,
+    words: int = 4,
+    count: int = MANY,
+    *,
+    lexical_sees: bool = True,
+    names_it: bool = False,
 ) -> float:
     """Return how likely the passage helps, 0 to 1.
 
@@ -127,20 +144,21 @@ def relevance(
         covered: Its `coverage`.
         like: Its `likeness`, if it has one.
         words: How many tokens the question's coverage is a share of.
+        count: How many passages there are.
         lexical_sees: Whether the passages are in the question's language at all; if not, its words say nothing.
         names_it: Whether it holds a code that the question names. Then it may help, and does across languages: a code
             is the same in all of them.
     """
     if names_it:
         least = THRESHOLD if lexical_sees else RELEVANT
-        return max(least, relevance(covered, like, words, lexical_sees=lexical_sees))
-    by_words = WORDS.at(covered, 0.0, words)
+        return max(least, relevance(covered, like, words, count, lexical_sees=lexical_sees))
+    by_words = WORDS.at(covered, 0.0, words, count)
     if like is None:
         return by_words
-    helps = BOTH.at(covered, like, words)
+    helps = BOTH.at(covered, like, words, count)
     if not lexical_sees:
         # Measured, it cannot tell an answer from another subject across languages: it may say weak, and no more.
-        helps = max(helps, min(LIKENESS.at(covered, like, words), RELEVANT - 0.01))
+        helps = max(helps, min(LIKENESS.at(covered, like, words, count), RELEVANT - 0.01))
     # A code, or a name in another script, need not be near to anything: that all of it is there is enough.
     return max(helps, by_words) if covered >= WHOLE else helps
 

@@ -45,6 +45,9 @@ def test_words_that_only_ask_are_taken_off(question: str, left: str) -> None:
     "question",
     [
         "How do I check the pump?",
+        "How do I upload files to the portal?",
+        "What documents are required for the visa?",
+        "What questions may be asked in an interview?",
         "document retention period",
         "What is the document retention period?",
         "What does the contract say about termination?",
