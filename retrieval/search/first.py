@@ -9,6 +9,7 @@ from retrieval.catalogue.rows import StoredChunk
 from retrieval.index.lexical import TantivyIndex
 from retrieval.index.searched_words import passage_tokens
 from retrieval.search.fusion import Fused
+from retrieval.search.relevance import RELEVANT
 from retrieval.terms import Term, holds_phrase
 
 CODE_IN = 5  # passages that may hold a code that still tells one from the others
@@ -56,15 +57,22 @@ def codes_first(
 
 
 def phrases_first(quoted: Sequence[Sequence[str]], ranked: list[Ranked]) -> list[Ranked]:
-    """Put in front the passages in which most of what the question quotes stands together; else keep the order."""
+    """Put in front the passages in which most of what the question quotes stands together; else keep the order.
+
+    One in which nothing of it does is weak: who quotes means these very words.
+    """
     if not quoted:
         return ranked
+    held = {chunk.number: _phrases_in(chunk, quoted) for _, chunk, _ in ranked}
+    judged = [
+        (found, chunk, helps if held[chunk.number] else min(helps, RELEVANT - 0.01)) for found, chunk, helps in ranked
+    ]
+    return sorted(judged, key=lambda one: -held[one[1].number])
 
-    def missing(found: Ranked) -> int:
-        tokens = passage_tokens(found[1])
-        return -sum(holds_phrase(tokens, phrase) for phrase in quoted)
 
-    return sorted(ranked, key=missing)
+def _phrases_in(chunk: StoredChunk, quoted: Sequence[Sequence[str]]) -> int:
+    tokens = passage_tokens(chunk)
+    return sum(holds_phrase(tokens, phrase) for phrase in quoted)
 
 
 def identities(asked: Sequence[Term]) -> list[Term]:

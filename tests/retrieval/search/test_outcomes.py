@@ -268,3 +268,10 @@ def test_a_name_with_a_slip_is_taken_for_the_one_that_is_there_and_one_of_no_doc
     other = base.search("What does budget.xlsx say about leave days?")
     assert "documents: there is no 'budget.xlsx' among them" in other.degraded
     assert not any("documents:" in note for note in base.search("What is node.js, and what leave.txt?").degraded)
+
+
+def test_a_passage_without_the_very_words_that_are_quoted_is_weak(base_of: Opened) -> None:
+    base = base_of({"gate.txt": "Visitors wear a badge, and blue is the colour of the gate."})
+    assert [hit.match for hit in base.search('Where does it say "wear a badge"?').hits] == ["relevant"]
+    assert [hit.match for hit in base.search('Where does it say "blue badge"?').hits] == ["weak"]
+    assert [hit.match for hit in base.search("Is there a blue badge at the gate?").hits] == ["relevant"]
