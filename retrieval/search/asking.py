@@ -93,6 +93,7 @@ _CHINESE = re.compile(
     r"(?:请|麻烦你?)?(?:帮我|帮忙|替我)?(?:查|找|看|搜)(?:一下|一查|一找|一看)|(?:请|麻烦你?)?告诉我"
     r"|我?想(?:要)?(?:知道|了解|问)(?:一下)?|请问(?:一下)?|谢谢你?|你好|您好|麻烦了?)[\s,,。!!::??]*"
 )
+_CHINESE_DOCUMENTS = re.compile("文档|文件|资料|材料|知识库")
 _HAN = re.compile(r"[\u3400-\u9fff]")
 _CLAUSE = re.compile(r"[^,;:!?¿¡\n。,;:?!]+?(?=[.](?:\s|$)|[,;:!?¿¡\n。,;:?!]|$)")
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
@@ -135,6 +136,12 @@ def asks_for_all(rest: str) -> bool:
 def asks_for_summary(rest: str) -> bool:
     """Say whether a question says in so many words that it wants the whole of something: a summary, a translation."""
     return _SUMMARY.search(rest) is not None and asks_for_all(rest)
+
+
+def asks_for_everything(question: str) -> bool:
+    """Say whether a question wants a summary of the documents, and names none: "summarise my files"."""
+    speaks_of_them = any(kind == "searched" for _, _, kind in _words(question)) or _CHINESE_DOCUMENTS.search(question)
+    return bool(speaks_of_them) and asks_for_summary(question)
 
 
 def _without(question: str, most: int) -> str:

@@ -2,6 +2,7 @@
 
 A name counts as people type it: in any case, with blanks for `_` and `-`, with the folder or without, and with a slip.
 Without its ending it counts only where the question asks for the whole of a document: "summarise the handbook".
+"Summarise my documents" names all of a small base.
 """
 
 import re
@@ -13,10 +14,12 @@ from difflib import get_close_matches
 from pathlib import PurePosixPath
 
 from retrieval.catalogue.catalogue import Catalogue
-from retrieval.search.asking import asks_for_all, asks_for_summary
+from retrieval.search.asking import asks_for_all, asks_for_everything, asks_for_summary
 
 MOST = 3
 """Documents that one question may name; who names more asks about the folder."""
+MOST_OF_ALL = 8
+"""Documents of a base that is small enough to be summarised as a whole."""
 _BETWEEN = re.compile(r"[\s_\-]+")
 _WORDY = re.compile(r"[^\W\u3400-\u9fff\u3040-\u30ff\uac00-\ud7af]")
 _SHORTEST = 2
@@ -65,6 +68,9 @@ class NamedDocuments:
             if found and not asks_for_summary(_cut(question, asked, found)):
                 found = []
         if not found:
+            everything = list(dict.fromkeys(source for sources in self._stems.values() for source in sources))
+            if 0 < len(everything) <= MOST_OF_ALL and asks_for_everything(question):
+                return Named(tuple(sorted(everything)), question)
             return self._with_slip(question, asked)
         sources = tuple(dict.fromkeys(source for _, _, sources in found for source in sources))
         return Named(sources, _cut(question, asked, found)) if len(sources) <= MOST else None

@@ -68,6 +68,13 @@ def test_who_cannot_write_about_a_document_quotes_how_it_begins(agent_of: Any, b
     assert answer.citations[0].source == "warranty.md"
 
 
+def test_all_of_a_small_base_can_be_summarised(agent_of: Any, base: KnowledgeBase) -> None:
+    agent, chat = agent_of("Both are terms [1].", knowledge=base)
+    agent.ask("Summarise my documents", effort="quick")
+    asked = str(chat.asked[0][-1].content)
+    assert "Lamps are excluded." in asked and "day number 7 of" in asked
+
+
 def test_the_conversation_is_still_saved_when_that_is_what_was_asked(agent_of: Any, base: KnowledgeBase) -> None:
     agent, _ = agent_of(PLAN, knowledge=base)
     assert "nothing to save" in agent.ask("Save this conversation").answer

@@ -2,7 +2,7 @@
 
 import pytest
 
-from retrieval.search.asking import asks_for_all, asks_for_summary, plainly, readings
+from retrieval.search.asking import asks_for_all, asks_for_everything, asks_for_summary, plainly, readings
 
 
 @pytest.mark.parametrize(
@@ -86,6 +86,19 @@ def test_a_story_and_what_nobody_could_tell_need_not_be_covered() -> None:
 )  # fmt: skip
 def test_asking_for_all_of_a_document_is_told_from_asking_about_something_in_it(rest: str, whole: bool) -> None:
     assert asks_for_all(rest) == whole
+
+
+@pytest.mark.parametrize(
+    ("question", "everything"),
+    [
+        ("Summarise my documents", True), ("Give me an overview of all the files, please", True),
+        ("总结一下我的文档", True), ("Fasse meine Dokumente zusammen", True),
+        ("Give me a summary", False), ("总结一下", False), ("Which documents mention lamps?", False),
+        ("Summarise what my documents say about lamps", False), ("my documents", False),
+    ],
+)  # fmt: skip
+def test_a_summary_of_the_documents_is_told_from_one_of_a_talk_or_of_a_subject(question: str, everything: bool) -> None:
+    assert asks_for_everything(question) == everything
 
 
 def test_a_bare_word_is_no_wish_for_a_summary() -> None:
