@@ -245,8 +245,8 @@ def fitted(groups: Sequence[Group], situation: str) -> Row:
     """Fit a curve that tells the best answer of answerable questions from the best of the others.
 
     Which passage is best depends on the curve, so both are found in turns. Each group counts alike, and both kinds of
-    question count alike. The bias is then moved to where of no answerable group more than `REFUSED` is
-    refused.
+    question count alike. The bias is then moved to where of no collection's plain questions about all of its passages
+    more than `REFUSED` is refused.
     """
     used = USED[situation]
     weights = np.zeros(FEATURES)
@@ -262,7 +262,7 @@ def fitted(groups: Sequence[Group], situation: str) -> Row:
         found = np.zeros(FEATURES)
         found[used] = logistic(np.array(rows), np.array(labels), np.array(counts), weights[used])
         weights = found
-    answered = [g for g in groups if g.answerable]
+    answered = [g for g in groups if g.answerable and " " not in g.corpus + g.questions]
     shown = [[max((float(weights @ f) for f, _, _ in case), default=0.0) for case in g.cases] for g in answered]
     cuts = [np.quantile(best, REFUSED[situation]) for best in shown]
     weights[0] -= min(cuts)

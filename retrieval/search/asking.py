@@ -14,8 +14,8 @@ from retrieval.function_words import function_words
 # Who speaks so speaks to the search.
 _ASKING = {
     "en": """
-        anything anyone anybody anywhere know known knew mention mentioned mentions please say says said something
-        somewhere somebody someone tell told wonder wondered wondering curious according hello hi hey thanks thank
+        anything anyone anybody anywhere know mention mentioned mentions please say says something somewhere somebody
+        someone tell wonder wondered wondering curious according hello hi hey thanks thank
         kindly nobody""",
     "de": """
         beantworte bitte etwas erwähnt irgendwas irgendwo laut nachlesen sag sage sagen sagt steht weiß weißt wissen
@@ -45,7 +45,8 @@ _BESIDE = {
         details find found full gave give given go going got guess happen happens help idea information info like look
         looked looking love my need needed possible possibly provide quick quickly read reading really right search see
         sent show thing things think through try trying want wanted way whether while list explain describe let us me
-        just basis ever every all there somehow simply sure exactly been paragraph passage section part page
+        just basis ever every all there told said knew known somehow simply sure exactly been paragraph passage section
+        part page
         i'd i'm i've you've don't can't what's there's is's""",
     "de": "gegeben gefunden gib geben finde finden suche schau zeig möglich gerne gern hilfe helfen information "
     "informationen mal darüber davon dazu drin mir uns eigentlich vielleicht basierend grundlage diesen meinen meinem "
@@ -81,6 +82,7 @@ _SUMMARY = re.compile(
     r"|übersetz|résum|aperçu|synthèse|tradui|traduc|resum)|总结|概括|概述|归纳|摘要|综述|翻译|要点|大意|梗概|提炼",
     re.IGNORECASE,
 )
+_SENTENCE = re.compile(r"(?<=[.!?])\s+|(?<=[。!?])(?=.)|\n")
 _FEWEST = 3
 """Words that asking takes: of fewer nobody can tell whether they are what is asked about."""
 _CHINESE = re.compile(
@@ -97,6 +99,19 @@ _CHINESE_DOCUMENTS = re.compile("文档|文件|资料|材料|知识库")
 _HAN = re.compile(r"[\u3400-\u9fff]")
 _CLAUSE = re.compile(r"[^,;:!?¿¡\n。,;:?!]+?(?=[.](?:\s|$)|[,;:!?¿¡\n。,;:?!]|$)")
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
+_REPORTED = re.compile(
+    r"\b(?:ask(?:s|ed|ing)?|wonder(?:s|ed|ing)?|know|knew|tell|told|remember|forgot|forgotten|(?:un)?sure|find out"
+    r"|figure out|understand|unclear|frag(?:t|e|te|en)|gefragt|weiß|wissen|wusste|sicher)\b[^,;:.!?]{0,60}?,?\s"
+    r"(?P<asked>(?:how|what|when|where|who|whom|whose|which|why|whether|if|wie|was|wann|wo|wer|wem|welche[rsnm]?|warum"
+    r"|wieso|ob)\s[^;:.!?\n]+)",
+    re.IGNORECASE,
+)
+_REPORTED_CHINESE = re.compile(
+    r"(?:问(?!题)(?:我们?|他们?|她们?|你们?)?|想知道|不知道|不清楚|不确定|忘了|记不得)(?P<asked>[^,。;,;!?!?\n]{4,})"
+)
+_AFTERWARDS = re.compile(
+    r",?\s(?:and|but|so|und|aber|doch)\s(?:i|we|he|she|they|you|nobody|ich|wir|er|sie|du|niemand)\b.*", re.IGNORECASE
+)
 _SPEAKING = "i me my we us you your ich mir mich wir uns du dir sie ihr je moi nous tu vous yo tú"
 _SPEAKERS = frozenset(_SPEAKING.split())
 _ABOUT = frozenset({"about", "on", "regarding", "concerning", "über", "zu", "sur", "sobre", "acerca"})
@@ -104,6 +119,8 @@ _ABOUT = frozenset({"about", "on", "regarding", "concerning", "über", "zu", "su
 
 def plainly(question: str) -> str:
     """Return the question without the words that only ask; as it is where nothing else would be left."""
+    if len(_SENTENCE.split(question.strip())) == 1:
+        question = _reported(question) or question
     if _HAN.search(question):
         left = _CHINESE.sub(" ", question).strip()
         return left if len(_HAN.findall(left)) > 1 or re.search(r"[^\W\d_]{2}", _HAN.sub("", left)) else question
@@ -111,16 +128,31 @@ def plainly(question: str) -> str:
 
 
 def readings(question: str) -> list[str]:
-    """Return what a passage may be held against: the question, what it plainly asks, and each of its sentences.
+    """Return what a passage may be held against: the question, what it plainly asks, and its sentences that ask.
 
     To be covered by a passage, one of them need be: who tells a story first asks for no passage that tells it, too.
     """
-    plain = plainly(question)
+    plain, reported = plainly(question), _reported(question)
     found = [question, plain] if _HAN.search(question) else [question, plain, _without(question, most=1)]
-    sentences = [plainly(one.strip()) for one in re.split(r"(?<=[.!?])\s+|(?<=[。!?])|\n", question) if one.strip()]
+    if reported is not None:
+        found.append(reported)
+    sentences = [one.strip() for one in _SENTENCE.split(question) if one.strip()]
+    asking = [plainly(one) for one in sentences if one.endswith(("?", "?"))]
     if len(sentences) > 1:
-        found += [sentence for sentence in sentences if len(_content(sentence)) >= _FEWEST]
+        found += [sentence for sentence in asking if len(_content(sentence)) >= _FEWEST]
     return list(dict.fromkeys(found))
+
+
+def _reported(question: str) -> str | None:
+    """Return what somebody asked, or does not know, where the question only tells of it."""
+    if _HAN.search(question):
+        match = _REPORTED_CHINESE.search(question)
+        return match["asked"] if match else None
+    match = _REPORTED.search(question)
+    if match is None or not _SPEAKERS & {word.casefold() for word in _WORD.findall(question[: match.start("asked")])}:
+        return None
+    asked = _AFTERWARDS.sub("", match["asked"]).strip(" ,")
+    return asked if len(_content(asked)) > 1 else None
 
 
 def asks_for_all(rest: str) -> bool:

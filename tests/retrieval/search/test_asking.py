@@ -35,6 +35,16 @@ from retrieval.search.asking import asks_for_all, asks_for_everything, asks_for_
         ("在我给你的文档里有没有提到发票要几天内交?", "发票要几天内交?"),
         ("根据我上传的文档,请回答下面的问题:收据要在几天内提交?", "收据要在几天内提交?"),
         ("请帮我查一下年假有多少天", "年假有多少天"),
+        (
+            "My colleague asked me during lunch how long our passwords have to be and I could not answer him.",
+            "how long our passwords have to be",
+        ),
+        ("I am not sure whether the lamp is covered by the warranty", "whether the lamp is covered by the warranty"),
+        (
+            "Mein Kollege hat mich gefragt, wie lange die Garantie der Lampe gilt.",
+            "wie lange die Garantie der Lampe gilt",
+        ),
+        ("昨天吃午饭的时候同事问我年假可以结转几天,我没答上来。", "年假可以结转几天"),
     ],
 )
 def test_words_that_only_ask_are_taken_off(question: str, left: str) -> None:
@@ -45,6 +55,7 @@ def test_words_that_only_ask_are_taken_off(question: str, left: str) -> None:
     "question",
     [
         "How do I check the pump?",
+        "Who told the board what the machine costs?",
         "How do I upload files to the portal?",
         "What documents are required for the visa?",
         "What questions may be asked in an interview?",
