@@ -106,6 +106,10 @@ _REPORTED = re.compile(
     r"|wieso|ob)\s[^;:.!?\n]+)",
     re.IGNORECASE,
 )
+_CLAIMED = re.compile(
+    r"\b(?:told|heard|read|says?|said|think|believe|claims?|claimed)\b[^,;:.!?]{0,60}?\sthat\s(?P<asked>[^;:.!?\n]+)",
+    re.IGNORECASE,
+)
 _REPORTED_CHINESE = re.compile(
     r"(?:问(?!题)(?:我们?|他们?|她们?|你们?)?|想知道|不知道|不清楚|不确定|忘了|记不得)(?P<asked>[^,。;,;!?!?\n]{4,})"
 )
@@ -144,11 +148,11 @@ def readings(question: str) -> list[str]:
 
 
 def _reported(question: str) -> str | None:
-    """Return what somebody asked, or does not know, where the question only tells of it."""
+    """Return what somebody asked, said or does not know, where the question only tells of it."""
     if _HAN.search(question):
         match = _REPORTED_CHINESE.search(question)
         return match["asked"] if match else None
-    match = _REPORTED.search(question)
+    match = _REPORTED.search(question) or _CLAIMED.search(question)
     if match is None or not _SPEAKERS & {word.casefold() for word in _WORD.findall(question[: match.start("asked")])}:
         return None
     asked = _AFTERWARDS.sub("", match["asked"]).strip(" ,")

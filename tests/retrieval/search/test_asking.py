@@ -82,6 +82,8 @@ def test_a_story_and_what_nobody_could_tell_need_not_be_covered() -> None:
     assert "whether passwords have a length" in readings(
         "Nobody in my team could tell me, whether passwords have a length."
     )
+    claimed = readings("I was told by finance that taxi rides from the airport are not paid. Is that true?")
+    assert "taxi rides from the airport are not paid" in claimed
     assert readings("How long is the warranty?") == ["How long is the warranty?"]
 
 
