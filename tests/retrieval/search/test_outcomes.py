@@ -8,6 +8,7 @@ import pytest
 from retrieval.knowledge_base import KnowledgeBase
 from retrieval.records import Filter
 from retrieval.search.relevance import RELEVANT, THRESHOLD, match_of, relevance
+from retrieval.search.rerank import BudgetedReranker
 from retrieval.settings import RetrievalSettings
 
 Opened = Callable[[dict[str, str]], KnowledgeBase]
@@ -203,6 +204,14 @@ def test_a_question_in_many_words_finds_what_its_plain_form_does(base_of: Opened
 LONG = "\n\n".join(
     f"# Part {n}\n\n" + f"In part {n} there is a word about the subject of number {n}. " * 30 for n in range(6)
 )
+
+
+def test_a_document_from_its_beginning_is_put_in_no_other_order_by_a_reranker(base_of: Opened) -> None:
+    base = base_of({"long report.md": LONG})
+    base.use_reranker(BudgetedReranker("backwards", lambda _, passages: [n / 9 for n in range(len(passages))]))
+    hits = base.search("Summarise long report.md", 3).hits
+    assert len(hits) == 3 and [hit.start for hit in hits] == sorted(hit.start for hit in hits)
+    assert base.search("subject of number", 3).mode.endswith("rerank")
 
 
 @pytest.mark.parametrize(
