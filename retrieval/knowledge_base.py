@@ -44,7 +44,6 @@ from retrieval.regions.locate import Cited as Placed
 from retrieval.regions.locate import Located, Locator, PageView, Placement
 from retrieval.search.full_text import FullText, full_text
 from retrieval.search.named_documents import NamedDocuments
-from retrieval.search.named_search import IN_ORDER
 from retrieval.search.rerank import Reranker, is_generative, open_reranker, reranked
 from retrieval.search.search import RERANKED, Searcher
 from retrieval.search.verify import Cited, Verdict, verify
@@ -157,15 +156,14 @@ class KnowledgeBase:
         Raises:
             RetrievalError: The knowledge base cannot be searched.
         """
-        mine = self._reranker
+        named = (wanted is None or wanted.source is None) and bool(self.asked_whole(query))
+        mine = None if named else self._reranker  # a document from its beginning is no ranking
         wide = max(top_k, RERANKED) if mine else top_k
         asked = question("search", query=query, top_k=wide, filter=asdict(wanted or Filter()), wait_s=wait_s)
         found = self._with_notes(found_from_bytes(self._answered(asked, ANSWER_S + wait_s)))
-        if mine is not None and found.mode == IN_ORDER:
-            return replace(found, hits=found.hits[:top_k])
         if mine is not None:
             return reranked(found, query, mine, self._settings.rerank_budget_s, top_k)
-        if self._reranks_itself:
+        if self._reranks_itself and not named:
             return replace(found, degraded=(*found.degraded, "reranker: skipped, its model is not loaded here"))
         return found
 

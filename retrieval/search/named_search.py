@@ -9,8 +9,6 @@ from retrieval.search.named_documents import Named
 from retrieval.search.relevance import THRESHOLD
 from retrieval.search.whole_document import WholeDocument
 
-IN_ORDER = "document"
-"""The mode of a result that is a document from its beginning, and no ranking."""
 SearchIn = Callable[[str, int, str | None], SearchOutcome]
 """Searches for a question and so many hits, in one document or in all."""
 Begin = Callable[[str, int, float], WholeDocument]
@@ -45,4 +43,4 @@ def _beginnings(sources: Sequence[str], top_k: int, begin: Begin) -> SearchOutco
         if len(begun.hits) < begun.passages:
             shown = f"its first {len(begun.hits)} of {begun.passages} passages follow"
             notes.append(f"{source}: asked for whole, {shown}")
-    return SearchOutcome(tuple(hits[:top_k]), IN_ORDER, tuple(notes), THRESHOLD)
+    return SearchOutcome(tuple(hits[:top_k]), "document", tuple(notes), THRESHOLD)
