@@ -10,7 +10,7 @@ from itertools import pairwise
 from retrieval.terms import Term
 from retrieval.tokens import is_unspaced
 
-TOGETHER = 0.15
+TOGETHER = 0.3
 """Added to the score of a passage in which all of them do; benchmarks/retrieval_quality.py measures it."""
 WITHIN = 4
 """Tokens from the one to the other at most; function words lie between."""
