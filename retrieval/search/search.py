@@ -68,7 +68,7 @@ class Searcher:
     def search(self, query: str, top_k: int = 5, wanted: Filter = _ANYTHING) -> SearchOutcome:
         """Return the passages that help with the question, best first; none where nothing does.
 
-        Where nothing does and a word stands in no passage, the nearest one that does is searched for, and said. The
+        Where none surely does and a word stands in no passage, the nearest one is searched for, and said. The
         passages of a document that the question names go first; where all of it is asked for, as it begins.
 
         Raises:
@@ -94,18 +94,18 @@ class Searcher:
         found = self._search(query, top_k, wanted, seconds)
         if missing := self._names.missing(query):
             found = replace(found, degraded=(*missing, *found.degraded))
-        if found.hits:
+        if any(hit.match == "relevant" for hit in found.hits):
             return found
         lexical = self._projections.lexical
         language = next(iter(languages_of(query, languages_held(lexical))), None)
         meant = respelled(plainly(query), lexical, self._catalogue.chunks, language)
         again = self._search(meant, top_k, wanted, seconds) if meant else found
-        if not again.hits:
+        if meant is None or not any(hit.match == "relevant" for hit in again.hits):
             unread = None if any("multilingual" in note for note in found.degraded) else self._unread()
-            return replace(found, degraded=(*found.degraded, unread)) if unread else found
+            return replace(found, degraded=(*found.degraded, unread)) if unread and not found.hits else found
         # That this was meant is a guess, whatever the passage says.
         hits = tuple(replace(hit, match="weak", relevance=min(hit.relevance, RELEVANT - 0.01)) for hit in again.hits)
-        note = f'spelling: nothing was found, so "{meant}" was searched for'
+        note = f'spelling: nothing sure was found, so "{meant}" was searched for'
         return replace(again, hits=hits, degraded=(*again.degraded, note))
 
     def _search(self, query: str, top_k: int, wanted: Filter, seconds: dict[str, float]) -> SearchOutcome:

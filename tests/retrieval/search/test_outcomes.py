@@ -148,7 +148,7 @@ def test_a_misspelled_word_finds_the_nearest_one_and_the_outcome_says_so(base_of
     )
     found = base.search("garantee")
     assert [(hit.source, hit.match) for hit in found.hits] == [("lamp.txt", "weak")], "that it was meant is a guess"
-    assert 'spelling: nothing was found, so "guarantee" was searched for' in found.degraded
+    assert 'spelling: nothing sure was found, so "guarantee" was searched for' in found.degraded
     assert not base.search("submarine").hits, "nothing is near"
     assert not base.search("Is there anything about parking?").hits, "a near stem under another ending is another word"
     assert not any("spelling" in note for note in base.search("guarantee").degraded)
