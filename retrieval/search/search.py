@@ -102,7 +102,7 @@ class Searcher:
         again = self._search(meant, top_k, wanted, seconds) if meant else found
         if meant is None or not any(hit.match == "relevant" for hit in again.hits):
             unread = None if any("multilingual" in note for note in found.degraded) else self._unread()
-            return replace(found, degraded=(*found.degraded, unread)) if unread and not found.hits else found
+            return replace(found, degraded=(*found.degraded, unread)) if unread else found
         # That this was meant is a guess, whatever the passage says.
         hits = tuple(replace(hit, match="weak", relevance=min(hit.relevance, RELEVANT - 0.01)) for hit in again.hits)
         note = f'spelling: nothing sure was found, so "{meant}" was searched for'
