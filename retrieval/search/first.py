@@ -80,6 +80,12 @@ def identities(asked: Sequence[Term]) -> list[Term]:
     return [term for term in asked if _IDENTITY.fullmatch((term.names or term.words)[0])]
 
 
+def rare_codes(codes: Sequence[Term], frequencies: Mapping[str, int], count: int) -> list[Term]:
+    """Return those of the `identities` that no more passages mention than tell one from the others."""
+    most = max(CODE_IN, count // 100)
+    return [term for term in codes if max(frequencies.get(one, 0) for one in (term.names or term.words)) <= most]
+
+
 def unknown_codes(codes: Sequence[Term], lexical: TantivyIndex) -> list[Term]:
     """Return those of the `identities` that no passage and no file's name mentions."""
     tokens = [token for term in codes for token in (term.names or term.words)]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from retrieval.catalogue.rows import StoredChunk
 from retrieval.index.lexical import Held
+from retrieval.language import UNKNOWN
 from retrieval.search.first import Ranked
 from retrieval.search.fusion import Fused
 from retrieval.search.question import Question
@@ -50,7 +51,8 @@ def judged(question: Question, found: Candidates, unrelated: float, *, always: b
         cosine = found.last_cosine if one.dense_score is None else one.dense_score
         like = None if cosine is None or one.number in found.without_vector else likeness(cosine, unrelated)
         covered = [coverage(asked, question.worth, held) for asked in question.readings]
-        everything.append((one, chunk, _helps(question, held, covered, like)))
+        readable = question.readable and _is_in(tokens.names, question.languages)
+        everything.append((one, chunk, _helps(question, held, covered, like, readable=readable)))
         near = max(together(asked, tokens.body, question.worth) for asked in question.readings)
         whole = HOLDS_ALL if max(covered) >= WHOLE else 0.0
         order[one.number] = round(one.score + whole + TOGETHER * near, 6)
@@ -60,10 +62,18 @@ def judged(question: Question, found: Candidates, unrelated: float, *, always: b
     return sorted(kept, key=lambda ranked: (-order[ranked[0].number], -ranked[2]))
 
 
-def _helps(question: Question, held: Collection[str], covered: Sequence[float], like: float | None) -> float:
-    names_it = any(term.held_by(held) for term in question.named)
+def _is_in(names: Sequence[str], languages: Collection[str]) -> bool:
+    """Say whether a passage, by its mark, is in one of the languages; one that is marked with none may be."""
+    marked = [name[1:] for name in names if name.startswith("=")]
+    return not marked or not languages or any(one in languages or one == UNKNOWN for one in marked)
+
+
+def _helps(
+    question: Question, held: Collection[str], covered: Sequence[float], like: float | None, *, readable: bool
+) -> float:
+    names_it = any(term.held_by(held) for term in question.rare)
     helps = max(
-        relevance(share, like, length(asked), question.passages, lexical_sees=question.readable, names_it=names_it)
+        relevance(share, like, length(asked), question.passages, lexical_sees=readable, names_it=names_it)
         for share, asked in zip(covered, question.readings, strict=True)
     )
     # What is asked about something that no document mentions no passage answers for sure.

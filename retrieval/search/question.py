@@ -7,7 +7,7 @@ from retrieval.index.lexical import TantivyIndex
 from retrieval.index.searched_words import languages_held
 from retrieval.language import UNKNOWN, language_of, languages_of
 from retrieval.search.asking import plainly, readings
-from retrieval.search.first import as_typed, identities, unknown_codes
+from retrieval.search.first import as_typed, identities, rare_codes, unknown_codes
 from retrieval.search.fusion import lexical_weight
 from retrieval.search.relevance import word_worths
 from retrieval.terms import Term, codes, phrases, terms
@@ -38,6 +38,8 @@ class Question:
     """Tokens of what stands in quotation marks."""
     named: tuple[Term, ...]
     """Codes that name one thing."""
+    rare: tuple[Term, ...]
+    """Those of them that few documents mention, so that they tell one from the others."""
     unknown: tuple[Term, ...]
     """Those of them that no document mentions."""
     passages: int
@@ -45,6 +47,8 @@ class Question:
     frequencies: Mapping[str, int]
     lexical_weight: float
     """How far the words can be found at all, 0 to 1."""
+    languages: frozenset[str]
+    """Of the passages' languages those that it may be in."""
     readable: bool
     """Whether the passages are in its language, so that words which they lack say something."""
 
@@ -76,10 +80,12 @@ def read_question(text: str, lexical: TantivyIndex) -> Question:
         codes=tuple(codes(text)),
         quoted=tuple(map(tuple, phrases(text, languages[0]))),
         named=tuple(named),
+        rare=tuple(rare_codes(named, frequencies, lexical.count)),
         unknown=tuple(unknown_codes(named, lexical)),
         passages=lexical.count,
         frequencies=frequencies,
         lexical_weight=seen,
+        languages=frozenset() if foreign else frozenset(one for one in languages if one),
         # A few words that two languages share make no passage readable in the other.
         readable=not foreign and (seen >= 1 or sure in held or _script_is_held(text, held)),
     )

@@ -192,6 +192,28 @@ def test_who_asks_in_the_passages_language_and_shares_no_word_with_them_is_told_
     catalogue.close()
 
 
+def test_a_question_finds_passages_in_another_language_beside_those_in_its_own(
+    tmp_path: Path, paragraphs: Recipe
+) -> None:
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    (folder / "cheese.txt").write_text(
+        "Goat cheese, the grey one, goes well with the white wine of this valley.", "utf-8"
+    )
+    (folder / "leave.txt").write_text("员工每年享有十五天年假(annual leave),须提前两周申请,由部门经理批准。", "utf-8")
+    catalogue, embedder = Catalogue(tmp_path / "catalogue.sqlite"), SubjectEmbedder()
+    sync(catalogue, folder, embedder, paragraphs)
+    projections = Projections(catalogue, tmp_path / "projections")
+    projections.use_embedder(embedder.fingerprint, embedder.dimension)
+    searcher = Searcher(catalogue, projections, folder, RetrievalSettings(kb=folder, reranker="none"))
+    searcher.use_embedder(embedder)
+    searcher._unrelated = 0.6  # the grey one's cosine is 0.71
+    (hit,) = searcher.search("奶酪配什么酒").hits
+    assert (hit.source, hit.match) == ("cheese.txt", "weak")
+    projections.close()
+    catalogue.close()
+
+
 def test_a_passage_that_holds_all_the_words_goes_before_one_that_is_a_little_nearer(
     tmp_path: Path, paragraphs: Recipe
 ) -> None:
