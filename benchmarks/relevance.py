@@ -10,8 +10,9 @@ retrieval/search/relevance.py. Samples are small, since the multilingual embedde
 import argparse
 import random
 import tempfile
+from collections.abc import Collection as Collection_
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,23 +23,57 @@ from benchmarks.retrieval_quality import Collection, cached, read
 from retrieval.embedders.open import open_embedder
 from retrieval.index.dense import ExactIndex
 from retrieval.index.lexical import TantivyIndex
-from retrieval.search.fusion import fuse, lexical_weight
-from retrieval.search.relevance import RELEVANT, THRESHOLD, coverage, likeness, relevance, unrelated_cosine, word_worths
-from retrieval.tokens import document_tokens, query_tokens
+from retrieval.index.searched_words import language_mark
+from retrieval.language import language_of
+from retrieval.search.asking import plainly
+from retrieval.search.fusion import fuse
+from retrieval.search.question import read_question
+from retrieval.search.relevance import (
+    RELEVANT,
+    THRESHOLD,
+    coverage,
+    length,
+    likeness,
+    log_small,
+    relevance,
+    unrelated_cosine,
+)
+from retrieval.tokens import document_tokens
 from retrieval.vectors import Vectors
 
 RUNS = {
     "minilm": ("cranfield", "xquad-en"),
-    "multilingual": ("xquad-en", "xquad-zh", "drcd", "cmrc2018"),
+    "multilingual": ("xquad-en", "xquad-zh"),
 }
+ASKED = {"multilingual": ("drcd", "cmrc2018")}
+"""Collections whose questions alone are asked: to embed their passages takes a quarter of an hour."""
 ALIKE = {"xquad-zh": "xquad", "xquad-en": "xquad"}
 """Collections that answer each other's questions."""
-PASSAGES, QUESTIONS, CANDIDATES, TOP_K = 300, 120, 100, 5
+PASSAGES, SMALL, QUESTIONS, CANDIDATES, TOP_K = 300, 16, 120, 100, 5
 REFUSED = {"both": 0.03, "words": 0.03, "likeness": 0.1}
 """Share of any corpus's answerable questions that may get nothing; the curves are placed by it."""
 
+TOLD = {
+    "en": (
+        "My colleague asked me yesterday during lunch {} and I could not answer him.",
+        "Hello! I am new here and still have to find my way around. We talked about it this morning. {}?",
+        "In the documents that I gave you, is there anything that says {}?",
+        "I have been wondering for a while, and nobody in my team could tell me, {}, do you know?",
+    ),
+    "zh": (
+        "昨天吃午饭的时候同事问我{},我没答上来。",
+        "你好!我是新来的,很多事情还不清楚。今天早上我们正好谈到这个。{}?",
+        "在我给你的文档里,有没有提到{}?",
+        "根据我上传的资料,请回答下面的问题:{}?",
+    ),
+}
+"""How people ask who talk to a search; each question of a collection is also put in one of these ways."""
+
 Row = NDArray[np.float64]
-"""(5,): one, coverage, likeness, logarithm of the question's length, its product with coverage."""
+"""(6,): one, coverage, likeness, logarithm of the question's length, its product with coverage, `log_small`."""
+Case = tuple[tuple[Row, bool, float], ...]
+"""Of a question's best passages: features, whether it is an answer, relevance as shipped."""
+FEATURES = 6
 
 
 @dataclass(frozen=True)
@@ -50,8 +85,7 @@ class Group:
     questions: str
     answerable: bool
     situation: str
-    cases: tuple[tuple[tuple[Row, bool, float], ...], ...]
-    """For each question, of its best passages: features, whether it is an answer, relevance as shipped."""
+    cases: tuple[Case, ...]
 
 
 def main() -> None:
@@ -60,7 +94,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of the collections")
     parser.add_argument("--fit", action="store_true", help="print the constants for retrieval/search/relevance.py")
     arguments = parser.parse_args()
-    groups = [group for name, sets in RUNS.items() for group in gather(arguments.data, name, sets)]
+    groups = [group for name, sets in RUNS.items() for group in gather(arguments.data, name, sets, ASKED.get(name, ()))]
     if arguments.fit:
         for situation in ("both", "words", "likeness"):
             weights = fitted([g for g in groups if g.situation == situation], situation)
@@ -89,77 +123,125 @@ def reduced(collection: Collection, passages: int, questions: int) -> Collection
     )
 
 
-def gather(data: Path, name: str, sets: Sequence[str]) -> Iterator[Group]:
+def told(collection: Collection) -> Collection:
+    """Put each question as somebody might who talks to the search."""
+    ways = TOLD["zh" if language_of(collection.passages[0]) == "zh" else "en"]
+    put = [ways[n % len(ways)].format(text.rstrip(" ?.？。")) for n, text in enumerate(collection.questions)]
+    return replace(collection, questions=put)
+
+
+def gather(data: Path, name: str, sets: Sequence[str], asked_only: Sequence[str]) -> Iterator[Group]:
     """Ask every collection's questions of every collection, with both sides and with words alone."""
     embedder = open_embedder(name, threads=1)
     unrelated = unrelated_cosine(embedder)
     collections = {one: reduced(read(data / one, data / one), PASSAGES, QUESTIONS) for one in sets}
 
     def ask(texts: list[str]) -> Vectors:
-        return np.stack([embedder.embed_query(text) for text in texts])
+        return np.stack([embedder.embed_query(plainly(text)) for text in texts])
 
-    vectors = {
-        one: (
-            cached("passages", embedder, c.passages, embedder.embed_documents),
-            cached("questions", embedder, c.questions, ask),
-        )
-        for one, c in collections.items()
+    others = {one: reduced(read(data / one, data / one), PASSAGES, QUESTIONS) for one in asked_only}
+    asking = collections | others
+    asking |= {f"{one}, told": told(c) for one, c in asking.items()}
+    passages = {
+        one: cached("passages", embedder, c.passages, embedder.embed_documents) for one, c in collections.items()
     }
+    questions = {one: cached("questions", embedder, c.questions, ask) for one, c in asking.items()}
     for corpus, collection in collections.items():
-        tokens = [document_tokens(passage) for passage in collection.passages]
-        held = [frozenset(words) for words in tokens]
-        with tempfile.TemporaryDirectory() as folder:
-            lexical, exact = TantivyIndex(Path(folder)), ExactIndex(embedder.dimension)
-            lexical.add(range(len(tokens)), tokens)
-            lexical.commit(1)
-            exact.add(range(len(tokens)), vectors[corpus][0])
-            for asked, other in collections.items():
-                answerable = asked == corpus or (ALIKE.get(asked) is not None and ALIKE.get(asked) == ALIKE.get(corpus))
-                found: dict[str, list[tuple[tuple[Row, bool, float], ...]]] = {}
-                for place, text in enumerate(other.questions):
-                    answers = set(map(int, other.relevant[place])) if answerable else set()
-                    for dense in (True, False):
-                        vector = vectors[asked][1][place] if dense else None
-                        situation, case = look(lexical, exact, held, text, vector, answers, unrelated)
-                        found.setdefault(situation, []).append(case)
+        for size in (PASSAGES, SMALL):
+            step = -(-len(collection.passages) // size)
+            parts = [range(first, len(collection.passages), step) for first in range(step)]
+            bases = [Base.of(collection, passages[corpus], part) for part in parts]
+            for asked, other in asking.items():
+                subject = asked.partition(",")[0]
+                answerable = ALIKE.get(subject, subject) == ALIKE.get(corpus, corpus)
+                found = ask_all(bases, other, questions[asked], unrelated, answerable=answerable)
+                label = corpus if size == PASSAGES else f"{corpus} by {size}"
                 for situation, cases in found.items():
                     if situation != "blind":
-                        yield Group(name, corpus, asked, answerable, situation, tuple(cases))
-            lexical.close()
+                        yield Group(name, label, asked, answerable, situation, tuple(cases))
+            for base in bases:
+                base.close()
+
+
+def ask_all(
+    bases: "Sequence[Base]", asked: Collection, vectors: Vectors, unrelated: float, *, answerable: bool
+) -> dict[str, list[Case]]:
+    """Ask each question of the base that holds its best answer, or of any; cases by situation."""
+    found: dict[str, list[Case]] = {}
+    for place, text in enumerate(asked.questions):
+        judged = asked.relevant[place]
+        best = int(max(judged, key=judged.__getitem__))
+        base = next((one for one in bases if answerable and best in one.places), bases[place % len(bases)])
+        answers = set(map(int, judged)) if answerable else set()
+        for vector in (vectors[place], None):
+            situation, case = look(base, text, vector, answers, unrelated)
+            found.setdefault(situation, []).append(case)
+    return found
+
+
+@dataclass(frozen=True)
+class Base:
+    """Some passages of a collection, indexed."""
+
+    places: dict[int, int]
+    """Of each passage in the collection, its number here."""
+    lexical: TantivyIndex
+    exact: ExactIndex
+    folder: "tempfile.TemporaryDirectory[str]"
+
+    @classmethod
+    def of(cls, collection: Collection, vectors: Vectors, kept: Sequence[int]) -> "Base":
+        """Index these passages."""
+        folder = tempfile.TemporaryDirectory()
+        lexical, exact = TantivyIndex(Path(folder.name)), ExactIndex(vectors.shape[1])
+        texts = [collection.passages[place] for place in kept]
+        spoken = [language_of(text) for text in texts]
+        numbers = range(1, len(texts) + 1)
+        lexical.add(
+            numbers,
+            [document_tokens(*pair) for pair in zip(texts, spoken, strict=True)],
+            [[language_mark(language)] for language in spoken],
+        )
+        lexical.commit(1)
+        exact.add(numbers, vectors[list(kept)])
+        return cls(dict(zip(kept, numbers, strict=True)), lexical, exact, folder)
+
+    def close(self) -> None:
+        """Let go of the files."""
+        self.lexical.close()
+        self.folder.cleanup()
 
 
 def look(
-    lexical: TantivyIndex,
-    exact: ExactIndex,
-    held: Sequence[frozenset[str]],
-    text: str,
-    vector: Vectors | None,
-    answers: set[int],
-    unrelated: float,
-) -> tuple[str, tuple[tuple[Row, bool, float], ...]]:
+    base: Base, text: str, vector: Vectors | None, answers: Collection_[int], unrelated: float
+) -> tuple[str, Case]:
     """Search as `retrieval.search.search` does, up to its judgement; the situation and the best passages."""
-    tokens = query_tokens(text)
-    frequencies = lexical.frequencies(document_tokens(text))
-    by_vector = [] if vector is None else exact.search(vector, CANDIDATES)
-    seen = lexical_weight(text, frequencies, lexical.count)
-    by_words = lexical.search(tokens, CANDIDATES)
-    fused = fuse(by_vector, by_words, method="minmax", dense_weight=float(bool(by_vector)), lexical_weight=seen)
-    worth = word_worths(tokens, frequencies, lexical.count)
-    last = by_vector[-1][1] if by_vector else None
-    length = float(np.log(max(1, len(worth))))
+    question = read_question(text, base.lexical)
+    by_vector = [] if vector is None else base.exact.search(vector, CANDIDATES)
+    by_words = base.lexical.search(question.words, CANDIDATES)
+    weights = {"dense_weight": float(bool(by_vector)), "lexical_weight": question.lexical_weight}
+    fused = fuse(by_vector, by_words, method="minmax", **weights)[:TOP_K]
+    held = base.lexical.held([hit.number for hit in fused])
+    right = {base.places[answer] for answer in answers if answer in base.places}
+    small = log_small(base.lexical.count)
     case = []
-    for hit in fused[:TOP_K]:
-        covered = coverage(worth, held[hit.number])
-        cosine = last if hit.dense_score is None else hit.dense_score
+    for hit in fused:
+        cosine = (by_vector[-1][1] if by_vector else None) if hit.dense_score is None else hit.dense_score
         like = None if cosine is None else likeness(cosine, unrelated)
-        helps = relevance(covered, like, len(worth), lexical_sees=seen >= 1)
-        features = np.array([1.0, covered, like or 0.0, length, length * covered])
-        case.append((features, hit.number in answers, helps))
-    situation = "words" if vector is None else "both" if seen >= 1 else "likeness"
-    return "blind" if vector is None and seen < 1 else situation, tuple(case)
+        judged = []
+        for asked in question.readings:
+            covered, words = coverage(asked, question.worth, frozenset(held[hit.number].body)), length(asked)
+            helps = relevance(covered, like, words, base.lexical.count, lexical_sees=question.readable)
+            long = float(np.log(max(1, words)))
+            judged.append((helps, [1.0, covered, like or 0.0, long, long * covered, small]))
+        helps, features = max(judged)
+        case.append((np.array(features), hit.number in right, helps))
+    if vector is None:
+        return "words" if question.readable else "blind", tuple(case)
+    return "both" if question.readable else "likeness", tuple(case)
 
 
-USED = {"both": [0, 1, 2, 3, 4], "words": [0, 1, 3, 4], "likeness": [0, 2]}
+USED = {"both": [0, 1, 2, 3, 4, 5], "words": [0, 1, 3, 4, 5], "likeness": [0, 2, 5]}
 """Which features a curve weighs."""
 
 
@@ -167,11 +249,11 @@ def fitted(groups: Sequence[Group], situation: str) -> Row:
     """Fit a curve that tells the best answer of answerable questions from the best of the others.
 
     Which passage is best depends on the curve, so both are found in turns. Each group counts alike, and both kinds of
-    question count alike. The bias is then moved to where of no answerable group more than `REFUSED` is
-    refused.
+    question count alike. The bias is then moved to where of no collection's plain questions about all of its passages
+    more than `REFUSED` is refused.
     """
     used = USED[situation]
-    weights = np.zeros(5)
+    weights = np.zeros(FEATURES)
     weights[[0, 1, 2]] = -3.0, 5.0, 5.0
     groups = [g for g in groups if len(g.cases) >= 20]
     for _ in range(8):
@@ -181,10 +263,10 @@ def fitted(groups: Sequence[Group], situation: str) -> Row:
             rows += [features[used] for features in best]
             labels += [float(group.answerable)] * len(best)
             counts += [1 / len(best)] * len(best)
-        found = np.zeros(5)
+        found = np.zeros(FEATURES)
         found[used] = logistic(np.array(rows), np.array(labels), np.array(counts), weights[used])
         weights = found
-    answered = [g for g in groups if g.answerable]
+    answered = [g for g in groups if g.answerable and " " not in g.corpus + g.questions]
     shown = [[max((float(weights @ f) for f, _, _ in case), default=0.0) for case in g.cases] for g in answered]
     cuts = [np.quantile(best, REFUSED[situation]) for best in shown]
     weights[0] -= min(cuts)
@@ -213,7 +295,8 @@ def logistic(rows: NDArray[np.float64], labels: Row, counts: Row, weights: Row) 
 
 def row(group: Group, groups: Sequence[Group]) -> dict[str, object]:
     """Return a table row."""
-    others = [g for g in groups if g.situation == group.situation and g.corpus != group.corpus]
+    corpus = group.corpus.partition(" ")[0]
+    others = [g for g in groups if g.situation == group.situation and g.corpus.partition(" ")[0] != corpus]
     trained = {g.answerable for g in others if len(g.cases) >= 20} == {True, False}
     elsewhere = fitted(others, group.situation) if trained else None
     best = [max((helps for _, _, helps in case), default=0.0) for case in group.cases]

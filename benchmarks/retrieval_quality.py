@@ -13,7 +13,7 @@ import json
 import random
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +26,13 @@ from retrieval.index.dense import ExactIndex
 from retrieval.index.lexical import TantivyIndex
 from retrieval.index.searched_words import STRAY
 from retrieval.language import SNOWBALL, UNKNOWN, language_of, languages_of
+from retrieval.search.asking import plainly
 from retrieval.search.fusion import Ranking, fuse, lexical_weight
+from retrieval.search.judging import HOLDS_ALL
+from retrieval.search.relevance import WHOLE, coverage, word_worths
+from retrieval.search.search import TIED
+from retrieval.search.together import TOGETHER, together
+from retrieval.terms import Term, terms
 from retrieval.tokens import document_tokens, query_tokens
 from retrieval.vectors import Vectors
 
@@ -35,6 +41,7 @@ SETS = "cranfield,cmrc2018,xquad-en,xquad-zh@xquad-en"
 ALL_UP_TO = 1190
 SAMPLE = 1000
 CANDIDATES = 100
+LOOKED_AT = 10 + TIED
 
 
 @dataclass(frozen=True)
@@ -98,8 +105,11 @@ def read(corpus: Path, asked: Path) -> Collection:
 def measure(collection: Collection, embedder: Embedder | None, *, langchain: bool) -> list[dict[str, object]]:
     """Return a row for each way to search the collection."""
     languages = [language_of(passage) for passage in collection.passages]
-    lexical, weights = search_lexically(collection, languages)
+    lexical, weights, raised = search_lexically(collection, languages)
     runs: dict[str, Sequence[Ranking]] = {"lexical": lexical}
+    if embedder is None:
+        alone = [fused((), words, "minmax", 0.0, 1.0) for words in lexical]
+        runs["product default"] = [reordered(*pair) for pair in zip(alone, raised, strict=True)]
     if embedder is not None:
         dense = search_densely(collection, embedder)
         held = held_languages(languages)
@@ -110,7 +120,8 @@ def measure(collection: Collection, embedder: Embedder | None, *, langchain: boo
                 fused(d, x, method, 1.0, 1.0) for d, x in zip(dense, lexical, strict=True)
             ]
         runs["product default"] = [
-            fused(d, x, "minmax", *weight) for d, x, *weight in zip(dense, lexical, sees, weights, strict=True)
+            reordered(fused(d, x, "minmax", see, weight), raise_of)
+            for d, x, see, weight, raise_of in zip(dense, lexical, sees, weights, raised, strict=True)
         ]
     runs["peer: rank-bm25, whitespace"] = rank_bm25(collection)
     if (main := Counter(languages).most_common(1)[0][0]) in SNOWBALL:
@@ -124,25 +135,37 @@ def measure(collection: Collection, embedder: Embedder | None, *, langchain: boo
     return rows
 
 
-def search_lexically(collection: Collection, languages: Sequence[str]) -> tuple[list[Ranking], list[float]]:
-    """Return what our lexical side finds, and how much fusion trusts it."""
+def search_lexically(
+    collection: Collection, languages: Sequence[str]
+) -> tuple[list[Ranking], list[float], list[Callable[[int], float]]]:
+    """Return what our lexical side finds, how much fusion trusts it, and what is added to a passage's score."""
+    tokens = [document_tokens(*pair) for pair in zip(collection.passages, languages, strict=True)]
+    held_by = [frozenset(words) for words in tokens]
+
+    def raising(asked: Sequence[Term], worth: Mapping[str, float]) -> Callable[[int], float]:
+        def raise_of(number: int) -> float:
+            whole = HOLDS_ALL if coverage(asked, worth, held_by[number]) >= WHOLE else 0.0
+            return whole + TOGETHER * together(asked, tokens[number], worth)
+
+        return raise_of
+
+    raised: list[Callable[[int], float]] = []
     with tempfile.TemporaryDirectory() as folder:
         index = TantivyIndex(Path(folder))
-        index.add(
-            range(len(collection.passages)),
-            [document_tokens(*pair) for pair in zip(collection.passages, languages, strict=True)],
-        )
+        index.add(range(len(collection.passages)), tokens)
         index.commit(1)
         found: list[Ranking] = []
         held = held_languages(languages)
         weights = []
         for question in collection.questions:
             language = next(iter(languages_of(question, held)), None)
-            found.append(index.search(query_tokens(question, language), CANDIDATES))
+            plain = plainly(question)
+            found.append(index.search(query_tokens(plain, language), CANDIDATES))
             frequencies = index.frequencies(document_tokens(question, language))
             weights.append(lexical_weight(question, frequencies, index.count, language))
+            raised.append(raising(terms(plain, language), word_worths(frequencies, frequencies, index.count)))
         index.close()
-    return found, weights
+    return found, weights, raised
 
 
 def held_languages(languages: Sequence[str]) -> list[str]:
@@ -154,7 +177,10 @@ def search_densely(collection: Collection, embedder: Embedder) -> list[Ranking]:
     """Return what the embedder finds; exact, so that the index's own losses are not counted."""
     passages = cached("passages", embedder, collection.passages, embedder.embed_documents)
     questions = cached(
-        "questions", embedder, collection.questions, lambda texts: np.stack([embedder.embed_query(t) for t in texts])
+        "questions",
+        embedder,
+        collection.questions,
+        lambda texts: np.stack([embedder.embed_query(plainly(t)) for t in texts]),
     )
     index = ExactIndex(embedder.dimension)
     index.add(range(len(passages)), passages)
@@ -176,6 +202,14 @@ def fused(dense: Ranking, lexical: Ranking, method: str, dense_weight: float, le
     assert method in ("minmax", "rrf"), "the two ways there are"
     hits = fuse(dense, lexical, method=method, dense_weight=dense_weight, lexical_weight=lexical_weight)  # type: ignore[arg-type]
     return [(hit.number, hit.score) for hit in hits[:CANDIDATES]]
+
+
+def reordered(ranking: Ranking, raise_of: Callable[[int], float]) -> Ranking:
+    """Return the ranking with its first ones in the order that the product shows them in."""
+    first, rest = list(ranking[:LOOKED_AT]), list(ranking[LOOKED_AT:])
+    again = sorted(((number, score + raise_of(number)) for number, score in first), key=lambda pair: -pair[1])
+    # The evaluator sorts by score: what was raised above nothing must stay above what was not looked at.
+    return [*((number, score + 1) for number, score in again), *rest]
 
 
 def rank_bm25(collection: Collection) -> list[Ranking]:

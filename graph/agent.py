@@ -26,6 +26,7 @@ from model.pictures.limits import ONE, Sampling
 from model.pictures.open import Opened, open_again, open_source
 from model.pictures.picture import Picture
 from model.served import served
+from retrieval.errors import RetrievalError
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from retrieval.records import Filter, Line, SearchOutcome
     from retrieval.regions.locate import Cited, Located, PageView
     from retrieval.search.rerank import Reranker
+    from retrieval.search.whole_document import WholeDocument
     from retrieval.sync.captions import Captioner
 
 EMBEDDER_S = 10.0  # to wait for, in the first search of a process
@@ -78,6 +80,9 @@ class Knowledge(Protocol):
         self, query: str, top_k: int = 5, wanted: "Filter | None" = None, *, wait_s: float = 0.0
     ) -> "SearchOutcome":
         """Search the documents."""
+
+    def asked_whole(self, question: str) -> "Sequence[WholeDocument]":
+        """Return the documents whose whole a question asks for."""
 
     def locate(self, cited: "Cited") -> "Located":
         """Return where on its page a passage stands."""
@@ -139,6 +144,7 @@ class Agent(ServedAgent):
             if not pictures and not search and not turns:
                 raise PictureMissing
             prompts = self._prompts(question.text, bundled, notes)
+            whole = _whole(knowledge, question.text, notes) if search else ()
             context = RunContext(
                 chat=self._chat,
                 model=ModelResult(
@@ -152,6 +158,8 @@ class Agent(ServedAgent):
                 max_new_tokens=question.max_new_tokens or self._settings.max_new_tokens,
                 on_event=on_event or (lambda _: None),
                 search=lambda query, top_k: _found(knowledge, query, top_k),
+                whole=whole,
+                document_tokens=self._settings.document_tokens,
                 archive=lambda: self._summarize(turns, name),
                 session_id=name,
                 locate=knowledge.locate if knowledge is not None else None,
@@ -177,6 +185,7 @@ class Agent(ServedAgent):
                 "question": question.text.strip(),
                 "effort": question.effort or self._settings.effort,
                 "search": search,
+                "whole": bool(whole),
                 "pictures": len(pictures) + len(history.pictures),
                 "degraded": notes,
             }
@@ -438,3 +447,12 @@ def open_agent(
 def _found(knowledge: "Knowledge | None", query: str, top_k: int) -> "SearchOutcome":
     assert knowledge is not None, "the graph searches only where there are documents"
     return knowledge.search(query, top_k, wait_s=EMBEDDER_S)
+
+
+def _whole(knowledge: "Knowledge | None", question: str, notes: list[str]) -> "Sequence[WholeDocument]":
+    assert knowledge is not None, "likewise"
+    try:
+        return knowledge.asked_whole(question)
+    except RetrievalError as error:
+        notes.append(f"knowledge base: {error}")
+        return ()

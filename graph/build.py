@@ -62,12 +62,15 @@ def after_start(state: AgentState) -> str:
 
 
 def after_planner(state: AgentState) -> str:
-    """Search where the plan wants documents, where there is none, or where nothing else could answer."""
+    """Search where the plan wants documents, where there is none, or where nothing else could answer.
+
+    A document that the question asks for as a whole is always looked at.
+    """
     plan = state.get("plan")
     if plan is not None and plan.task == "archive":
         return "archivist"
-    alone = not state["pictures"] and not state.get("turns")
-    wanted = alone or (plan.needs_knowledge if plan is not None else state["effort"] != "quick")
+    needed = state.get("whole", False) or (not state["pictures"] and not state.get("turns"))
+    wanted = needed or (plan.needs_knowledge if plan is not None else state["effort"] != "quick")
     return "retriever" if state["search"] and wanted else "responder"
 
 

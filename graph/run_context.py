@@ -30,6 +30,7 @@ from retrieval.records import SearchOutcome
 if TYPE_CHECKING:
     from retrieval.records import Line
     from retrieval.regions.locate import Located
+    from retrieval.search.whole_document import WholeDocument
 
 ATTEMPTS = 2
 """How often a decision is asked for that cannot be read."""
@@ -122,6 +123,10 @@ class RunContext:
     """Nodes that use an adapter of their own."""
     adapter_nodes: frozenset[str] | None = None
     """Nodes that use the model's adapter; None if it has none for all calls."""
+    whole: "Sequence[WholeDocument]" = ()
+    """Documents whose whole the question asks for, as for a summary; mostly none."""
+    document_tokens: int = 3000
+    """How much of them the model reads."""
     documents: tuple[str, ...] = ()
     """Names of those that can be searched."""
     unable: str = ""

@@ -36,6 +36,11 @@ class GraphSettings(BaseModel):
         description="Whether the model sees the pages that it answers from, beside their words; auto = those with "
         "figures, ruled tables or scans; tiny sees none",
     )
+    document_tokens: int = Field(
+        3000,
+        ge=200,
+        description="How much of a document the model reads for one answer where the whole of it is asked for",
+    )
     sessions: str = Field(
         "auto",
         description="Where conversations are kept: auto = a SQLite file in the data folder, none, a file, or "

@@ -25,6 +25,8 @@ class AgentState(TypedDict, total=False):
     """Decides which nodes run."""
     search: Annotated[bool, UntrackedValue]
     """Whether there are documents and they may be searched."""
+    whole: Annotated[bool, UntrackedValue]
+    """Whether the whole of a document is asked for, as for a summary."""
     pictures: Annotated[int, UntrackedValue]
     """How many pictures the conversation is about."""
     plan: Annotated[Plan | None, UntrackedValue]

@@ -13,12 +13,13 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from retrieval.asked_languages import AskedLanguages
 from retrieval.catalogue.catalogue import Catalogue, CatalogueFull
 from retrieval.catalogue.rows import FileRow
 from retrieval.embedders.embedder import Embedder
@@ -43,9 +44,11 @@ from retrieval.regions.figures import figures_in
 from retrieval.regions.locate import Cited as Placed
 from retrieval.regions.locate import Located, Locator, PageView, Placement
 from retrieval.search.full_text import FullText, full_text
+from retrieval.search.named_documents import NamedDocuments
 from retrieval.search.rerank import Reranker, is_generative, open_reranker, reranked
 from retrieval.search.search import RERANKED, Searcher
 from retrieval.search.verify import Cited, Verdict, verify
+from retrieval.search.whole_document import WholeDocument, asked_whole
 from retrieval.settings import RetrievalSettings
 from retrieval.store import parse_store
 from retrieval.sync.captions import Captioned, Captioner, make_captions
@@ -96,6 +99,8 @@ class KnowledgeBase:
         self.place = path.parent
         self.catalogue = Catalogue(path)
         self._recipe = open_recipe(settings)
+        self._asked = AskedLanguages(self.place)
+        self._names = NamedDocuments(self.catalogue)
         self._locator = Locator(self.catalogue, self.folder, self._recipe, KeptLines(self.place))
         self._lock = FileLock(self.place / "owner.lock")
         self._electing = threading.Lock()
@@ -165,27 +170,36 @@ class KnowledgeBase:
         Raises:
             RetrievalError: The knowledge base cannot be searched.
         """
-        mine = self._reranker
+        named = (wanted is None or wanted.source is None) and bool(self.asked_whole(query))
+        mine = None if named else self._reranker  # a document from its beginning is no ranking
         wide = max(top_k, RERANKED) if mine else top_k
         asked = question("search", query=query, top_k=wide, filter=asdict(wanted or Filter()), wait_s=wait_s)
         found = self._with_notes(found_from_bytes(self._answered(asked, ANSWER_S + wait_s)))
         if mine is not None:
             return reranked(found, query, mine, self._settings.rerank_budget_s, top_k)
-        if self._reranks_itself:
+        if self._reranks_itself and not named:
             return replace(found, degraded=(*found.degraded, "reranker: skipped, its model is not loaded here"))
         return found
 
+    def asked_whole(self, question: str) -> tuple[WholeDocument, ...]:
+        """Return the documents whose whole a question asks for, as for a summary; none where it asks for none."""
+        found = asked_whole(self.catalogue, self.folder, self._names, question)
+        return tuple(replace(one, notes=(*one.notes, *self._not_read([one.source]))) for one in found)
+
     def _with_notes(self, found: SearchOutcome) -> SearchOutcome:
         """Say of the files that were found what of them was not read."""
-        rows = [self.catalogue.file(source) for source in dict.fromkeys(hit.source for hit in found.hits)]
-        unread = [
+        unread = self._not_read(dict.fromkeys(hit.source for hit in found.hits))
+        return replace(found, degraded=(*found.degraded, *unread)) if unread else found
+
+    def _not_read(self, sources: Iterable[str]) -> list[str]:
+        rows = [self.catalogue.file(source) for source in sources]
+        return [
             f"{row.source}: {note}"
             for row in rows
             if row is not None and row.media_type != "image"
             for note in row.notes
             if "not read" in note or "could not be read" in note
         ]
-        return replace(found, degraded=(*found.degraded, *unread)) if unread else found
 
     def use_reranker(self, reranker: Reranker) -> None:
         """Put what this process finds in the order of a reranker that lives in it, such as the chat model."""
@@ -273,6 +287,17 @@ class KnowledgeBase:
         """Whether this process has the embedder in memory; one that asks the owner of the indexes need not."""
         return self._embedder is not None
 
+    def unread_languages(self) -> dict[str, int]:
+        """Count the passages that the embedder cannot read, by language; loads the embedder."""
+        embedder, _ = self._open_embedder()
+        return {} if embedder is None else self.catalogue.unread_languages(embedder.fingerprint)
+
+    def asked_languages(self) -> dict[str, int]:
+        """Count the questions that were asked in languages which the embedder does not know, by language."""
+        embedder, _ = self._open_embedder()
+        counts = self._asked.counts()
+        return {one: n for one, n in counts.most_common() if embedder and not embedder.knows("", one)}
+
     def close(self) -> None:
         """Let go of everything; another process may then own the indexes."""
         with self._electing:
@@ -340,6 +365,7 @@ class _Owned:
             shutil.copytree(base.place / "projections", folder, dirs_exist_ok=True)
         self._projections = Projections(base.catalogue, folder, parse_store(base._settings.store))
         self._searcher = Searcher(base.catalogue, self._projections, base.folder, base._settings)
+        self._searcher.on_unknown_language = base._asked.note
         self._warm = threading.Event()
         threading.Thread(target=self._warm_up, name="kb-models", daemon=True).start()
         self._serving = None if self._note else Serving(base.place, self.answer)

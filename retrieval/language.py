@@ -30,6 +30,7 @@ _ALSO_KNOWN = (
 _LOOKED_AT = 600  # characters of a passage: more say nothing new
 _LETTERS = 20  # fewer tell nothing by themselves
 _SURE = 0.8
+_MANY_LETTERS, _VERY_SURE = 80, 0.95
 _POSSIBLE = 0.1  # from here on a question may be in that language, too
 NAMES = {
     "ar": "Arabic", "bg": "Bulgarian", "ca": "Catalan", "cs": "Czech", "da": "Danish", "de": "German", "el": "Greek",
@@ -52,6 +53,15 @@ def language_of(text: str) -> str:
         return UNKNOWN
     language, sure = max(_chances(text).items(), key=lambda pair: pair[1])
     return language if sure >= _SURE else UNKNOWN
+
+
+def sure_language_of(text: str) -> str:
+    """Return as `language_of` does, but `UNKNOWN` wherever it might be a mistake: what rests on it cannot be seen."""
+    text = text[:_LOOKED_AT]
+    if sum(map(str.isalpha, text)) < _MANY_LETTERS:
+        return UNKNOWN
+    language, sure = max(_chances(text).items(), key=lambda pair: pair[1])
+    return language if sure >= _VERY_SURE else UNKNOWN
 
 
 def languages_of(question: str, among: Collection[str]) -> list[str]:

@@ -51,21 +51,21 @@ _JOINED = re.compile(
 _SHORTEST_RUN = 5  # shorter ones would be the same by chance
 
 
-def other_forms(text: str) -> Iterator[str]:
-    """Yield the one form of each date, amount and run that the text writes in another.
+def other_forms(text: str) -> Iterator[tuple[str, int, int]]:
+    """Yield the one form of each date, amount and run that the text writes in another, and where it stands there.
 
     A date like 3/5/2024 is given both ways round: nobody can tell which was meant.
     """
     for match in _DATES.finditer(text):
-        yield from (form for form in dict.fromkeys(_iso(match)) if form != match.group())
+        yield from ((form, *match.span()) for form in dict.fromkeys(_iso(match)) if form != match.group())
     for match in _AMOUNTS.finditer(text):
         whole = match["plain"] or re.sub(r"\D", "", match["whole"])
         cents = match["cents"] or match["decimals"]
-        yield f"{whole}.{cents}" if cents else whole
+        yield f"{whole}.{cents}" if cents else whole, *match.span()
     for match in _JOINED.finditer(text):
         run = re.sub(r"[^a-z0-9]", "", match.group())
         if len(run) >= _SHORTEST_RUN and sum(map(str.isdigit, run)) > 2 and not _DATES.fullmatch(match.group()):
-            yield run
+            yield run, *match.span()
 
 
 def dates_in(text: str) -> Iterator[tuple[int, int, tuple[str, ...]]]:

@@ -8,10 +8,10 @@ import re
 import threading
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from retrieval.function_words import function_words
 from retrieval.language import SNOWBALL, UNKNOWN
@@ -81,7 +81,6 @@ _CHINESE_ASKING = re.compile(
     "是?(?:请告诉我|我想知道|我想了解|我想问|想知道|告诉我|什么时候|什么时间|什么地方|什么样|为什么|怎么样|有没有|是不是|能不能|可不可以"
     "|什么|怎么|怎样|如何|何时|何地|多少|多久|哪里|哪儿|哪个|哪些|哪一|请问|是否|可以)"
 )
-_QUOTED = re.compile(r"[\"“”„«「『]([^\"“”„«»「」『』]+)[\"“”»」』]")
 # Signs that are not seen, and letters that they would tear apart.
 _UNSEEN = dict.fromkeys([0xAD, 0x180E, 0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF])
 _ABBREVIATIONS = frozenset({"e.g", "i.e"})
@@ -103,33 +102,6 @@ def query_tokens(text: str, language: str | None = None) -> list[str]:
     return [token for token, function in pairs if not function] or [token for token, _ in pairs]
 
 
-def phrases(text: str, language: str | None = None) -> list[list[str]]:
-    """Return the tokens of what stands in a question's quotation marks; they must stand together to count."""
-    return [tokens for match in _QUOTED.finditer(text) if len(tokens := _in_a_row(match.group(1), language)) > 1]
-
-
-def _in_a_row(text: str, language: str | None) -> list[str]:
-    """Return a phrase's tokens without the other forms of its numbers, which stand elsewhere in a passage."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    tokens, others = document_tokens(text, language), list(other_forms(_THOUSANDS.sub("", folded)))
-    return tokens[: len(tokens) - len(others)]
-
-
-def holds_phrase(tokens: Sequence[str], phrase: Sequence[str]) -> bool:
-    """Say whether the tokens of a passage hold those of a phrase, one after the other."""
-    return f" {' '.join(phrase)} " in f" {' '.join(tokens)} "
-
-
-def codes(text: str) -> list[str]:
-    """Return the tokens of a question that name one thing: numbers of invoices, parts, errors, standards, versions."""
-    return [t for t in dict.fromkeys(query_tokens(text)) if _is_code(t)]
-
-
-def _is_code(token: str) -> bool:
-    digits = sum(char.isdigit() for char in token)
-    return digits > 0 and (digits >= 5 or digits < sum(char.isalnum() for char in token) or not token.isalnum())
-
-
 def script_of(char: str) -> Script | None:
     """Return the script of a character, None for digits, punctuation and spaces."""
     match = _SCRIPT.match(char)
@@ -138,28 +110,58 @@ def script_of(char: str) -> Script | None:
     return "other" if char.isalpha() else None
 
 
+def is_unspaced(token: str) -> bool:
+    """Say whether a token is one character of a script that is written without spaces."""
+    return len(token) == 1 and script_of(token) in ("han", "kana", "hangul", "southeast")
+
+
 def script_counts(text: str) -> Counter[Script]:
     """Count the letters of each script."""
     scripts = (script_of(char) for char in unicodedata.normalize("NFKC", text))
     return Counter(script for script in scripts if script)
 
 
-def _tokens(text: str, language: str | None, *, both: bool = False) -> Iterator[tuple[str, bool]]:
-    """Yield each token and whether it is a function word.
+class Piece(NamedTuple):
+    """A word, a code, or a run of characters without spaces, and what is searched for it."""
+
+    start: int
+    """In the folded text."""
+    end: int
+    whole: str
+    """A code as it is written; empty where the piece is none."""
+    words: tuple[tuple[str, bool], ...]
+    """Each token, and whether it is a function word."""
+
+
+def folded(text: str) -> str:
+    """Return the text in the letters that tokens are written in."""
+    # Twice, because case folding may leave characters that compatibility normalisation would have changed.
+    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text.translate(_UNSEEN)).casefold())
+    return _THOUSANDS.sub("", text)
+
+
+def pieces(text: str, language: str | None, *, both: bool = False) -> Iterator[Piece]:
+    """Yield the pieces of a folded text.
 
     `both` adds the stems of words without their marks, as people type them, where those are others: a passage is found
     by both, a question means the one it has.
     """
-    # Twice, because case folding may leave characters that compatibility normalisation would have changed.
-    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text.translate(_UNSEEN)).casefold())
-    text = _THOUSANDS.sub("", text)
     for match in _PIECES.finditer(text):
         if match["unspaced"]:
-            yield from _unspaced(match["unspaced"])
+            yield Piece(*match.span(), "", tuple(_unspaced(match["unspaced"])))
         else:
-            yield from _spaced(match["word"], language, both)
+            yield Piece(*match.span(), *_spaced(match["word"], language, both))
+
+
+def _tokens(text: str, language: str | None, *, both: bool = False) -> Iterator[tuple[str, bool]]:
+    """Yield each token and whether it is a function word; `both` as in `pieces`."""
+    text = folded(text)
+    for piece in pieces(text, language, both=both):
+        if piece.whole:
+            yield piece.whole, False
+        yield from piece.words
     # Behind the words, so that those of a phrase still stand together.
-    yield from ((form[:MAX_TOKEN_CHARS], False) for form in other_forms(text))
+    yield from ((form[:MAX_TOKEN_CHARS], False) for form, _, _ in other_forms(text))
 
 
 def _unspaced(run: str) -> Iterator[tuple[str, bool]]:
@@ -174,28 +176,28 @@ def _unspaced(run: str) -> Iterator[tuple[str, bool]]:
         yield first + second, asks or asks_too or (first in _CHINESE and second in _CHINESE)  # 什么, 多少, 的是
 
 
-def _spaced(run: str, language: str | None, both: bool) -> Iterator[tuple[str, bool]]:
-    """Yield the words of a run, and before them the run as a whole if it is a code."""
+def _spaced(run: str, language: str | None, both: bool) -> tuple[str, tuple[tuple[str, bool], ...]]:
+    """Return the run as a whole if it is a code, and its words."""
     marked, run = _POSSESSIVE.sub("", run), _fold(_POSSESSIVE.sub("", run))
     if run in _ABBREVIATIONS:
-        yield from ((word, True) for word in run.split("."))
-        return
+        return "", tuple((word, True) for word in run.split("."))
     words = _INSIDE.findall(run)
     # "and/or" and "two-dimensional" are words that touch; a digit, an underscore or an inner dot makes a name of them.
-    if (len(words) > 1 or run[-1] in "+#") and (re.search(r"[\d_.:@+#]", run)):
-        yield run[:MAX_TOKEN_CHARS], False
+    is_name = (len(words) > 1 or run[-1] in "+#") and re.search(r"[\d_.:@+#]", run)
     with_marks = words if run == marked else _INSIDE.findall(marked)
     if len(with_marks) != len(words):
         with_marks = words
+    found: list[tuple[str, bool]] = []
     for word, as_written in zip(words, with_marks, strict=True):
         spoken = _language_of_word(word, language)
         if spoken == "en":  # its marks come from other languages, and its stemmer knows none
             as_written = word
         function = as_written in function_words(spoken)
         stem = _stem(as_written[:MAX_TOKEN_CHARS], spoken)
-        yield stem, function
+        found.append((stem, function))
         if both and as_written != word and (typed := _stem(word[:MAX_TOKEN_CHARS], spoken)) != stem:
-            yield typed, function
+            found.append((typed, function))
+    return run[:MAX_TOKEN_CHARS] if is_name else "", tuple(found)
 
 
 def _language_of_word(word: str, language: str | None) -> str:

@@ -19,6 +19,7 @@ from graph.settings import AgentSettings
 from model.open import open_chat
 from retrieval.records import Filter, Hit, Line, SearchOutcome
 from retrieval.regions.locate import Cited, Located, PageView
+from retrieval.search.whole_document import WholeDocument
 
 QUESTIONS: dict[Kind, str] = {
     "picture": "How many cups are there?",
@@ -53,6 +54,10 @@ class Documents:
     def search(self, query: str, top_k: int = 5, wanted: Filter | None = None, *, wait_s: float = 0.0) -> SearchOutcome:
         """Find the same whatever is asked."""
         return SearchOutcome(self._hits[:top_k], "dense+lexical")
+
+    def asked_whole(self, question: str) -> tuple[WholeDocument, ...]:
+        """Find that nobody asks for a whole document."""
+        return ()
 
     def locate(self, cited: Cited) -> Located:
         """Say that the passages have no pages."""

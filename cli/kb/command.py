@@ -12,6 +12,7 @@ import click
 
 from cli.edge import FAILED, verbose_option
 from cli.kb.captions import add_captions, caption_options, open_captioner
+from cli.kb.languages import how_to_multilingual, unread_passages
 from cli.kb.options import kb_options, open_base
 
 if TYPE_CHECKING:
@@ -137,6 +138,8 @@ def print_report(report: "SyncReport") -> None:
         click.echo(escaped(f"Note: {source}: {note}"))
     for note in report.degraded:
         click.echo(escaped(f"Degraded: {note}"))
+    if report.unread:
+        click.echo(f"Languages: {unread_passages(dict(report.unread))}; {how_to_multilingual()}")
     captioned = f"{report.captioned} captioned, " if report.captioned else ""
     click.echo(
         f"{report.added} added, {report.updated} updated, {report.renamed} renamed, {report.removed} removed, "

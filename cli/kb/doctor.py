@@ -1,16 +1,20 @@
 """`lorgnette kb doctor`: hold catalogue and indexes against each other, and repair what is broken."""
 
 import threading
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from cli.edge import FAILED, verbose_option
 from cli.kb.command import stoppable
+from cli.kb.languages import offer_multilingual
 from cli.kb.options import KB_SETTINGS, kb_options, open_base
 
 if TYPE_CHECKING:
     from retrieval.catalogue.repair import Salvaged
+    from retrieval.catalogue.rows import Counts
+    from retrieval.index.projections import IndexComparison
     from retrieval.knowledge_base import KnowledgeBase
 
 
@@ -23,7 +27,8 @@ def doctor(check: bool, anew: bool, **options: Any) -> None:
     """Compare catalogue and indexes, and repair what is wrong.
 
     An index that differs is made anew from the catalogue; nothing is embedded. A damaged catalogue is put aside, never
-    deleted, what can be read of it goes into a new one, and what was lost is read again from the folder.
+    deleted, what can be read of it goes into a new one, and what was lost is read again from the folder. Where
+    documents or questions are in languages that the embedder does not know, it says what would search them.
     """
     if check and anew:
         raise click.UsageError("--check repairs nothing; leave out --check or --anew.")
@@ -45,14 +50,22 @@ def doctor(check: bool, anew: bool, **options: Any) -> None:
             click.echo("Rebuilding the indexes from the catalogue", err=True)
             findings = base.rebuild()
         counts = base.catalogue.counts()
-    click.echo(f"catalogue  {counts.files} files, {counts.skipped} skipped, {counts.chunks} passages")
-    for problem in problems:
-        click.echo(f"catalogue  {problem}")
-    for finding in findings:
-        state = "sound" if finding.sound else f"{finding.missing} missing, {finding.surplus} too many {finding.problem}"
-        click.echo(f"{finding.projection:<9}  {finding.held} of {finding.wanted} passages, {state}")
+        offers = offer_multilingual(base)
+    for line in _lines(counts, problems, findings, offers):
+        click.echo(line)
     if problems or any(not finding.sound for finding in findings):
         raise click.exceptions.Exit(FAILED)
+
+
+def _lines(
+    counts: "Counts", problems: Sequence[str], findings: "Sequence[IndexComparison]", offers: Sequence[str]
+) -> Iterator[str]:
+    yield f"catalogue  {counts.files} files, {counts.skipped} skipped, {counts.chunks} passages"
+    yield from (f"catalogue  {problem}" for problem in problems)
+    for finding in findings:
+        state = "sound" if finding.sound else f"{finding.missing} missing, {finding.surplus} too many {finding.problem}"
+        yield f"{finding.projection:<9}  {finding.held} of {finding.wanted} passages, {state}"
+    yield from (f"languages  {offer}" for offer in offers)
 
 
 def _problems(options: dict[str, Any]) -> list[str]:

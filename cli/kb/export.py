@@ -83,6 +83,8 @@ def _print(report: "ExportReport") -> None:
     )
     if report.without_vector:
         click.echo(f"{report.without_vector} passages have no vector yet and were left out; run lorgnette kb sync")
+    if report.unread:
+        click.echo(f"{report.unread} passages in languages that the embedder does not know are found by their words")
     if report.cancelled:
         click.echo("Stopped before the end; run it again to go on")
     else:

@@ -2,16 +2,38 @@
 
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from common.safe_text import printable
 from graph.answer import Passage
 from graph.prompts import Prompts
 from retrieval.tokens import document_tokens, query_tokens
 
+if TYPE_CHECKING:
+    from retrieval.records import Hit
+
 MAX_SENTENCES = 2
+LEADING = 4
+"""Sentences that stand for a document whose whole was asked for."""
 _MARK = re.compile(r"\[(\d{1,2})\]")
 # A full stop ends a sentence only before a space: v2.4.1 and 3.5 go on. Chinese ones need none.
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[。!?;])|\n+")
+
+
+def passage_of(hit: "Hit") -> Passage:
+    """Return a hit as it travels through the graph."""
+    return Passage(
+        id=hit.id,
+        source=hit.source,
+        page=hit.page,
+        start=hit.start,
+        end=hit.end,
+        text=hit.text,
+        score=hit.score,
+        relevance=hit.relevance,
+        weak=hit.match == "weak",
+        headings=hit.headings,
+    )
 
 
 def numbered(passages: Sequence[Passage]) -> str:
@@ -62,6 +84,18 @@ def quoted(question: str, passages: Sequence[Passage]) -> str:
     most = ranked[0][0] if ranked else 0
     best = [found for found in ranked if found[0] == most][:MAX_SENTENCES] if most else []
     return " ".join(f"“{sentence}” [{number}]" for _, number, _, sentence in best)
+
+
+def leading(passages: Sequence[Passage]) -> str:
+    """Stand for a whole document with how its passages begin, each sentence with its passage's number."""
+    each = -(-LEADING // max(1, len(passages)))
+    step = max(1, len(passages) // LEADING)
+    begun = [
+        (number, sentence)
+        for number, passage in list(enumerate(passages, 1))[::step]
+        for sentence in sentences(_plain(passage.text))[:each]
+    ]
+    return " ".join(f"“{sentence}” [{number}]" for number, sentence in begun[:LEADING])
 
 
 def sentences(text: str) -> list[str]:

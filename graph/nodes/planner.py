@@ -57,8 +57,8 @@ def _archives(plan: Plan | None, question: str, context: RunContext) -> bool:
     leave doubt, the model is asked again and sees nothing else.
     """
     wish = save_wish(question)
-    if wish != "unsure" or plan is None or plan.task != "archive":
-        return wish == "wanted"
+    if context.whole or wish != "unsure" or plan is None or plan.task != "archive":
+        return wish == "wanted" and not context.whole  # a document is to be summarised, not the conversation
     words = context.prompts
     try:
         if words.save_wish:

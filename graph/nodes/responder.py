@@ -9,7 +9,7 @@ from langgraph.runtime import Runtime
 from graph.answer import Event, Extraction, Moderation
 from graph.errors import Undecided
 from graph.evidence.page_pictures import with_pages
-from graph.evidence.passages import listed, quoted
+from graph.evidence.passages import leading, listed, quoted
 from graph.run_context import REPETITION, RunContext
 from graph.state import AgentState, noted
 from model.call_options import LEFT_OUT_KEY, Cancelled, DeadlineExceeded
@@ -78,7 +78,7 @@ def _without_model(state: AgentState, context: RunContext) -> str | None:
         return None
     if not evidence and context.fields:
         return json.dumps(dict.fromkeys(context.fields), ensure_ascii=False)
-    words = quoted(state["question"], evidence)
+    words = leading(evidence) if context.whole else quoted(state["question"], evidence)
     return context.prompts.quoted + words if words else context.prompts.not_said
 
 

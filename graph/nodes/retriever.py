@@ -4,7 +4,8 @@ from langgraph.runtime import Runtime
 
 from graph.answer import Grade, Passage, Query
 from graph.errors import Undecided
-from graph.evidence.passages import listed
+from graph.evidence.passages import listed, passage_of
+from graph.evidence.whole import whole_evidence
 from graph.run_context import RunContext
 from graph.state import AgentState, noted
 from retrieval.errors import RetrievalError
@@ -15,10 +16,16 @@ CLEAR = 0.5
 
 
 def retriever(state: AgentState, runtime: Runtime[RunContext]) -> AgentState:
-    """Find passages; what cannot be searched or graded is said and not guessed."""
+    """Find passages; what cannot be searched or graded is said and not guessed.
+
+    A document whose whole is asked for is not searched but read, as far as the budget goes.
+    """
     context, question = runtime.context, state["question"]
     plan = state.get("plan")
     notes: list[str] = []
+    if context.whole:
+        read = whole_evidence(context.whole, context.document_tokens, notes)
+        return {"evidence": read, "degraded": noted(state, *notes)}
     found = _search(context, [question, *(plan.queries if plan else [])], notes)
     if context.quotes:  # who cannot write about documents cannot judge them either
         pass
@@ -75,19 +82,5 @@ def _search(context: RunContext, queries: list[str], notes: list[str]) -> list[P
         for hit in found.hits:
             if hit.stale:
                 notes.append(f"knowledge base: {hit.source} has changed since it was indexed")
-            passages.setdefault(
-                hit.id,
-                Passage(
-                    id=hit.id,
-                    source=hit.source,
-                    page=hit.page,
-                    start=hit.start,
-                    end=hit.end,
-                    text=hit.text,
-                    score=hit.score,
-                    relevance=hit.relevance,
-                    weak=hit.match == "weak",
-                    headings=hit.headings,
-                ),
-            )
+            passages.setdefault(hit.id, passage_of(hit))
     return list(passages.values())[:PASSAGES]

@@ -147,6 +147,12 @@ class Catalogue:
             updates.write_vectors(db, vectors, embedder, generation)
         return generation
 
+    def mark_unread(self, languages: Mapping[int, str], embedder: str) -> int:
+        """Note by number which chunks this embedder cannot read, and their language: they get no vector of it."""
+        with self._database.write() as (db, generation):
+            updates.mark_unread(db, languages, embedder)
+        return generation
+
     def _prune(self, db: sqlite3.Connection, generation: int) -> None:
         if generation % min(PRUNED_EVERY, self._kept) == 0 and (last := generation - self._kept) > 0:
             updates.prune(db, last)
@@ -293,9 +299,19 @@ class Catalogue:
             return queries.embedded_ids(db, source, embedder)
 
     def chunks_without_vector(self, embedder: str) -> Numbers:
-        """Return the numbers of chunks that have no vector of this embedder, ascending. (N,)."""
+        """Return the numbers of chunks that lack a vector of this embedder and could have one, ascending. (N,)."""
         with self._database.read() as db:
             return queries.numbers_without_vector(db, embedder)
+
+    def unread_languages(self, embedder: str) -> dict[str, int]:
+        """Count the chunks that this embedder cannot read, by their language, the most frequent first."""
+        with self._database.read() as db:
+            return queries.unread_languages(db, embedder)
+
+    def lacking_vector(self, numbers: Iterable[int], embedder: str) -> set[int]:
+        """Return those of the numbers that have no vector of this embedder, for whatever reason."""
+        with self._database.read() as db:
+            return queries.lacking_vector(db, numbers, embedder)
 
     # Projections
 

@@ -17,10 +17,23 @@ def add_change_time(db: sqlite3.Connection) -> None:
     db.execute("ALTER TABLE files ADD COLUMN ctime_ns INTEGER NOT NULL DEFAULT 0")
 
 
-MIGRATIONS: Mapping[int, Migration] = {2: add_change_time}
+def add_unread(db: sqlite3.Connection) -> None:
+    """Remember which chunks an embedder cannot read; the next sync finds them."""
+    db.execute(
+        """CREATE TABLE unread (
+        number INTEGER PRIMARY KEY REFERENCES chunks (number) ON DELETE CASCADE, embedder TEXT NOT NULL,
+        language TEXT NOT NULL)"""
+    )
+
+
+MIGRATIONS: Mapping[int, Migration] = {2: add_change_time, 3: add_unread}
 """By the version that it leads to from the one before; each is done in a transaction of its own."""
 
-READABLE: Mapping[int, tuple[str, ...]] = {1: ("CREATE TEMP VIEW files AS SELECT *, 0 AS ctime_ns FROM main.files",)}
+_NONE_UNREAD = "CREATE TEMP VIEW unread AS SELECT 0 AS number, '' AS embedder, '' AS language WHERE 0"
+READABLE: Mapping[int, tuple[str, ...]] = {
+    1: ("CREATE TEMP VIEW files AS SELECT *, 0 AS ctime_ns FROM main.files", _NONE_UNREAD),
+    2: (_NONE_UNREAD,),
+}
 """By version, what lets today's queries read a file that cannot be migrated, its folder not being writable."""
 
 ADDED = {"ctime_ns": "0"}

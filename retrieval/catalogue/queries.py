@@ -259,12 +259,32 @@ def embedded_ids(db: sqlite3.Connection, source: str, embedder: str) -> set[str]
 
 
 def numbers_without_vector(db: sqlite3.Connection, embedder: str) -> Numbers:
-    """Return the numbers of chunks that have no vector of this embedder, ascending. (N,)."""
+    """Return the numbers of chunks that have no vector of this embedder and could have one, ascending. (N,)."""
     query = (
-        "SELECT c.number FROM chunks c LEFT JOIN vectors v ON v.number = c.number AND v.embedder = ? "
-        "WHERE v.number IS NULL ORDER BY c.number"
+        "SELECT c.number FROM chunks c LEFT JOIN vectors v ON v.number = c.number AND v.embedder = ?1 "
+        "LEFT JOIN unread u ON u.number = c.number AND u.embedder = ?1 "
+        "WHERE v.number IS NULL AND u.number IS NULL ORDER BY c.number"
     )
     return numbers_of(db.execute(query, (embedder,)))
+
+
+def unread_languages(db: sqlite3.Connection, embedder: str) -> dict[str, int]:
+    """Count the chunks that this embedder cannot read and has no vector of, by their language."""
+    query = (
+        "SELECT language, count(*) FROM unread u LEFT JOIN vectors v "
+        "ON v.number = u.number AND v.embedder = u.embedder "
+        "WHERE u.embedder = ? AND v.number IS NULL GROUP BY language ORDER BY 2 DESC, 1"
+    )
+    return dict(db.execute(query, (embedder,)))
+
+
+def lacking_vector(db: sqlite3.Connection, numbers: Iterable[int], embedder: str) -> set[int]:
+    """Return those of the numbers that have no vector of this embedder."""
+    query = (
+        "SELECT j.value FROM json_each(?) j LEFT JOIN vectors v ON v.number = j.value AND v.embedder = ? "
+        "WHERE v.number IS NULL"
+    )
+    return {number for (number,) in db.execute(query, (json.dumps(list(numbers)), embedder))}
 
 
 def changes_since(db: sqlite3.Connection, generation: int) -> Changes:

@@ -5,7 +5,7 @@ import sqlite3
 
 from retrieval.source_filter import source_matches
 
-VERSION = 2
+VERSION = 3
 """Raised with each change of the tables, for which `migrations.py` has a function."""
 
 # Paths are bytes: a name in another encoding is no text. `number` is AUTOINCREMENT so that a projection that missed a
@@ -33,6 +33,10 @@ TABLES = (
         number INTEGER NOT NULL REFERENCES chunks (number), "start" INTEGER NOT NULL, "end" INTEGER NOT NULL,
         page INTEGER, text TEXT, PRIMARY KEY (file, ordinal)) WITHOUT ROWID""",
     "CREATE INDEX spans_by_chunk ON spans (number)",
+    # What an embedder cannot read has no vector of it and is found by its words; `language` says why.
+    """CREATE TABLE unread (
+        number INTEGER PRIMARY KEY REFERENCES chunks (number) ON DELETE CASCADE, embedder TEXT NOT NULL,
+        language TEXT NOT NULL)""",
     "CREATE TABLE tombstones (number INTEGER PRIMARY KEY, generation INTEGER NOT NULL)",
     "CREATE INDEX tombstones_by_generation ON tombstones (generation)",
 )

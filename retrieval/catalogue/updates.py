@@ -114,6 +114,15 @@ def write_vectors(db: sqlite3.Connection, vectors: Mapping[int, Matrix], embedde
             db.execute("UPDATE chunks SET generation = ? WHERE number = ?", (generation, number))
 
 
+def mark_unread(db: sqlite3.Connection, languages: Mapping[int, str], embedder: str) -> None:
+    """Note chunks that an embedder cannot read, with their language; those that have gone are passed over."""
+    db.executemany(
+        "INSERT INTO unread (number, embedder, language) SELECT number, ?2, ?3 FROM chunks WHERE number = ?1 "
+        "ON CONFLICT (number) DO UPDATE SET embedder = excluded.embedder, language = excluded.language",
+        [(number, embedder, language) for number, language in languages.items()],
+    )
+
+
 def remove(db: sqlite3.Connection, sources: Iterable[str], generation: int) -> None:
     """Delete files and those chunks that stood in them alone."""
     for source in sources:

@@ -37,6 +37,8 @@ class ExportReport:
     """Passages in the engine afterwards."""
     without_vector: int
     """Passages left out, because nobody has embedded them yet."""
+    unread: int
+    """Passages left out, because the embedder does not know their language; they are found by their words."""
     generation: int
     """How far the engine has come, and the catalogue beside it."""
     wanted_generation: int
@@ -77,6 +79,7 @@ def export(
             removed=caught_up.removed,
             held=index.count,
             without_vector=len(catalogue.chunks_without_vector(embedder)),
+            unread=sum(catalogue.unread_languages(embedder).values()),
             generation=index.generation,
             wanted_generation=catalogue.generation,
             seconds=time.perf_counter() - began,

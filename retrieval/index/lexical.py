@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from retrieval.index.projection import (
     ProjectionDamaged,
@@ -36,6 +36,15 @@ _WRITER_BYTES = 32_000_000
 _PARTS = (".fast", ".fieldnorm", ".idx", ".pos", ".store", ".term")
 _FIELDS = ("body", "names")
 _NUMBERS_PER_PAGE = 10_000
+
+
+class Held(NamedTuple):
+    """The tokens of a passage."""
+
+    body: list[str]
+    """Of what it says under its headings, in order."""
+    names: list[str]
+    """Of what its files are called."""
 
 
 class TantivyIndex:
@@ -155,7 +164,7 @@ class TantivyIndex:
         """Return of how many passages each distinct token stands in a file's name."""
         return self._frequencies("names", tokens)
 
-    def held(self, numbers: Sequence[int]) -> dict[int, frozenset[str]]:
+    def held(self, numbers: Sequence[int]) -> dict[int, Held]:
         """Return the tokens of passages and of their files' names, as they were added; unknown numbers are left out."""
         from tantivy import Query
 
@@ -168,7 +177,7 @@ class TantivyIndex:
             found = searcher.fast_field_values("number", addresses)
             stored = [searcher.doc(address) for address in addresses]
         return {
-            int(number): frozenset(word for field in _FIELDS for text in document[field] for word in text.split())
+            int(number): Held(*([word for text in document[field] for word in text.split()] for field in _FIELDS))
             for number, document in zip(found, stored, strict=True)
             if number is not None
         }

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from retrieval.index.lexical import worths
+from retrieval.terms import Term, weight
 
 if TYPE_CHECKING:
     from retrieval.embedders.embedder import Embedder
@@ -30,22 +31,36 @@ class Curve:
     """For the logarithm of how many words the question has: a long one is never covered whole."""
     long_coverage: float
     """For the product of both: of a long question a smaller share says as much."""
+    small: float = 0.0
+    """For `log_small`: among few passages chance finds less that looks like an answer."""
 
-    def at(self, covered: float, like: float, words: int) -> float:
+    def at(self, covered: float, like: float, words: int, count: int) -> float:
         """Return the chance that the passage helps, 0 to 1."""
         length = math.log(max(1, words))
         odds = self.bias + self.coverage * covered + self.likeness * like
-        return _sigmoid(odds + self.length * length + self.long_coverage * length * covered)
+        odds += self.length * length + self.long_coverage * length * covered
+        # That there are few passages is a reason to show one, and none to be sure of it.
+        shown = min(_sigmoid(odds + self.small * log_small(count)), RELEVANT - 0.01)
+        return max(_sigmoid(odds), shown)
 
 
-BOTH = Curve(-5.45, 6.09, 20.98, -3.07, 2.16)
-"""Where the passage's vector and its words can be compared."""
-WORDS = Curve(-2.07, 9.66, 0.0, -1.36, 2.71)
-"""Where only its words can."""
-LIKENESS = Curve(-0.53, 0.0, 12.16, 0.0, 0.0)
-"""Where only its vector can: the passages are written in another language than the question."""
 RELEVANT = 0.8
 """From here on a passage counts as relevant."""
+FEW, MANY = 16, 300
+"""Passages up to which a base counts as small, and from which on as large; the curves were fitted on bases of both."""
+
+
+def log_small(count: int) -> float:
+    """Return the logarithm of how many times fewer than `MANY` passages there are; 0 for a large base."""
+    return math.log(MANY / min(MANY, max(FEW, count)))
+
+
+BOTH = Curve(-2.64, 2.44, 17.37, -3.6, 3.95, 0.53)
+"""Where the passage's vector and its words can be compared."""
+WORDS = Curve(-5.29, 8.87, 0.0, -0.62, 4.61, 0.42)
+"""Where only its words can."""
+LIKENESS = Curve(-0.56, 0.0, 11.74, 0.0, 0.0, 0.21)
+"""Where only its vector can: the passages are written in another language than the question."""
 THRESHOLD = 0.5
 """Below it a passage is left out; between the two it is shown and called weak. Each curve is so placed that of no
 collection it was fitted on more than 3 % of the answerable questions get nothing, 10 % by likeness alone."""
@@ -70,10 +85,27 @@ def word_worths(tokens: Iterable[str], frequencies: Mapping[str, int], count: in
     return worths(tokens, frequencies, count + UNSEEN)
 
 
-def coverage(worth: Mapping[str, float], held: Collection[str]) -> float:
-    """Return the share of the question's `word_worths` that is among the tokens a passage holds, 0 to 1."""
-    whole = sum(worth.values())
-    return sum(value for token, value in worth.items() if token in held) / whole if whole > 0 else 0.0
+def coverage(asked: Collection[Term], worth: Mapping[str, float], held: Collection[str]) -> float:
+    """Return the share of a question's terms that is among the tokens a passage holds, by their worth, 0 to 1.
+
+    Of a code or a date that stands there in no way of writing, those of its words count that do.
+
+    Args:
+        asked: The terms.
+        worth: `word_worths` of all their tokens.
+        held: The passage's tokens.
+    """
+    whole = sum(weight(term, worth) for term in asked)
+    got = sum(
+        weight(term, worth) if term.held_by(held) else sum(worth[word] for word in term.words if word in held)
+        for term in asked
+    )
+    return got / whole if whole > 0 else 0.0
+
+
+def length(asked: Collection[Term]) -> int:
+    """Return how many words a question's coverage is a share of."""
+    return sum(len(term.words) + bool(term.names) for term in asked)
 
 
 def unrelated_cosine(embedder: "Embedder") -> float:
@@ -100,22 +132,36 @@ def likeness(cosine: float, unrelated: float) -> float:
     return max(0.0, (cosine - unrelated) / max(1 - unrelated, 1e-6))
 
 
-def relevance(covered: float, like: float | None, words: int = 4, *, lexical_sees: bool = True) -> float:
+def relevance(
+    covered: float,
+    like: float | None,
+    words: int = 4,
+    count: int = MANY,
+    *,
+    lexical_sees: bool = True,
+    names_it: bool = False,
+) -> float:
     """Return how likely the passage helps, 0 to 1.
 
     Args:
         covered: Its `coverage`.
         like: Its `likeness`, if it has one.
         words: How many tokens the question's coverage is a share of.
+        count: How many passages there are.
         lexical_sees: Whether the passages are in the question's language at all; if not, its words say nothing.
+        names_it: Whether it holds a code that the question names. Then it may help, and does across languages: a code
+            is the same in all of them.
     """
-    by_words = WORDS.at(covered, 0.0, words)
+    if names_it:
+        least = THRESHOLD if lexical_sees else RELEVANT
+        return max(least, relevance(covered, like, words, count, lexical_sees=lexical_sees))
+    by_words = WORDS.at(covered, 0.0, words, count)
     if like is None:
         return by_words
-    helps = BOTH.at(covered, like, words)
+    helps = BOTH.at(covered, like, words, count)
     if not lexical_sees:
         # Measured, it cannot tell an answer from another subject across languages: it may say weak, and no more.
-        helps = max(helps, min(LIKENESS.at(covered, like, words), RELEVANT - 0.01))
+        helps = max(helps, min(LIKENESS.at(covered, like, words, count), RELEVANT - 0.01))
     # A code, or a name in another script, need not be near to anything: that all of it is there is enough.
     return max(helps, by_words) if covered >= WHOLE else helps
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from retrieval.catalogue.rows import StoredChunk
+from retrieval.function_words import function_words
 from retrieval.index.lexical import TantivyIndex
 from retrieval.tokens import document_tokens, query_tokens
 
@@ -11,6 +12,8 @@ SHORTEST = 4
 """Letters that a word must have; of shorter ones everything is within reach of everything."""
 TWO_EDITS_FROM = 8
 """Letters from which two slips may be in one word."""
+OTHER_ENDING = 2
+"""Edits that a word may be farther away than its stem."""
 _WORD = re.compile(r"[^\W\d_]+")
 
 Read = Callable[[Sequence[int]], Sequence[StoredChunk]]
@@ -31,6 +34,8 @@ def respelled(question: str, lexical: TantivyIndex, read: Read, language: str | 
         nonlocal changed
         word = match.group()
         tokens = query_tokens(word, language)
+        if word.casefold() in function_words(language or "en"):
+            return word
         if len(word) < SHORTEST or len(tokens) != 1 or lexical.frequencies(tokens)[tokens[0]]:
             return word
         near = _nearest(word, tokens[0], lexical, read, language)
@@ -52,12 +57,17 @@ def _nearest(word: str, token: str, lexical: TantivyIndex, read: Read, language:
     near = {
         found: tokens[0]
         for found, tokens in written.items()
-        if len(tokens) == 1 and min(edits(word.casefold(), found), edits(token, tokens[0])) <= reach
+        if len(tokens) == 1 and _within(edits(word.casefold(), found), edits(token, tokens[0]), reach)
     }
     if not near:
         return None
     often = lexical.frequencies(list(near.values()))
     return min(near, key=lambda found: (edits(word.casefold(), found), -often[near[found]], found))
+
+
+def _within(of_words: int, of_stems: int, reach: int) -> bool:
+    """Say whether it may be the same word: in itself, or in its stem with another ending."""
+    return of_words <= reach or (of_stems <= reach and of_words <= reach + OTHER_ENDING)
 
 
 def edits(one: str, other: str) -> int:

@@ -20,7 +20,7 @@ from retrieval.reading.pictures import open_picture
 from retrieval.reading.recipe import Recipe
 from retrieval.reading.snapshot import read_content
 from retrieval.reading.unreadable import ChangedWhileRead, Unreadable
-from retrieval.sync.missing_vectors import Embeds, embed, text_to_embed
+from retrieval.sync.missing_vectors import Embeds, embed, text_to_embed, unread_language
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -161,12 +161,17 @@ def _store(
         *before, caption = with_caption(chunks, text)
         vectors = vector_of(caption, embedder, cancel)
         catalogue.put_file(row, (*before, caption), vectors, embedder.fingerprint if embedder else None)
+        unread = unread_language(embedder, caption.headings, caption.text) if embedder else None
+        if embedder and unread and (stored := catalogue.chunk(caption.id)):
+            catalogue.mark_unread({stored.number: unread}, embedder.fingerprint)
 
 
 def vector_of(caption: "Chunk", embedder: Embeds | None, cancel: threading.Event) -> dict[str, Matrix]:
     """Embed it; where that fails it is found by its words, and the next sync tries again."""
+    if embedder is None or unread_language(embedder, caption.headings, caption.text) is not None:
+        return {}
     try:
-        rows = embed(embedder, [text_to_embed(caption.headings, caption.text)], cancel) if embedder else None
+        rows = embed(embedder, [text_to_embed(caption.headings, caption.text)], cancel)
     except RetrievalError:
         return {}
     return {caption.id: rows[0]} if rows else {}

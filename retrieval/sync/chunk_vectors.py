@@ -10,7 +10,7 @@ from retrieval.catalogue.catalogue import Catalogue
 from retrieval.catalogue.rows import Matrix
 from retrieval.errors import RetrievalError
 from retrieval.records import Chunk
-from retrieval.sync.missing_vectors import Embeds, Progress, embed, embed_missing, text_to_embed
+from retrieval.sync.missing_vectors import Embeds, Progress, embed, embed_missing, text_to_embed, unread_language
 
 # A file with more is stored at once, to be found by its words, and gets its vectors after, batch by batch.
 MAX_EMBEDDED_AT_ONCE = 512
@@ -43,16 +43,21 @@ class ChunkVectors:
         """Return the vectors of chunks by id, `made` or known ones first; None if the sync was cancelled meanwhile.
 
         Known ones are given back to the catalogue too: by the time this file is stored, the file that held the same
-        chunk may have lost it.
+        chunk may have lost it. Chunks that the embedder cannot read get none.
         """
         if not self._embedder or not chunks:
             return {}
         vectors = {**made, **self._catalogue.vectors_by_id(chunks, self._embedder.fingerprint)}
-        missing = [chunk for chunk in chunks.values() if chunk.id not in vectors]
+        embedder = self._embedder
+        missing = [
+            chunk
+            for chunk in chunks.values()
+            if chunk.id not in vectors and unread_language(embedder, chunk.headings, chunk.text) is None
+        ]
         if len(missing) > MAX_EMBEDDED_AT_ONCE:
             return vectors
         try:
-            new = embed(self._embedder, [text_to_embed(c.headings, c.text) for c in missing], self._cancel)
+            new = embed(embedder, [text_to_embed(c.headings, c.text) for c in missing], self._cancel)
         except RetrievalError as error:
             self.give_up(str(error))
             return {}

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from retrieval.catalogue.catalogue import Catalogue
 from retrieval.catalogue.rows import Matrix
+from retrieval.language import UNKNOWN, language_of, sure_language_of
 
 BATCH = 64
 
@@ -20,6 +21,9 @@ class Embeds(Protocol):
     def fingerprint(self) -> str:
         """Name of the model and all that its vectors depend on."""
 
+    def knows(self, text: str, language: str | None = None) -> bool:
+        """Tell whether a text in that language is one that the model was trained on."""
+
     def embed_documents(self, texts: Sequence[str]) -> Matrix:
         """Embed N texts: (N, D), rows of length 1."""
 
@@ -27,6 +31,17 @@ class Embeds(Protocol):
 def text_to_embed(headings: Sequence[str], text: str) -> str:
     """Return a chunk under its headings: they say what it is about, and its content id depends on them too."""
     return f"{' > '.join(headings)}\n{text}" if headings else text
+
+
+def unread_language(embedder: Embeds, headings: Sequence[str], text: str) -> str | None:
+    """Return in which language a chunk is written that the embedder cannot read; None where it can.
+
+    A vector of such a chunk would be noise, and take longer than all the rest of a sync.
+    """
+    language = sure_language_of(text)
+    if embedder.knows(text_to_embed(headings, text), language):
+        return None
+    return language_of(text) if language == UNKNOWN else language  # it is another script, that is sure
 
 
 def embed(embedder: Embeds, texts: Sequence[str], cancel: threading.Event) -> list[Matrix] | None:
@@ -47,18 +62,26 @@ def embed_missing(
 ) -> int:
     """Embed all chunks that have no vector of this embedder; what is done stays done if it is cancelled.
 
+    Chunks that it cannot read are noted as such, and not looked at again.
+
     Returns:
         How many were embedded.
     """
     missing = catalogue.chunks_without_vector(embedder.fingerprint)
     done = 0
     for i in range(0, len(missing), BATCH):
-        chunks = catalogue.chunks(missing[i : i + BATCH])
+        if cancel is not None and cancel.is_set():
+            break
+        found = {c: unread_language(embedder, c.headings, c.text) for c in catalogue.chunks(missing[i : i + BATCH])}
+        if unread := {chunk.number: language for chunk, language in found.items() if language is not None}:
+            catalogue.mark_unread(unread, embedder.fingerprint)
+        chunks = [chunk for chunk, language in found.items() if language is None]
         vectors = embed(embedder, [text_to_embed(c.headings, c.text) for c in chunks], cancel or threading.Event())
         if vectors is None:
             break
-        catalogue.set_vectors({c.number: v for c, v in zip(chunks, vectors, strict=True)}, embedder.fingerprint)
+        if chunks:
+            catalogue.set_vectors({c.number: v for c, v in zip(chunks, vectors, strict=True)}, embedder.fingerprint)
         done += len(chunks)
         if progress:
-            progress("embedding", i + len(chunks), len(missing))
+            progress("embedding", min(i + BATCH, len(missing)), len(missing))
     return done

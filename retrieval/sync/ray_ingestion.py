@@ -21,7 +21,7 @@ from retrieval.errors import RetrievalError
 from retrieval.reading.prepare import Prepared, Task, prepare
 from retrieval.reading.recipe import Recipe
 from retrieval.sync.ingestion import Worked
-from retrieval.sync.missing_vectors import Embeds, embed, text_to_embed
+from retrieval.sync.missing_vectors import Embeds, embed, text_to_embed, unread_language
 
 # Small, since whoever asks for Ray on one machine has other use for its memory; a file's chunks are some kB.
 OBJECT_STORE_BYTES = 200_000_000
@@ -173,8 +173,15 @@ class Worker:
         return {"worked": [pickle.dumps(file) for file in worked]}
 
     def _vectors(self, prepared: Sequence[tuple[Task, Prepared, Collection[str]]]) -> tuple[Mapping[str, Matrix], str]:
-        chunks = {chunk.id: chunk for _, file, has in prepared for chunk in file.chunks if chunk.id not in has}
-        if self._embedder is None or not chunks:
+        if self._embedder is None:
+            return {}, self._problem
+        chunks = {
+            chunk.id: chunk
+            for _, file, has in prepared
+            for chunk in file.chunks
+            if chunk.id not in has and unread_language(self._embedder, chunk.headings, chunk.text) is None
+        }
+        if not chunks:
             return {}, self._problem
         texts = [text_to_embed(chunk.headings, chunk.text) for chunk in chunks.values()]
         try:

@@ -49,6 +49,9 @@ class SyncReport:
     seconds: float
     embedded: int = 0
     """Chunks that the embedder was asked for."""
+    unread: tuple[tuple[str, int], ...] = ()
+    """Languages that the embedder does not know, with how many passages of the folder are in them: they have no vector
+    and are found by their words."""
     reasons: tuple[tuple[str, str], ...] = ()
     """Path and reason of each file that was tried now and skipped."""
     notes: tuple[tuple[str, str], ...] = ()
@@ -128,6 +131,7 @@ def sync(
             skipped=work.counts["skipped"],
             seconds=time.perf_counter() - began,
             embedded=vectors.embedded,
+            unread=tuple(catalogue.unread_languages(embedder.fingerprint).items()) if embedder else (),
             reasons=tuple(work.reasons),
             notes=tuple(work.notes),
             degraded=tuple(vectors.degraded),

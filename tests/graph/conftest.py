@@ -19,6 +19,7 @@ from graph.settings import AgentSettings
 from model.open import ModelIdentity
 from retrieval.records import Hit, Line, Region, SearchOutcome
 from retrieval.regions.locate import Cited, Located, PageView
+from retrieval.search.whole_document import WholeDocument
 
 USAGE = {"input_tokens": 10, "output_tokens": 2, "total_tokens": 12, "input_token_details": {"cache_read": 4}}
 
@@ -95,6 +96,13 @@ class Documents:
             if words & set(text.lower().strip(".").split())
         )  # fmt: skip
         return SearchOutcome(hits[:top_k], "lexical", ("dense: still loading",))
+
+    def asked_whole(self, question: str) -> tuple[WholeDocument, ...]:
+        """Who says "whole" asks for a document of all passages, each of them a page."""
+        if "whole" not in question:
+            return ()
+        hits = self.search(" ".join(self.texts), len(self.texts)).hits
+        return (WholeDocument("all.md", hits, len(self.texts)),)
 
     def locate(self, cited: Cited) -> Located:
         """Every passage stands in the upper left quarter of page 1."""

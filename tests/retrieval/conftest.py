@@ -44,6 +44,9 @@ class LetterEmbedder:
         self.fingerprint = fingerprint
         self.asked: list[str] = []
 
+    def knows(self, text: str, language: str | None = None) -> bool:
+        return True
+
     def embed_documents(self, texts: Sequence[str]) -> Matrix:
         self.asked.extend(texts)
         rows = np.array([[t.count("a"), t.count("b"), t.count("c"), 1] for t in texts], np.float32)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from retrieval.tokens import document_tokens, holds_phrase, phrases, query_tokens
+from retrieval.terms import holds_phrase, phrases
+from retrieval.tokens import document_tokens, query_tokens
 
 
 @pytest.mark.parametrize(

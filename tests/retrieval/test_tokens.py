@@ -5,7 +5,8 @@ import threading
 
 import pytest
 
-from retrieval.tokens import MAX_TOKEN_CHARS, TOKENS_FINGERPRINT, codes, document_tokens, query_tokens, script_counts
+from retrieval.terms import codes
+from retrieval.tokens import MAX_TOKEN_CHARS, TOKENS_FINGERPRINT, document_tokens, query_tokens, script_counts
 
 SAMPLE = (
     "The Companies' naïve running: ERR_42 in v1.2.3 of foo.bar, CVE-2024-1 and C++, 1,000 well-known cases. "

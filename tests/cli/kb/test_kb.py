@@ -125,7 +125,12 @@ def test_ask_open_shows_the_page_that_the_answer_cites_first(folder: Path, scrip
     quote = {"quote": hit["text"], "page": 1}
     cited = Citation(**{name: hit[name] for name in ("id", "source", "start", "end")}, **quote)
     saying = scripted_agent(answer.model_copy(update={"answer": "36 months [1].", "citations": [cited]}))
-    run = Run(open_agent=lambda _settings, _progress: saying, show=lambda path: not shown.append(path))
+
+    def show(path: Path) -> bool:
+        shown.append(path)
+        return True
+
+    run = Run(open_agent=lambda _settings, _progress: saying, show=show)
     asked = CliRunner().invoke(app, ["ask", "How long is the warranty of the K3?", "--open"], obj=run)
     assert asked.exit_code == 0 and "36 months [1]." in asked.stdout
     (picture,) = shown

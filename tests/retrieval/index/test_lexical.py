@@ -286,6 +286,6 @@ def test_the_tokens_of_a_passage_are_given_back_without_being_cut_again(tmp_path
     index = TantivyIndex(tmp_path)
     index.add([1, 2], [["wing", "lift", "wing"], []], [["report"], []])
     index.commit(1)
-    assert index.held([2, 1, 9]) == {1: frozenset({"wing", "lift", "report"}), 2: frozenset()}
+    assert index.held([2, 1, 9]) == {1: (["wing", "lift", "wing"], ["report"]), 2: ([], [])}
     assert index.held([]) == {}
     index.close()

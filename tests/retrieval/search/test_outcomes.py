@@ -8,6 +8,7 @@ import pytest
 from retrieval.knowledge_base import KnowledgeBase
 from retrieval.records import Filter
 from retrieval.search.relevance import RELEVANT, THRESHOLD, match_of, relevance
+from retrieval.search.rerank import BudgetedReranker
 from retrieval.settings import RetrievalSettings
 
 Opened = Callable[[dict[str, str]], KnowledgeBase]
@@ -141,11 +142,145 @@ def test_a_misspelled_word_finds_the_nearest_one_and_the_outcome_says_so(base_of
     base = base_of(
         {
             "lamp.txt": "The guarantee of the lamp lasts three years.",
+            "shelf.txt": "A part of the shelf is painted.",
             "leave.txt": "Annual leave is thirty days in this company.",
         }
     )
     found = base.search("garantee")
-    assert [hit.source for hit in found.hits] == ["lamp.txt"]
-    assert 'spelling: nothing was found, so "guarantee" was searched for' in found.degraded
+    assert [(hit.source, hit.match) for hit in found.hits] == [("lamp.txt", "weak")], "that it was meant is a guess"
+    assert 'spelling: nothing sure was found, so "guarantee" was searched for' in found.degraded
     assert not base.search("submarine").hits, "nothing is near"
+    assert not base.search("Is there anything about parking?").hits, "a near stem under another ending is another word"
     assert not any("spelling" in note for note in base.search("guarantee").degraded)
+
+
+def test_of_something_that_no_document_mentions_nothing_is_called_relevant_and_that_is_said(base_of: Opened) -> None:
+    filler = {
+        f"invoice{n}.txt": f"Please pay the open invoice number INV-2024-{n:04}; the amount of the invoice is due now."
+        for n in range(12)
+    }
+    base = base_of(filler)
+    for question in ("INV-2024-0099", "What is the open amount due on invoice number INV-2024-0099?"):
+        found = base.search(question)
+        assert all(hit.match == "weak" for hit in found.hits), question
+        assert "codes: no document mentions INV-2024-0099" in found.degraded
+    known = base.search("Is the invoice INV-2024-0007 due on the 3rd or in 10 days?")
+    assert known.hits[0].match == "relevant" and not any("codes" in note for note in known.degraded)
+
+
+def test_dates_and_amounts_in_another_form_are_as_relevant_as_in_the_same(base_of: Opened) -> None:
+    base = base_of(
+        {
+            "minutes.txt": "Minutes of the meeting of 12 March 2026: a second mill is bought for 86,000 euros.",
+            "leave.txt": "Annual leave is thirty days in this company.",
+        }
+    )
+    for question in ("12/03/2026", "2026-03-12", "86.000 euros", "86 000"):
+        assert [(hit.source, hit.match) for hit in base.search(question).hits] == [("minutes.txt", "relevant")]
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "Is there something in my documents about what happens when visitors arrive at the gate?",
+        "Based on the uploaded documents, please provide a detailed answer to the following question: what happens "
+        "when visitors arrive at the gate?",
+        "Hello, I am new here and started in the workshop last Monday. My colleague with the red hair was kind enough "
+        "to explain the coffee machine to me. What happens when visitors arrive at the gate?",
+    ],
+)
+def test_a_question_in_many_words_finds_what_its_plain_form_does(base_of: Opened, question: str) -> None:
+    base = base_of(
+        {
+            "gate.txt": "Visitors who arrive at the gate sign in and wear a badge.",
+            "leave.txt": "Annual leave is thirty days in this company.",
+            "pump.txt": "If the pump draws air, open the valve and wait ten seconds.",
+        }
+    )
+    hits = base.search(question).hits
+    assert hits and (hits[0].source, hits[0].match) == ("gate.txt", "relevant")
+
+
+LONG = "\n\n".join(
+    f"# Part {n}\n\n" + f"In part {n} there is a word about the subject of number {n}. " * 30 for n in range(6)
+)
+
+
+def test_a_document_from_its_beginning_is_put_in_no_other_order_by_a_reranker(base_of: Opened) -> None:
+    base = base_of({"long report.md": LONG})
+    base.use_reranker(BudgetedReranker("backwards", lambda _, passages: [n / 9 for n in range(len(passages))]))
+    hits = base.search("Summarise long report.md", 3).hits
+    assert len(hits) == 3 and [hit.start for hit in hits] == sorted(hit.start for hit in hits)
+    assert base.search("subject of number", 3).mode.endswith("rerank")
+
+
+@pytest.mark.parametrize(
+    "question",
+    ["Summarise long report.md", "总结一下 long_report.md", "what is in Long-Report.md?", "long report.md",
+     "please summarise the long report"],
+)  # fmt: skip
+def test_asked_for_the_whole_of_a_document_a_search_gives_its_beginning(base_of: Opened, question: str) -> None:
+    base = base_of({"long report.md": LONG, "summary.txt": "A report that is long is summarised on one page."})
+    found = base.search(question, 3)
+    assert [(hit.source, hit.match) for hit in found.hits] == [("long report.md", "relevant")] * 3
+    assert [hit.start for hit in found.hits] == sorted(hit.start for hit in found.hits) and found.hits[0].start == 0
+    assert any("long report.md: asked for whole, its first 3 of" in note for note in found.degraded)
+
+
+def test_a_question_about_a_named_file_is_answered_from_it_first_and_from_others_behind(base_of: Opened) -> None:
+    base = base_of(
+        {
+            "a.txt": "The lamp of the east wing is switched off at ten.",
+            "b.txt": "The lamp of the west wing, a lamp with a lamp post, is a lamp that is switched off at nine.",
+            "ab.txt": "Leave is thirty days.",
+        }
+    )
+    hits = base.search("When is the lamp switched off, says a.txt?").hits
+    assert [hit.source for hit in hits] == ["a.txt", "b.txt"]
+    assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+    (weak,) = base.search("Does ab.txt tell anything about fishing licences?").hits
+    assert (weak.source, weak.match) == ("ab.txt", "weak"), "whoever names a file wants to see what it says"
+
+
+def test_function_words_are_never_taken_for_misspelled(base_of: Opened) -> None:
+    base = base_of({"lamp.txt": "That the lamp has a fan is what the guarantee says."})
+    found = base.search("when then garantee")
+    assert any('"when then guarantee"' in note for note in found.degraded)
+
+
+def test_a_code_means_the_same_in_a_question_of_another_language(base_of: Opened) -> None:
+    base = base_of(
+        {
+            "door.txt": "The message ERR_42 of the door controller means that the badge has expired.",
+            "leave.txt": "Annual leave is thirty days in this company.",
+        }
+    )
+    for question in ("ERR_42 是什么意思?", "Was bedeutet eigentlich die Fehlermeldung ERR_42 an unserer Haustür?"):
+        assert [(hit.source, hit.match) for hit in base.search(question).hits] == [("door.txt", "relevant")], question
+
+
+def test_a_passage_with_the_code_that_is_asked_about_is_never_hidden(base_of: Opened) -> None:
+    base = base_of({"pump.txt": "QX-4477-B: prime it before first use.", "leave.txt": "Leave is thirty days."})
+    question = "Which colleagues were responsible for ordering, installing and testing the QX-4477-B last autumn?"
+    assert [(hit.source, hit.match) for hit in base.search(question).hits] == [("pump.txt", "weak")]
+
+
+def test_a_name_with_a_slip_is_taken_for_the_one_that_is_there_and_one_of_no_document_is_said_to_be_none(
+    base_of: Opened,
+) -> None:
+    base = base_of({"warranty.txt": "The lamp is covered for three years.", "leave.txt": "Leave is thirty days."})
+    found = base.search("Summarise warrenty.txt")
+    assert [hit.source for hit in found.hits] == ["warranty.txt"]
+    assert "documents: there is no 'warrenty.txt', warranty.txt was taken for it" in found.degraded
+    (whole,) = base.asked_whole("总结一下 warrenty.txt")
+    assert whole.source == "warranty.txt" and "warrenty.txt" in whole.notes[0]
+    other = base.search("What does budget.xlsx say about leave days?")
+    assert "documents: there is no 'budget.xlsx' among them" in other.degraded
+    assert not any("documents:" in note for note in base.search("What is node.js, and what leave.txt?").degraded)
+
+
+def test_a_passage_without_the_very_words_that_are_quoted_is_weak(base_of: Opened) -> None:
+    base = base_of({"gate.txt": "Visitors wear a badge, and blue is the colour of the gate."})
+    assert [hit.match for hit in base.search('Where does it say "wear a badge"?').hits] == ["relevant"]
+    assert [hit.match for hit in base.search('Where does it say "blue badge"?').hits] == ["weak"]
+    assert [hit.match for hit in base.search("Is there a blue badge at the gate?").hits] == ["relevant"]

@@ -11,10 +11,13 @@ from retrieval.catalogue.rows import Matrix
 from retrieval.index.projections import Projections
 from retrieval.knowledge_base import KnowledgeBase
 from retrieval.reading.recipe import Recipe
+from retrieval.search.judging import HOLDS_ALL
 from retrieval.search.relevance import THRESHOLD, coverage, likeness, relevance, unrelated_cosine, word_worths
-from retrieval.search.search import HOLDS_ALL, Searcher
+from retrieval.search.search import Searcher
 from retrieval.settings import RetrievalSettings
 from retrieval.sync.sync import sync
+from retrieval.terms import Term, terms
+from retrieval.tokens import document_tokens
 
 LEAVE = (
     "Up to five days of unused annual leave may be carried over to the next year, if your manager agrees in writing."
@@ -49,9 +52,29 @@ class SubjectEmbedder:
 
 
 def test_coverage_is_the_share_of_the_worth_that_is_held() -> None:
-    worth = {"lamp": 3.0, "fan": 1.0}
-    assert [coverage(worth, held) for held in ({"lamp"}, {"fan"}, {"lamp", "fan", "off"}, set())] == [0.75, 0.25, 1, 0]
-    assert coverage({}, {"lamp"}) == 0
+    asked, worth = [Term(("lamp",)), Term(("fan",))], {"lamp": 3.0, "fan": 1.0}
+    held: list[set[str]] = [{"lamp"}, {"fan"}, {"lamp", "fan", "off"}, set()]
+    assert [coverage(asked, worth, tokens) for tokens in held] == [0.75, 0.25, 1, 0]
+    assert coverage([], {}, {"lamp"}) == 0
+
+
+def test_a_date_or_an_amount_is_covered_by_any_way_of_writing_it() -> None:
+    for question, passage in (
+        ("12/03/2026", "on 12 March 2026"),
+        ("What was decided on 12 March 2026?", "decided, 2026-03-12"),
+        ("86.000", "86,000"),
+    ):
+        asked, held = terms(question), frozenset(document_tokens(passage))
+        worth = dict.fromkeys(document_tokens(question), 1.0)
+        assert coverage(asked, worth, held) == 1, question
+    asked, held = terms("INV-2024-0099"), frozenset(document_tokens("INV-2024-0007"))
+    assert coverage(asked, dict.fromkeys(document_tokens("INV-2024-0099"), 1.0), held) == 0.5, "inv and 2024 of four"
+
+
+def test_the_characters_of_a_chinese_word_are_less_than_the_word() -> None:
+    asked, worth = terms("开会"), dict.fromkeys(document_tokens("开会"), 1.0)
+    assert coverage(asked, worth, frozenset(document_tokens("打开后不会响"))) == pytest.approx(0.8 / 1.8)
+    assert coverage(asked, worth, frozenset(document_tokens("周五开会"))) == 1
 
 
 def test_a_dozen_passages_do_not_make_an_unknown_word_count_much_more_than_a_known_one() -> None:
@@ -148,6 +171,45 @@ def test_a_passage_that_words_alone_found_is_held_to_the_last_cosine_of_the_othe
     found = searcher.search("lamp pebble stone")
     assert found.mode == "dense+lexical" and found.hits == (), "it is farther away than a hundred stones"
     assert searcher.search("grey pebble").hits[0].text == "grey pebble"
+    projections.close()
+    catalogue.close()
+
+
+def test_who_asks_in_the_passages_language_and_shares_no_word_with_them_is_told_nothing(
+    folder: Path, tmp_path: Path, paragraphs: Recipe
+) -> None:
+    catalogue, embedder = Catalogue(tmp_path / "catalogue.sqlite"), SubjectEmbedder()
+    sync(catalogue, folder, embedder, paragraphs)
+    projections = Projections(catalogue, tmp_path / "projections")
+    projections.use_embedder(embedder.fingerprint, embedder.dimension)
+    searcher = Searcher(catalogue, projections, folder, RetrievalSettings(kb=folder, reranker="none"))
+    searcher.use_embedder(embedder)
+    searcher._unrelated = 0.45  # somewhat near to everything
+    assert searcher.search("Which colleague prefers white wines with strong cheese?").hits == ()
+    foreign = searcher.search("Quel vin blanc servir avec un fromage de montagne ?").hits
+    assert foreign and all(hit.match == "weak" for hit in foreign), "there likeness alone can tell, and not for sure"
+    projections.close()
+    catalogue.close()
+
+
+def test_a_question_finds_passages_in_another_language_beside_those_in_its_own(
+    tmp_path: Path, paragraphs: Recipe
+) -> None:
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    (folder / "cheese.txt").write_text(
+        "Goat cheese, the grey one, goes well with the white wine of this valley.", "utf-8"
+    )
+    (folder / "leave.txt").write_text("员工每年享有十五天年假(annual leave),须提前两周申请,由部门经理批准。", "utf-8")
+    catalogue, embedder = Catalogue(tmp_path / "catalogue.sqlite"), SubjectEmbedder()
+    sync(catalogue, folder, embedder, paragraphs)
+    projections = Projections(catalogue, tmp_path / "projections")
+    projections.use_embedder(embedder.fingerprint, embedder.dimension)
+    searcher = Searcher(catalogue, projections, folder, RetrievalSettings(kb=folder, reranker="none"))
+    searcher.use_embedder(embedder)
+    searcher._unrelated = 0.6  # the grey one's cosine is 0.71
+    (hit,) = searcher.search("奶酪配什么酒").hits
+    assert (hit.source, hit.match) == ("cheese.txt", "weak")
     projections.close()
     catalogue.close()
 

@@ -1,0 +1,92 @@
+"""What a question asks for, term by term: a word, or a code, date or amount with every way in which it may be written.
+
+It knows no passage and no index. `retrieval.tokens` cuts the words.
+"""
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
+
+from retrieval.number_forms import other_forms
+from retrieval.tokens import MAX_TOKEN_CHARS, Piece, document_tokens, folded, is_unspaced, pieces, query_tokens
+
+_QUOTED = re.compile(r"[\"“”„«「『]([^\"“”„«»「」『』]+)[\"“”»」』]")
+
+
+CHARACTER = 0.4
+"""What a character of a script without spaces counts for beside a pair: 开 and 会 are everywhere, 开会 is a word."""
+
+
+class Term(NamedTuple):
+    """One thing that a question names."""
+
+    words: tuple[str, ...]
+    """Tokens that must all be there."""
+    names: tuple[str, ...] = ()
+    """Tokens of which any one stands for all of it: a code as it is written, a date or an amount in its one form."""
+
+    def held_by(self, tokens: Collection[str]) -> bool:
+        """Say whether a passage of these tokens has all of it."""
+        return any(name in tokens for name in self.names) or (
+            bool(self.words) and all(word in tokens for word in self.words)
+        )
+
+
+def terms(text: str, language: str | None = None) -> list[Term]:
+    """Return the terms of a question, each once, without function words unless it consists of nothing else."""
+    text = folded(text)
+    forms = [(form[:MAX_TOKEN_CHARS], start, end) for form, start, end in other_forms(text)]
+    found: dict[Term, bool] = {}
+    group: list[Piece] = []
+    for piece in pieces(text, language):
+        if group and not any(start < group[-1].end and piece.start < end for _, start, end in forms):
+            found |= _terms_of(group, forms)
+            group = []
+        group.append(piece)
+    found |= _terms_of(group, forms)
+    return [term for term, function in found.items() if not function] or list(found)
+
+
+def _terms_of(group: Sequence[Piece], forms: Sequence[tuple[str, int, int]]) -> dict[Term, bool]:
+    """Return the terms of pieces that one number is written in, or of a single piece; whether they are functional."""
+    if not group:
+        return {}
+    words = [pair for piece in group for pair in piece.words]
+    written = [form for form, start, end in forms if start < group[-1].end and group[0].start < end]
+    names = dict.fromkeys([*(piece.whole for piece in group if piece.whole and len(group) == 1), *written])
+    if not names:
+        return {Term((word,)): function for word, function in words}
+    return {Term(tuple(word for word, function in words if not function), tuple(names)): False}
+
+
+def weight(term: Term, worth: Mapping[str, float]) -> float:
+    """Return what a term counts for, given its tokens' worth: its words, and its name where it has one."""
+    whole = sum(worth[word] for word in term.words) + max((worth[name] for name in term.names), default=0.0)
+    return CHARACTER * whole if len(term.words) == 1 and is_unspaced(term.words[0]) else whole
+
+
+def phrases(text: str, language: str | None = None) -> list[list[str]]:
+    """Return the tokens of what stands in a question's quotation marks; they must stand together to count."""
+    return [tokens for match in _QUOTED.finditer(text) if len(tokens := _in_a_row(match.group(1), language)) > 1]
+
+
+def _in_a_row(text: str, language: str | None) -> list[str]:
+    """Return a phrase's tokens without the other forms of its numbers, which stand elsewhere in a passage."""
+    tokens, others = document_tokens(text, language), list(other_forms(folded(text)))
+    return tokens[: len(tokens) - len(others)]
+
+
+def holds_phrase(tokens: Sequence[str], phrase: Sequence[str]) -> bool:
+    """Say whether the tokens of a passage hold those of a phrase, one after the other."""
+    return f" {' '.join(phrase)} " in f" {' '.join(tokens)} "
+
+
+def codes(text: str) -> list[str]:
+    """Return the tokens of a question that name one thing: numbers of invoices, parts, errors, standards, versions."""
+    return [t for t in dict.fromkeys(query_tokens(text)) if is_code(t)]
+
+
+def is_code(token: str) -> bool:
+    """Say whether a token names one thing, rather than counting some."""
+    digits = sum(char.isdigit() for char in token)
+    return digits > 0 and (digits >= 5 or digits < sum(char.isalnum() for char in token) or not token.isalnum())
