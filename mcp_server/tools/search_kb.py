@@ -43,10 +43,9 @@ async def search_kb(
 ) -> Annotated[CallToolResult, SearchResult]:
     """Search the user's own documents and return passages that can be cited.
 
-    Use it for facts in the user's files; a file that the query names is searched first, and "summarise FILE" gives its
-    passages in order. Each hit has file, page, exact characters, and `stale`: the file has changed since. `match` is
-    `relevant`, or `weak`: it may not answer, so say that you are not sure where your answer rests on it alone. No hits:
-    nothing was found, say so. `degraded` says what was missing.
+    Use it for facts in the user's files; "summarise FILE" gives a file's passages in order. Each hit has file, page,
+    exact characters, and `stale`: the file has changed since. `match` is `relevant`, or `weak`: it may not answer, so say
+    that you are not sure if your answer rests on it alone. No hits: say so. `degraded` says what was missing.
     """
     app: App = ctx.request_context.lifespan_context
     with tool_errors():
