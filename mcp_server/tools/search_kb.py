@@ -26,27 +26,22 @@ FIRST_SYNC_S = 15.0
 
 
 async def search_kb(
-    query: Annotated[
-        str, Field(min_length=1, max_length=1000, description="What to find, as a question or as keywords")
-    ],
+    query: Annotated[str, Field(min_length=1, max_length=1000, description="A question or keywords")],
     top_k: Annotated[int, Field(ge=1, description="Passages at most, up to 20")] = 5,
     source: Annotated[
         str | None,
         Field(max_length=1000, description="Only this file or folder; * and ? as in a shell"),
     ] = None,
     context: Annotated[int, Field(ge=0, description="Passages on each side of a hit, up to 3")] = 0,
-    image: Annotated[
-        str | None, Field(max_length=MAX_SOURCE_CHARS, description="Search for what this picture shows, too")
-    ] = None,
+    image: Annotated[str | None, Field(max_length=MAX_SOURCE_CHARS, description="A picture to search by")] = None,
     *,
     ctx: Context[App],
 ) -> Annotated[CallToolResult, SearchResult]:
     """Search the user's own documents and return passages that can be cited.
 
-    Use it for facts in the user's files; a file that the query names is searched first, and "summarise FILE" gives its
-    passages in order. Each hit has file, page, exact characters, and `stale`: the file has changed since. `match` is
-    `relevant`, or `weak`: it may not answer, so say that you are not sure where your answer rests on it alone. No hits:
-    nothing was found, say so. `degraded` says what was missing.
+    Use it for facts in the user's files; "summarise FILE" gives a file's passages in order. Each hit has file, page,
+    exact characters, and `stale`: the file has changed since. `match` is `relevant`, or `weak`: it may not answer, so
+    say that you are not sure if your answer rests on it alone. No hits: say so. `degraded` says what was missing.
     """
     app: App = ctx.request_context.lifespan_context
     with tool_errors():
