@@ -5,6 +5,7 @@ from langgraph.runtime import Runtime
 
 from graph.answer import Plan, SaveWish, TaskPlan
 from graph.errors import Undecided
+from graph.reading.picture_words import speaks_of_picture
 from graph.reading.save_wish import save_wish
 from graph.run_context import RunContext
 from graph.state import AgentState, noted
@@ -31,6 +32,9 @@ def planner(state: AgentState, runtime: Runtime[RunContext]) -> AgentState:
         plan = plan.model_copy(update={"task": "answer"})
     if context.fields:
         plan = plan.model_copy(update={"task": "extract"})
+    elif context.quotes and state["search"] and state["pictures"] and not speaks_of_picture(question):
+        # Who can only quote was taught few of the words that documents are asked about in.
+        plan = plan.model_copy(update={"task": "answer", "needs_knowledge": True, "queries": [question]})
     if plan.needs_knowledge and not state["search"]:
         notes.append("knowledge base: the plan wants it, but it is empty or was not to be used")
     elif plan.needs_knowledge and not any(query.strip() for query in plan.queries):

@@ -28,7 +28,8 @@ def retriever(state: AgentState, runtime: Runtime[RunContext]) -> AgentState:
         return {"evidence": read, "degraded": noted(state, *notes)}
     found = _search(context, [question, *(plan.queries if plan else [])], notes)
     if context.quotes:  # who cannot write about documents cannot judge them either
-        pass
+        # Beside a picture, what may not answer is not quoted in place of what is seen.
+        found = [passage for passage in found if not (passage.weak and state["pictures"])]
     elif context.late:
         notes.append("knowledge base: the passages were not graded, the time budget was spent")
     else:
