@@ -10,8 +10,8 @@ from typing import Literal
 from graph.judging.agreement import contradiction, says_nothing
 
 TINY_FLOOR = 0.98
-"""Probability of the bundled checkpoint's whole answer from which its PASS is right 98 times out of a hundred, on pictures
-that other code drew, too."""
+"""Probability of the bundled checkpoint's whole answer from which its PASS is right 98 times out of a hundred, on
+pictures that other code drew, too."""
 
 
 @dataclass(frozen=True)

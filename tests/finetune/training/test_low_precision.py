@@ -31,7 +31,15 @@ def logged(folder: Path, key: str) -> list[float]:
     return [line[key] for line in read_log(folder / "train_log.jsonl") if key in line]
 
 
-def test_float16_learns_what_float32_does_and_keeps_what_it_trains_in_float32(quick: Quick, tmp_path: Path) -> None:
+def test_float16_learns_what_float32_does_and_keeps_what_it_trains_in_float32(
+    quick: Quick, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    computed = AdapterTrainer.compute_loss
+
+    def flat(self: AdapterTrainer, *args: Any, **more: Any) -> Any:
+        return computed(self, *args, **more) / 64  # else the first gradients do not fit, and their step is left out
+
+    monkeypatch.setattr(AdapterTrainer, "compute_loss", flat)
     # a norm that is trained whole begins in the base's float16, whose gradients cannot be scaled
     common = ("--max_steps=2", "--per_device_train_batch_size=1", "--additional_target=norm")
     plain = train(quick(*common)).output_dir

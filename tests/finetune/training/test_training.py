@@ -92,7 +92,7 @@ def test_every_tuner_trains_and_is_in_use(quick: Quick, kind: str) -> None:
     if kind == "moe_lora":
         line = read_log(result.output_dir / "train_log.jsonl")[0]
         assert 0.009 < line["aux_loss"] < 0.02, "even use costs the coefficient a layer"
-        assert 0.9 < line["expert_entropy"] <= 1
+        assert 0.7 < line["expert_entropy"] <= 1
         assert all(sum(shares) == pytest.approx(1) for shares in line["expert_usage"].values())
 
 
