@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from model.adapters import register_tuners
 from model.checkpoint import ModelCorrupt, ModelIncomplete, read_json, read_tensors
 from model.errors import ModelError
+from model.hub import TINY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -62,7 +63,10 @@ class AdapterMismatch(AdapterError):
     def __init__(self, folder: Path, reason: str, base: str | None, targets: tuple[str, ...] = ()) -> None:
         self.base, self.targets = base, targets
         made_for = f"it was made for {base!r}" if base else "it does not say for which base it was made"
-        super().__init__(folder, reason, f"{made_for}, so load it with that model or train it again on this one")
+        fix = f"{made_for}, so load it with that model or train it again on this one"
+        if base == TINY:
+            fix += " (the bundled checkpoint has other weights since Lorgnette 0.2)"
+        super().__init__(folder, reason, fix)
 
 
 def attach_adapter(model: "nn.Module", folder: Path, name: str = "default") -> Any:
