@@ -58,9 +58,9 @@ window.lorgnette = {
       take.focus();
     });
   },
-  again(number) {
+  keep(name, value) {
     const url = new URL(location.href);
-    url.searchParams.set("again", number);
+    url.searchParams.set(name, value);
     history.replaceState(history.state, "", url);
   },
   session(id) {

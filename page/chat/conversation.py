@@ -207,7 +207,7 @@ class Chat:
         with told(self._say):
             number = self._answered.index(view)
             tell(self._say("starting_again", name=model))
-            await ui.run_javascript(f"lorgnette.again({number})")
+            await ui.run_javascript(f"lorgnette.keep('again', {number})")
             await asyncio.to_thread(self._desk.models.change, Other(model))
 
     def _draw_welcome(self) -> None:

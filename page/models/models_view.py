@@ -11,7 +11,7 @@ from page.elements import icon_button, tell, told
 from page.shelf import Known, Loaded, Other, Shelf
 from page.words import Say
 
-TELL_S = 0.3
+TELL_S, LOADING_S = 0.3, 1.0
 GIB, MIB = 2**30, 2**20
 FORMS = ("none", "int8", "nf4")
 
@@ -40,6 +40,7 @@ class ModelsView:
             self._adapters = ui.column().classes("w-full gap-1 lo-adapters")
             self._own_adapter()
         self._watch = ui.timer(TELL_S, self._show_download, active=False)
+        self._loading = ui.timer(LOADING_S, self.refresh, active=False)
 
     async def refresh(self) -> None:
         """Read again how everything stands."""
@@ -56,6 +57,7 @@ class ModelsView:
 
     def _show_loaded(self, loaded: Loaded, shelf: Shelf | None) -> None:
         say = self._say
+        self._loading.active = loaded.state == "loading"
         self._loaded.clear()
         with self._loaded:
             adapter = say("with_adapter", name=escaped(loaded.adapter)) if loaded.adapter else say("no_adapter")
@@ -141,6 +143,7 @@ class ModelsView:
                 tell(self._say("stronger", what=chosen.stronger), "warning")
             if changes:
                 form = str(self._form.value or "") or None
+                await ui.run_javascript("lorgnette.keep('view', 'models')")  # where the tab comes back
                 await asyncio.to_thread(self._desk.models.change, Other(chosen.model, form))
 
     def _show_adapters(self, shelf: Shelf) -> None:

@@ -105,5 +105,4 @@ def test_another_model_and_another_form_of_its_weights_are_chosen_in_the_page(
     tab.click(".lo-form")
     tab.get_by_role("option", name="int8").click()
     tab.get_by_role("button", name="Let tiny answer").click()
-    tab.get_by_role("tab", name="Models").click()
     tab.locator(".lo-loaded", has_text="tiny (int8").wait_for()
