@@ -10,7 +10,8 @@ import numpy as np
 
 from common.safe_text import first_sentence
 from retrieval.embedders.embedder import EmbedderMissing
-from retrieval.on_disk import digest, model_folder
+from retrieval.embedders.sentence_transformers import found_model
+from retrieval.on_disk import digest
 from retrieval.vectors import Vectors, unit_rows
 
 if TYPE_CHECKING:
@@ -30,15 +31,9 @@ class PictureEmbedder:
         """
         from PIL import Image
 
-        folder = model_folder(name)
-        if folder is None:
-            raise EmbedderMissing(name, f"it is not on this machine; run `lorgnette model pull {name}`")
+        folder, open_model = found_model(name)
         try:
-            from sentence_transformers import SentenceTransformer
-        except ImportError as error:
-            raise EmbedderMissing(name, f"{error}; run `pip install 'lorgnette[sentence-transformers]'`") from error
-        try:
-            self._model = SentenceTransformer(str(folder), local_files_only=True, trust_remote_code=False)
+            self._model = open_model()
             self.dimension = self.embed([Image.new("RGB", (64, 64), "grey")]).shape[1]
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
             why = f"{first_sentence(error)}; is {str(folder)!r} a sentence-transformers model that takes pictures?"

@@ -4,8 +4,9 @@ Downloads nothing and runs no code that a model brings along.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,9 +15,28 @@ from retrieval.on_disk import digest, model_folder
 from retrieval.tokens import Script, script_of
 from retrieval.vectors import Vectors, unit_rows
 
+if TYPE_CHECKING:
+    from sentence_transformers import SentenceTransformer
+
 _BATCH = 16
 _HAN_ENOUGH = 1500
 _PIECES_ENOUGH = 200
+
+
+def found_model(name: str) -> tuple[Path, Callable[[], "SentenceTransformer"]]:
+    """Return a model's folder and what opens it, without the network and without code that the model brings along.
+
+    Raises:
+        EmbedderMissing: The package or the model is not on this machine.
+    """
+    folder = model_folder(name)
+    if folder is None:
+        raise EmbedderMissing(name, f"it is not on this machine; run `lorgnette model pull {name}`")
+    try:
+        from sentence_transformers import SentenceTransformer
+    except ImportError as error:
+        raise EmbedderMissing(name, f"{error}; run `pip install 'lorgnette[sentence-transformers]'`") from error
+    return folder, lambda: SentenceTransformer(str(folder), local_files_only=True, trust_remote_code=False)
 
 
 class SentenceTransformerEmbedder:
@@ -28,15 +48,9 @@ class SentenceTransformerEmbedder:
         Raises:
             EmbedderMissing: If the package or the model is not on this machine, or it is no embedder.
         """
-        folder = model_folder(name)
-        if folder is None:
-            raise EmbedderMissing(name, f"it is not on this machine; run `lorgnette model pull {name}`")
+        folder, open_model = found_model(name)
         try:
-            from sentence_transformers import SentenceTransformer
-        except ImportError as error:
-            raise EmbedderMissing(name, f"{error}; run `pip install 'lorgnette[sentence-transformers]'`") from error
-        try:
-            self._model = SentenceTransformer(str(folder), local_files_only=True, trust_remote_code=False)
+            self._model = open_model()
         except (OSError, ValueError, KeyError) as error:
             raise EmbedderMissing(name, f"{error}; is {str(folder)!r} a sentence-transformers model?") from error
         self.dimension = int(self._model.get_embedding_dimension() or self._model.encode(["a"]).shape[1])

@@ -4,13 +4,12 @@ A file of lines is named after the bytes they were read from. It can be deleted 
 where that is worth it.
 """
 
-import json
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import astuple
 from pathlib import Path
 
-from common.atomic_files import write_whole
+from retrieval.reading.kept_rows import KeptRows
 from retrieval.records import Line, Region
 
 FOLDER = "lines"
@@ -20,29 +19,20 @@ class KeptLines:
     """The files of one knowledge base."""
 
     def __init__(self, place: Path) -> None:
-        self._folder = place / FOLDER
+        self._files = KeptRows(place / FOLDER)
 
     def keep(self, sha256: str, lines: Sequence[Line]) -> None:
         """Write the lines of a file's bytes; where that cannot be done, they are read again when they are needed."""
-        rows = [[line.text, line.turned, *astuple(line.region)] for line in lines]
         with suppress(OSError):
-            self._folder.mkdir(parents=True, exist_ok=True)
-            write_whole(self._path(sha256), json.dumps(rows).encode(), private=True, durable=False)
+            self._files.write(sha256, [[line.text, line.turned, *astuple(line.region)] for line in lines])
 
     def of(self, sha256: str) -> tuple[Line, ...] | None:
         """Return the lines of a file's bytes; None where none were kept."""
         try:
-            rows = json.loads(self._path(sha256).read_bytes())
-            return tuple(Line(text, Region(*place), turned) for text, turned, *place in rows)
+            return tuple(Line(text, Region(*place), turned) for text, turned, *place in self._files.read(sha256))
         except (OSError, ValueError, TypeError):
             return None
 
     def forget_but(self, kept: set[str]) -> None:
         """Delete the lines of all other bytes."""
-        with suppress(OSError):
-            for path in self._folder.iterdir():
-                if path.suffix == ".json" and path.stem not in kept:
-                    path.unlink(missing_ok=True)
-
-    def _path(self, sha256: str) -> Path:
-        return self._folder / f"{sha256}.json"
+        self._files.forget_but(kept)
