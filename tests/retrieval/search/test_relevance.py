@@ -1,6 +1,7 @@
 """Whether "nothing relevant" is told apart from an answer, on rules and vectors that can be computed by hand."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,19 @@ class SubjectEmbedder:
 
     def embed_query(self, text: str) -> Matrix:
         return np.asarray(self.embed_documents([text])[0])
+
+
+@contextmanager
+def searching(folder: Path, place: Path, recipe: Recipe) -> Iterator[Searcher]:
+    """Index a folder by words and subjects, and search it without a reranker."""
+    with closing(Catalogue(place / "catalogue.sqlite")) as catalogue:
+        embedder = SubjectEmbedder()
+        sync(catalogue, folder, embedder, recipe)
+        with closing(Projections(catalogue, place / "projections")) as projections:
+            projections.use_embedder(embedder.fingerprint, embedder.dimension)
+            searcher = Searcher(catalogue, projections, folder, RetrievalSettings(kb=folder, reranker="none"))
+            searcher.use_embedder(embedder)
+            yield searcher
 
 
 def test_coverage_is_the_share_of_the_worth_that_is_held() -> None:
@@ -138,19 +152,11 @@ def test_words_alone_find_the_answer_and_nothing_for_other_subjects(
 def test_an_embedder_whose_cosines_are_all_high_does_not_make_everything_relevant(
     folder: Path, tmp_path: Path, paragraphs: Recipe
 ) -> None:
-    catalogue = Catalogue(tmp_path / "catalogue.sqlite")
-    embedder = SubjectEmbedder()
-    sync(catalogue, folder, embedder, paragraphs)
-    projections = Projections(catalogue, tmp_path / "projections")
-    projections.use_embedder(embedder.fingerprint, embedder.dimension)
-    searcher = Searcher(catalogue, projections, folder, RetrievalSettings(kb=folder, reranker="none"))
-    searcher.use_embedder(embedder)
-    (hit,) = searcher.search("How many days of holiday remain?").hits
-    assert hit.source == "leave.txt" and hit.dense_score == pytest.approx(1)
-    found = searcher.search("Which wine goes with cheese?")
-    assert found.hits == () and found.mode == "dense"
-    projections.close()
-    catalogue.close()
+    with searching(folder, tmp_path, paragraphs) as searcher:
+        (hit,) = searcher.search("How many days of holiday remain?").hits
+        assert hit.source == "leave.txt" and hit.dense_score == pytest.approx(1)
+        found = searcher.search("Which wine goes with cheese?")
+        assert found.hits == () and found.mode == "dense"
 
 
 def test_a_passage_that_words_alone_found_is_held_to_the_last_cosine_of_the_others(
@@ -178,18 +184,13 @@ def test_a_passage_that_words_alone_found_is_held_to_the_last_cosine_of_the_othe
 def test_who_asks_in_the_passages_language_and_shares_no_word_with_them_is_told_nothing(
     folder: Path, tmp_path: Path, paragraphs: Recipe
 ) -> None:
-    catalogue, embedder = Catalogue(tmp_path / "catalogue.sqlite"), SubjectEmbedder()
-    sync(catalogue, folder, embedder, paragraphs)
-    projections = Projections(catalogue, tmp_path / "projections")
-    projections.use_embedder(embedder.fingerprint, embedder.dimension)
-    searcher = Searcher(catalogue, projections, folder, RetrievalSettings(kb=folder, reranker="none"))
-    searcher.use_embedder(embedder)
-    searcher._unrelated = 0.45  # somewhat near to everything
-    assert searcher.search("Which colleague prefers white wines with strong cheese?").hits == ()
-    foreign = searcher.search("Quel vin blanc servir avec un fromage de montagne ?").hits
-    assert foreign and all(hit.match == "weak" for hit in foreign), "there likeness alone can tell, and not for sure"
-    projections.close()
-    catalogue.close()
+    with searching(folder, tmp_path, paragraphs) as searcher:
+        searcher._unrelated = 0.45  # somewhat near to everything
+        assert searcher.search("Which colleague prefers white wines with strong cheese?").hits == ()
+        foreign = searcher.search("Quel vin blanc servir avec un fromage de montagne ?").hits
+        assert foreign and all(hit.match == "weak" for hit in foreign), (
+            "there likeness alone can tell, and not for sure"
+        )
 
 
 def test_a_question_finds_passages_in_another_language_beside_those_in_its_own(
@@ -201,17 +202,10 @@ def test_a_question_finds_passages_in_another_language_beside_those_in_its_own(
         "Goat cheese, the grey one, goes well with the white wine of this valley.", "utf-8"
     )
     (folder / "leave.txt").write_text("员工每年享有十五天年假(annual leave),须提前两周申请,由部门经理批准。", "utf-8")
-    catalogue, embedder = Catalogue(tmp_path / "catalogue.sqlite"), SubjectEmbedder()
-    sync(catalogue, folder, embedder, paragraphs)
-    projections = Projections(catalogue, tmp_path / "projections")
-    projections.use_embedder(embedder.fingerprint, embedder.dimension)
-    searcher = Searcher(catalogue, projections, folder, RetrievalSettings(kb=folder, reranker="none"))
-    searcher.use_embedder(embedder)
-    searcher._unrelated = 0.6  # the grey one's cosine is 0.71
-    (hit,) = searcher.search("奶酪配什么酒").hits
-    assert (hit.source, hit.match) == ("cheese.txt", "weak")
-    projections.close()
-    catalogue.close()
+    with searching(folder, tmp_path, paragraphs) as searcher:
+        searcher._unrelated = 0.6  # the grey one's cosine is 0.71
+        (hit,) = searcher.search("奶酪配什么酒").hits
+        assert (hit.source, hit.match) == ("cheese.txt", "weak")
 
 
 def test_a_passage_that_holds_all_the_words_goes_before_one_that_is_a_little_nearer(
@@ -221,14 +215,7 @@ def test_a_passage_that_holds_all_the_words_goes_before_one_that_is_a_little_nea
     folder.mkdir()
     near, whole = "A lamp with a ticket, and another lamp.", "A blue ticket for the lamp is no holiday."
     (folder / "a.txt").write_text("\n\n".join([near, whole, "grey ticket", "grey moss", "grey pebble"]), "utf-8")
-    catalogue, embedder = Catalogue(tmp_path / "catalogue.sqlite"), SubjectEmbedder()
-    sync(catalogue, folder, embedder, paragraphs)
-    projections = Projections(catalogue, tmp_path / "projections")
-    projections.use_embedder(embedder.fingerprint, embedder.dimension)
-    searcher = Searcher(catalogue, projections, folder, RetrievalSettings(kb=folder, reranker="none"))
-    searcher.use_embedder(embedder)
-    first, second = searcher.search("the blue ticket of the lamp").hits[:2]
-    assert (first.text, second.text) == (whole, near)
-    assert first.score < second.score < first.score + HOLDS_ALL
-    projections.close()
-    catalogue.close()
+    with searching(folder, tmp_path, paragraphs) as searcher:
+        first, second = searcher.search("the blue ticket of the lamp").hits[:2]
+        assert (first.text, second.text) == (whole, near)
+        assert first.score < second.score < first.score + HOLDS_ALL
