@@ -144,6 +144,11 @@ class RunContext:
         """Whether the time budget is spent."""
         return time.monotonic() >= self.deadline
 
+    @property
+    def is_taught(self) -> bool:
+        """Whether the bundled checkpoint answers from quotations, in the texts that it was taught."""
+        return self.quotes and self.prompts.plans_steps
+
     def silent(self) -> "RunContext":
         """Return the same, but nobody hears what is written."""
         return replace(self, on_event=lambda _: None)

@@ -32,8 +32,8 @@ def planner(state: AgentState, runtime: Runtime[RunContext]) -> AgentState:
         plan = plan.model_copy(update={"task": "answer"})
     if context.fields:
         plan = plan.model_copy(update={"task": "extract"})
-    elif context.quotes and state["search"] and state["pictures"] and not speaks_of_picture(question):
-        # Who can only quote was taught few of the words that documents are asked about in.
+    elif context.is_taught and state["search"] and state["pictures"] and not speaks_of_picture(question):
+        # The bundled checkpoint was taught few of the words that documents are asked about in.
         plan = plan.model_copy(update={"task": "answer", "needs_knowledge": True, "queries": [question]})
     if plan.needs_knowledge and not state["search"]:
         notes.append("knowledge base: the plan wants it, but it is empty or was not to be used")

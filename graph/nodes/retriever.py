@@ -29,7 +29,7 @@ def retriever(state: AgentState, runtime: Runtime[RunContext]) -> AgentState:
     found = _search(context, [question, *(plan.queries if plan else [])], notes)
     if context.quotes:  # who cannot write about documents cannot judge them either
         # Beside a picture, what may not answer is not quoted in place of what is seen.
-        found = [passage for passage in found if not (passage.weak and state["pictures"])]
+        found = [passage for passage in found if not (context.is_taught and state["pictures"] and passage.weak)]
     elif context.late:
         notes.append("knowledge base: the passages were not graded, the time budget was spent")
     else:
