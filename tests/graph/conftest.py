@@ -13,7 +13,8 @@ from langchain_core.runnables import Runnable, RunnableLambda
 from PIL import Image
 from pydantic import Field
 
-from graph.agent import Agent, Archive
+from graph.agent import Agent
+from graph.archive import Archive
 from graph.session_store import Sessions
 from graph.settings import AgentSettings
 from model.open import ModelIdentity

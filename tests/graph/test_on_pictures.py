@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from pydantic import Field
 
-from graph.agent import Archive
+from graph.archive import Archive
 from lorgnette.box_drawing import on_picture
 from model.open import REMOTE
 from model.pictures.picture import Picture
