@@ -36,7 +36,7 @@ def respelled(question: str, lexical: TantivyIndex, read: Read, language: str | 
         tokens = query_tokens(word, language)
         if word.casefold() in function_words(language or "en"):
             return word
-        if len(word) < SHORTEST or len(tokens) != 1 or lexical.frequencies(tokens)[tokens[0]]:
+        if len(word) < SHORTEST or len(tokens) != 1 or _is_known(tokens[0], lexical):
             return word
         near = _nearest(word, tokens[0], lexical, read, language)
         changed = changed or near is not None
@@ -44,6 +44,10 @@ def respelled(question: str, lexical: TantivyIndex, read: Read, language: str | 
 
     text = _WORD.sub(mended, question)
     return text if changed else None
+
+
+def _is_known(token: str, lexical: TantivyIndex) -> bool:
+    return bool(lexical.frequencies([token])[token] or lexical.frequencies_in_names([token])[token])
 
 
 def _nearest(word: str, token: str, lexical: TantivyIndex, read: Read, language: str | None) -> str | None:

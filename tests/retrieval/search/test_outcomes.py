@@ -55,6 +55,15 @@ def test_a_rare_code_comes_first_bare_and_inside_a_question(base_of: Opened) -> 
         assert base.search(question).hits[0].source == "invoice7.txt"
 
 
+@pytest.mark.parametrize(
+    "question", ["strikethrough", "Which file is about strikethrough?", "show me the document on strikethrough"]
+)
+def test_a_word_that_only_a_files_name_holds_finds_the_file(base_of: Opened, question: str) -> None:
+    base = base_of({"strikethrough.txt": "Today's salmon: sold out.", "lamp.txt": "The lamp has a fan."})
+    first = base.search(question).hits[0]
+    assert (first.source, first.match) == ("strikethrough.txt", "relevant")
+
+
 def test_with_a_source_the_best_hit_is_shown_whatever_it_is_worth(base_of: Opened) -> None:
     base = base_of({"lamp.txt": "The lamp has a fan.", "leave.txt": "Annual leave is thirty days in this company."})
     question = "Does a lamp flicker whenever colleagues organise birthday parties downstairs?"
