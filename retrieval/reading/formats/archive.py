@@ -39,3 +39,19 @@ def parse_xml(data: bytes) -> Any:
     from lxml import etree
 
     return etree.fromstring(data, etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=False))
+
+
+def local(element: Any) -> str:
+    """Return an element's name without its namespace; comments and instructions have none."""
+    tag = element.tag
+    return tag.rpartition("}")[2] if isinstance(tag, str) else ""
+
+
+def value(element: Any, name: str) -> str | None:
+    """Return an attribute by its local name."""
+    return next((text for key, text in element.attrib.items() if key.rpartition("}")[2] == name), None)
+
+
+def child(element: Any, name: str) -> Any:
+    """Return the first child of a local name, or None."""
+    return None if element is None else next((inner for inner in element if local(inner) == name), None)

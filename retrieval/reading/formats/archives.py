@@ -9,10 +9,9 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
-from retrieval.reading.formats.archive import DAMAGE, check_archive, parse_xml
+from retrieval.reading.formats.archive import DAMAGE, check_archive, local, parse_xml, value
 from retrieval.reading.formats.html import read_html
 from retrieval.reading.formats.inner_pictures import InnerPictures
-from retrieval.reading.formats.word_text import local, value
 from retrieval.reading.headings import escape, heading_line
 from retrieval.reading.unreadable import Broken, Empty, Encrypted, Unreadable
 from retrieval.records import Document

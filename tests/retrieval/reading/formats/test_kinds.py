@@ -7,7 +7,13 @@ from pathlib import Path
 import pi_heif
 import pptx
 import pytest
+import xlsxwriter
+from lxml import etree
 from PIL import Image, ImageDraw, ImageFont
+from pptx.chart.data import CategoryChartData
+from pptx.enum.chart import XL_CHART_TYPE
+from pptx.opc.package import Part
+from pptx.opc.packuri import PackURI
 
 from retrieval.reading.chunks import split
 from retrieval.reading.documents import read_document
@@ -62,6 +68,60 @@ def test_a_row_of_a_workbook_is_cited_by_sheet_and_row_under_its_header() -> Non
     assert chunk.text == "Brigg | 8150"
     assert chunk.headings == ("Rents 2024, row 3", "Depot | Rent")
     assert document.text[chunk.start : chunk.end] == chunk.text
+
+
+def test_what_stands_beside_the_cells_of_a_workbook_is_read_under_its_sheet() -> None:
+    buffer = io.BytesIO()
+    with xlsxwriter.Workbook(buffer) as book:
+        sheet = book.add_worksheet("Rents")
+        sheet.add_table("A1:B3", {"data": [["Brigg", 8150], ["Hull", 9150]], "columns": [{"header": "Depot"}, {}]})
+        sheet.write_comment("B2", "Goes down in spring.", {"author": "Ada"})
+        sheet.insert_textbox("D2", "Ask Mr Vane first.")
+        chart = book.add_chart({"type": "bar"})
+        chart.add_series({"name": "Rent", "categories": "=Rents!$A$2:$A$3", "values": "=Rents!$B$2:$B$3"})
+        chart.set_title({"name": "Rents by depot"})
+        sheet.insert_chart("D8", chart)
+        book.add_worksheet("Words in a box alone").insert_textbox("A1", "Brigg closes in May.")
+    document = read_document(Path("rents.xlsx"), buffer.getvalue())
+    rows, beside, alone = split(document)
+    assert rows.text == "Brigg | 8150\nHull | 9150" and rows.headings[0] == "Rents, rows 2 to 3"
+    assert beside.headings == ("Rents", "Comments, text boxes and charts")
+    assert beside.text.splitlines()[2:] == [
+        "Ask Mr Vane first.", "Rents by depot", "Rent: Brigg 8150, Hull 9150", "B2: Ada: Goes down in spring.",
+    ]  # fmt: skip
+    assert alone.headings[0] == "Words in a box alone" and alone.text.endswith("Brigg closes in May.")
+    assert document.notes == ()
+
+
+def test_charts_diagrams_and_comments_of_a_slide_are_read() -> None:
+    shown = pptx.Presentation()
+    slide = shown.slides.add_slide(shown.slide_layouts[6])
+    data = CategoryChartData()
+    data.categories = ["Brigg", "Hull"]
+    data.add_series("Rent", (8150, 9150))
+    slide.shapes.add_chart(XL_CHART_TYPE.COLUMN_CLUSTERED, 0, 0, 99, 99, data)
+    points = "".join(
+        f"<d:pt><d:t><a:p>{''.join(f'<a:r><a:t>{run}</a:t></a:r>' for run in runs)}</a:p></d:t></d:pt>"
+        for runs in (("Or", "der"), ("Deliver",))
+    )
+    model = f'<d:dataModel xmlns:d="urn:d" xmlns:a="urn:a"><d:ptLst>{points}</d:ptLst></d:dataModel>'
+    comment = '<p:cmLst xmlns:p="urn:p"><p:cm><p:text>Check the rent.</p:text></p:cm></p:cmLst>'
+    office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    for name, kind, xml in (("diagrams/data1", "diagramData", model), ("comments/comment1", "comments", comment)):
+        part = Part(PackURI(f"/ppt/{name}.xml"), "application/xml", shown.part.package, xml.encode())
+        id = slide.part.relate_to(part, f"{office}/{kind}")
+        if kind == "diagramData":
+            frame = slide.shapes.add_table(1, 1, 0, 0, 9, 9)._element
+            (graphic,) = frame.iter("{http://schemas.openxmlformats.org/drawingml/2006/main}graphicData")
+            graphic.set("uri", "http://schemas.openxmlformats.org/drawingml/2006/diagram")
+            graphic[:] = [etree.fromstring(f'<d:relIds xmlns:d="urn:d" xmlns:r="{office}" r:dm="{id}"/>')]
+    buffer = io.BytesIO()
+    shown.save(buffer)
+    document = read_document(Path("rents.pptx"), buffer.getvalue())
+    assert document.text.splitlines() == [
+        "Rent: Brigg 8150, Hull 9150", "Order", "Deliver", "Comment: Check the rent.",
+    ]  # fmt: skip
+    assert document.notes == ()
 
 
 def test_a_slide_is_a_page_with_its_table_and_notes() -> None:
