@@ -60,7 +60,7 @@ MEDIA_TYPES: dict[str, MediaType] = {
     **dict.fromkeys((".pptx", ".pptm", ".ppsx"), "slides"),
     **dict.fromkeys((".odt", ".ott", ".odp"), "opendocument"),
     ".epub": "book",
-    ".eml": "mail",
+    **dict.fromkeys((".eml", ".msg"), "mail"),
     ".rtf": "rtf",
     ".ipynb": "notebook",
     **dict.fromkeys((".json", ".jsonl", ".ndjson"), "json"),
@@ -77,6 +77,13 @@ MEDIA_TYPES: dict[str, MediaType] = {
 
 COMMON = ".txt, .md, .csv, .html, .pdf, .docx, .xlsx, .pptx, .odt, .epub, .eml, .png or .jpg"
 """What to convert another file to."""
+_SAVED_AS = {
+    ".doc": ".docx", ".dot": ".docx", ".wpd": ".docx", ".pages": ".docx or .pdf",
+    ".ppt": ".pptx", ".pps": ".pptx", ".key": ".pptx or .pdf", ".numbers": ".xlsx",
+    ".mobi": ".epub", ".azw3": ".epub", ".djvu": ".pdf", ".xps": ".pdf", ".pub": ".pdf", ".vsdx": ".pdf",
+    ".one": ".pdf",
+}  # fmt: skip
+"""What the program of a file that is not read can save it as."""
 
 _NAMES: dict[str, MediaType] = {
     **dict.fromkeys(("readme", "license", "licence", "copying", "authors", "changelog", "changes", "news", "todo",
@@ -121,6 +128,11 @@ _DEFAULT_LIMITS = ReadLimits()
 def type_of(path: Path) -> MediaType | None:
     """Return what a file's name says it is; None where nothing of that name is read."""
     return MEDIA_TYPES.get(path.suffix.lower()) if path.suffix else _NAMES.get(path.name.lower())
+
+
+def saved_as(suffix: str) -> str:
+    """Return what a file of a type that is not read can be converted to."""
+    return _SAVED_AS.get(suffix, f"one of {COMMON}")
 
 
 def read_bytes(path: Path, *, limits: ReadLimits = _DEFAULT_LIMITS) -> bytes:
@@ -173,7 +185,7 @@ def read_document(path: Path, data: bytes | None = None, *, limits: ReadLimits =
     suffix = path.suffix.lower()
     named = type_of(path)
     if named is None:
-        raise UnknownType(suffix or path.name, COMMON)
+        raise UnknownType(suffix or path.name, saved_as(suffix))
     if data is None:
         data = read_bytes(path, limits=limits)
     if not data:
@@ -205,7 +217,7 @@ def _media_type(data: bytes, suffix: str, named: MediaType) -> MediaType:
     if data.startswith(_OLE):
         if _OLE_ENCRYPTED in data:
             raise Encrypted
-        if named == "spreadsheet":
+        if named in ("spreadsheet", "mail"):
             return named
         raise Misnamed(suffix, "an Office file of before 2007")
     return named
@@ -252,7 +264,7 @@ _OTHERS = ("spreadsheet", "slides", "opendocument", "book", "mail", "rtf", "note
 
 
 def _read_other(data: bytes, media_type: MediaType, limits: ReadLimits) -> Document:
-    from retrieval.reading.formats import archives, mail, plain, sheets, slides
+    from retrieval.reading.formats import archives, mail, outlook, plain, sheets, slides
 
     match media_type:
         case "spreadsheet":
@@ -264,7 +276,8 @@ def _read_other(data: bytes, media_type: MediaType, limits: ReadLimits) -> Docum
         case "book":
             return archives.read_epub(data, max_unpacked_bytes=limits.unpacked_bytes)
         case "mail":
-            return mail.read_mail(data, lambda name, inner: read_document(Path(name), inner, limits=limits))
+            read = outlook.read_outlook if data.startswith(_OLE) else mail.read_mail
+            return read(data, lambda name, inner: read_document(Path(name), inner, limits=limits))
         case "rtf":
             return plain.read_rtf(data)
         case _:
