@@ -5,6 +5,7 @@ It is called under PDFium's lock, with an open page, and draws nothing.
 
 import ctypes
 import re
+import sys
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -173,7 +174,8 @@ def _letters(
             rect = FS_RECTF()
             if FPDFText_GetLooseCharBox(textpage, n, ctypes.byref(rect)):
                 box = rect.left, rect.bottom, rect.right, rect.top
-        letters.append(_Letter(chr(code), *box, generated))
+        sign = chr(code) if code <= sys.maxunicode else "\ufffd"  # a font may map its glyphs to what is no character
+        letters.append(_Letter(sign, *box, generated))
     return letters
 
 
@@ -303,7 +305,8 @@ class _Grid:
             place = (_slot(self.ys, y), _slot(self.xs, x))
             cells.setdefault(place, []).append(word)
         numbers = sorted({row for row, _ in cells}, reverse=True)
-        columns = range(len(self.xs) - 1)
+        # Ruled for looks alone, a column without a word would be nothing but bars.
+        columns = sorted({column for _, column in cells})
         return [[cells.get((row, column), []) for column in columns] for row in numbers]
 
     def is_table(self) -> bool:
@@ -314,7 +317,8 @@ class _Grid:
             words = [word for _, _, word in self.words]
             return " ".join(text for text, _ in words), [n for _, numbers in words for n in numbers]
         rows = self.rows()
-        text = "\n".join(" | ".join(" ".join(text for text, _ in cell) for cell in row) for row in rows)
+        lines = (" | ".join(" ".join(text for text, _ in cell) for cell in row) for row in rows)
+        text = "\n".join(line.rstrip(" |") for line in lines)
         return text, [n for row in rows for cell in row for _, numbers in cell for n in numbers]
 
 

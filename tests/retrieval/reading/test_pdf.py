@@ -3,12 +3,14 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+import pypdfium2.raw as raw
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from retrieval.reading.chunks import split
 from retrieval.reading.documents import ReadLimits, read_document
 from retrieval.reading.formats.pdf import read_pdf
+from retrieval.reading.formats.plausible import PLAUSIBLE, plausibility
 from retrieval.reading.unreadable import Broken, Empty, Encrypted
 from retrieval.records import Document
 
@@ -149,3 +151,16 @@ def test_threads_may_read_at_once() -> None:
         thread.join()
     assert len(texts) == 4
     assert len(set(texts)) == 1
+
+
+def test_a_letter_that_is_no_character_is_a_sign_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    data, real = make_pdf(["The lamp has a fan and a bulb of glass"]), raw.FPDFText_GetUnicode
+    monkeypatch.setattr(raw, "FPDFText_GetUnicode", lambda page, n: 0xE0E0E0 if n == 0 else real(page, n))
+    assert read_document(Path("a.pdf"), data).text == "\ufffdhe lamp has a fan and a bulb of glass"
+
+
+@pytest.mark.parametrize(
+    ("title", "plausible"), [("5(&20('$&,1", False), ("f(x) = a*(b+c)", True), ("12,345.67", True)]
+)
+def test_a_short_title_of_shifted_letters_is_told_from_a_formula(title: str, plausible: bool) -> None:
+    assert (plausibility(title) >= PLAUSIBLE) == plausible
