@@ -1,7 +1,7 @@
 """Finds the figures inside a document: its pictures of a certain size, each as it is seen. It describes none.
 
-Logos, lines and what covers a whole page, as scans and grounds do, are no figures; the same picture counts once.
-Drawings that a PDF makes of lines alone are not found.
+Logos, lines and what covers a whole page, as scans and grounds do, are no figures; the same picture counts once. Of
+what a PDF draws of lines, `drawings` says which is a figure.
 """
 
 import hashlib
@@ -10,6 +10,7 @@ import re
 import zipfile
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from retrieval.reading.documents import ReadLimits
@@ -18,8 +19,10 @@ from retrieval.reading.kept_figures import Figure
 from retrieval.reading.pictures import open_picture
 from retrieval.reading.unreadable import Unreadable
 from retrieval.records import MediaType, Region
+from retrieval.regions.drawings import drawings_among
 from retrieval.regions.page_view import LARGE
-from retrieval.regions.pdf_pages import PageUnreadable, count_pages, draw_page, graphics_on
+from retrieval.regions.pdf_graphics import graphics_on, paths_on
+from retrieval.regions.pdf_pages import PageUnreadable, count_pages, draw_page, words_on
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -49,6 +52,16 @@ def figures_in(data: bytes, media_type: MediaType) -> Iterator[Figure]:
             return
 
 
+def drawings_on(file: Path | bytes, number: int) -> list[Region]:
+    """Return where page `number` of a PDF has charts and diagrams that are drawn of lines.
+
+    Raises:
+        PageUnreadable: There is none to be had.
+    """
+    paths = paths_on(file, number)
+    return drawings_among(paths, [word.region for word in words_on(file, number)]) if paths else []
+
+
 def _of_pdf(data: bytes) -> Iterator[Figure]:
     try:
         count = min(count_pages(data), MOST_PAGES)
@@ -56,7 +69,7 @@ def _of_pdf(data: bytes) -> Iterator[Figure]:
         return
     for number in range(1, count + 1):
         try:
-            regions = _joined(graphics_on(data, number)[0])
+            regions = _joined([*graphics_on(data, number)[0], *drawings_on(data, number)])
             page = draw_page(data, number, longer_side=_PAGE_SIDE) if regions else None
         except PageUnreadable:
             continue

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import groupby, pairwise
 from typing import TYPE_CHECKING, Any
 
+from retrieval.reading.formats.pdf_objects import Box, objects_on
 from retrieval.reading.layout import Run, in_reading_order
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ _ANNOTATIONS = {1: "Note", 3: "Text", 9: "Highlighted", 20: "Field"}  # PDFium's
 _WIDGET = 20
 _FLAG_HIDDEN = 2
 
-Box = tuple[float, float, float, float]
 _Word = tuple[str, list[int]]
 """Its letters and their numbers."""
 
@@ -128,8 +128,8 @@ def _printed(page: "PdfPage", textpage: "PdfTextPage", whole: str) -> tuple[str,
     if arabic:
         whole, order = _logical(letters)
     edges = []
-    for thing in page.get_objects([FPDF_PAGEOBJ_PATH]):
-        edges.append(thing.get_bounds())
+    for _, box, _ in objects_on(page, [FPDF_PAGEOBJ_PATH]):
+        edges.append(box)
         if len(edges) > _MAX_LINES:
             return whole, order
     if len(edges) > 5 and not arabic and (tabled := _tabled(letters, edges)) is not None:

@@ -305,10 +305,10 @@ def test_where_tools_cannot_be_called_the_question_goes_into_the_chat(host: Any)
 def test_hostile_words_are_shown_and_never_run(host: Any) -> None:
     started = host()
     evil = "<img src=x onerror=\"parent.postMessage('run','*')\"><script>parent.postMessage('run','*')</script>"
-    hostile = json.loads(
-        json.dumps({**EXTRACTED, "boxes": ANSWER["boxes"]}).replace("119.00", "EVIL").replace("no name", "EVIL").replace("red circle", "EVIL").replace("36 months", "EVIL").replace("warranty", "EVIL")
-    )
-    text = json.loads(json.dumps(hostile).replace("EVIL", json.dumps(evil)[1:-1]))
+    said = json.dumps({**EXTRACTED, "boxes": ANSWER["boxes"]})
+    for words in ("119.00", "no name", "red circle", "36 months", "warranty"):
+        said = said.replace(words, "EVIL")
+    text = json.loads(said.replace("EVIL", json.dumps(evil)[1:-1]))
     started.notify("tool-result", result(text))
     playwright.expect(started.view.locator("#answer")).to_contain_text("<script>")
     started.view.locator(".box").hover()

@@ -148,6 +148,30 @@ def test_a_figure_of_a_pdf_is_framed_on_its_page_and_shown_to_the_model(folder: 
     base.close()
 
 
+def test_a_chart_that_is_drawn_of_lines_is_captioned_found_and_framed_as_pictures_are(folder: Path) -> None:
+    from reportlab.pdfgen.canvas import Canvas
+
+    buffer = io.BytesIO()
+    canvas: Any = Canvas(buffer, pagesize=(600, 800))
+    canvas.drawString(60, 700, "Words of the report.")
+    canvas.setFillColorRGB(1, 0, 0)
+    for n, high in enumerate((60, 150, 90, 120)):
+        canvas.rect(120 + 70 * n, 400, 50, high, stroke=0, fill=1)
+    canvas.line(110, 400, 400, 400)
+    canvas.save()
+    (folder / "c.pdf").write_bytes(buffer.getvalue())
+    base = opened(folder)
+    base.sync()
+    list(base.captions(Captioner()))
+    found = hit(base, "crimson chart")
+    assert (found.source, found.page, found.headings) == ("c.pdf", 1, ("figure", "1"))
+    (region,) = base.locate(found).regions
+    assert (region.x1, region.y2) == (pytest.approx(110 / 0.6, abs=8), pytest.approx(400 / 0.8, abs=8))
+    view = base.page_view(found)
+    assert view is not None and view.part is not None and view.part.x1 <= region.x1
+    base.close()
+
+
 def test_captions_outlive_another_reading_of_the_same_bytes_without_a_model(folder: Path) -> None:
     (folder / "r.pdf").write_bytes(pdf())
     base, captioner = opened(folder), Captioner()
