@@ -10,11 +10,13 @@ import re
 import zipfile
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from retrieval.reading.documents import ReadLimits
 from retrieval.reading.formats.archive import DAMAGE, check_archive
+from retrieval.reading.formats.epub import book_pictures
 from retrieval.reading.kept_figures import Figure
 from retrieval.reading.pictures import open_picture
 from retrieval.reading.unreadable import Unreadable
@@ -42,7 +44,7 @@ def figures_in(data: bytes, media_type: MediaType) -> Iterator[Figure]:
 
     What cannot be opened is left out: the reading of the document has said so.
     """
-    found = {"pdf": _of_pdf, "slides": _of_slides}.get(media_type, _of_archive)
+    found = {"pdf": _of_pdf, "slides": _of_slides, "book": _of_book}.get(media_type, _of_archive)
     seen: set[str] = set()
     for figure in found(data):
         if figure.sha256 not in seen:
@@ -129,6 +131,15 @@ def _blobs(shapes: Any) -> Iterator[bytes]:
                 yield shape.image.blob
             except DAMAGE:
                 continue
+
+
+def _of_book(data: bytes) -> Iterator[Figure]:
+    try:
+        for picture in book_pictures(data, max_unpacked_bytes=ReadLimits().unpacked_bytes):
+            for figure in _opened(picture.data, None):
+                yield replace(figure, caption=picture.caption)
+    except (Unreadable, zipfile.BadZipFile, zlib.error, *DAMAGE):
+        return
 
 
 def _of_archive(data: bytes) -> Iterator[Figure]:

@@ -96,6 +96,31 @@ def odt(first: Image.Image = RED) -> bytes:
     return buffer.getvalue()
 
 
+CHAPTER = (
+    "<html><body><p>Words of the book.</p><figure><img src='../art/red%20one.png' alt='not this'/>"
+    "<figcaption>The <b>mill</b> at dusk</figcaption></figure><p><img alt='A pond' src='../art/blue.png'/></p>"
+    "<img src='../art/gone.png'/><img src='../../../etc/passwd'/><img src='http://a.test/x.png'/>"
+    "<svg><image xlink:href='../art/red%20one.png'/></svg><img src='../art/broken.png'/><img src='../art/d.svg'/>"
+    "</body></html>"
+)
+
+
+def epub(**parts: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("META-INF/container.xml", '<container><rootfile full-path="in/b.opf"/></container>')
+        archive.writestr(
+            "in/b.opf",
+            '<package><manifest><item id="a" href="text/one%201.xhtml"/></manifest>'
+            '<spine><itemref idref="a"/></spine></package>',
+        )
+        archive.writestr("in/text/one 1.xhtml", CHAPTER)
+        inside = {"red one.png": png(RED), "blue.png": png(BLUE), "broken.png": png(RED)[:200], "d.svg": b"<svg/>"}
+        for name, data in (inside | parts).items():
+            archive.writestr(f"in/art/{name}", data)
+    return buffer.getvalue()
+
+
 MADE: dict[str, Callable[[], bytes]] = {"r.pdf": pdf, "l.docx": docx, "s.pptx": pptx, "n.odt": odt}
 
 
@@ -130,6 +155,46 @@ def test_the_figures_of_a_document_are_captioned_and_found_by_it(name: str, fold
     assert where.place == {"r.pdf": "page 2, figure 2", "s.pptx": "slide 2, figure 2"}.get(name, "figure 2")
     assert base.verify(second).status == "exact"
     assert list(base.captions(captioner)) == [] and captioner.asked == 2
+    base.close()
+
+
+def test_a_picture_of_a_book_is_found_by_what_stands_under_it_and_by_its_caption(folder: Path) -> None:
+    (folder / "b.epub").write_bytes(epub())
+    base, captioner = opened(folder), Captioner()
+    base.sync()
+    row = base.catalogue.file("b.epub")
+    assert row is not None and sorted(note.split(" (not a whole")[0] for note in row.notes) == [
+        "drawings in it were not read (SVG, 1)",
+        "its picture ../etc/passwd is missing",
+        "its picture in/art/broken.png could not be read",
+        "its picture in/art/gone.png is missing",
+    ]
+    (made,) = base.captions(captioner)
+    assert (made.source, made.problem, captioner.asked) == ("b.epub", "", 2)
+    mill, pond = hit(base, "crimson chart"), hit(base, "azure square")
+    assert (mill.headings, mill.text) == (("figure", "1"), "The mill at dusk\nCaption by fake: A crimson chart.")
+    assert (pond.headings, pond.text) == (("figure", "2"), "A pond\nCaption by fake: An azure square.")
+    assert base.locate(pond).place == "figure 2" and base.verify(pond).status == "exact"
+    base.close()
+
+
+def test_words_in_the_pictures_of_a_book_are_read_where_they_stand(folder: Path) -> None:
+    sign = Image.new("RGB", (600, 200), "white")
+    ImageDraw.Draw(sign).text((40, 70), "Voltage 230 volts", fill="black", font=ImageFont.load_default(48))
+    (folder / "b.epub").write_bytes(epub(**{"blue.png": png(sign)}))
+    base = opened(folder)
+    base.sync()
+    assert "A pond\nVoltage 230 volts" in hit(base, "voltage").text
+    base.close()
+
+
+def test_a_book_that_unpacks_to_too_much_has_no_figures_and_a_reason(folder: Path) -> None:
+    bomb = epub(**{"red one.png": b"\0" * 300_000_000})
+    assert len(bomb) < 1_000_000 and list(figures_in(bomb, "book")) == []
+    (folder / "b.epub").write_bytes(bomb)
+    base = opened(folder)
+    ((source, reason),) = base.sync().reasons
+    assert source == "b.epub" and "its unpacked size in bytes" in reason
     base.close()
 
 
@@ -251,7 +316,7 @@ def test_a_picture_in_strips_is_one_figure_and_a_scan_is_none(folder: Path) -> N
     assert figure.page == 1 and figure.region is not None and figure.region.y2 - figure.region.y1 == pytest.approx(250)
 
 
-@pytest.mark.parametrize("media_type", ["pdf", "docx", "slides", "opendocument"])
+@pytest.mark.parametrize("media_type", ["pdf", "docx", "slides", "opendocument", "book"])
 def test_what_is_damaged_has_no_figures(media_type: Any) -> None:
     assert list(figures_in(b"PK\x03\x04 broken", media_type)) == []
     assert list(figures_in(b"%PDF-1.4 broken", media_type)) == []
