@@ -1,9 +1,11 @@
 """Where a passage stands on its page: pages written by hand, whose boxes can be computed by hand."""
 
+import math
 from pathlib import Path
+from typing import Any
 
 import pytest
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from retrieval.knowledge_base import KnowledgeBase
 from retrieval.records import Hit, Region
@@ -121,6 +123,28 @@ def test_two_columns_are_framed_line_by_line_and_not_across_the_gutter(folder: P
     assert all(region.x2 < 520 or region.x1 > 520 for region in regions)
 
 
+@pytest.mark.parametrize("degrees", [0, 30])
+def test_chinese_of_a_font_that_is_not_there_fills_its_squares(degrees: int, folder: Path) -> None:
+    from reportlab.pdfbase.cidfonts import UnicodeCIDFont
+    from reportlab.pdfbase.pdfmetrics import registerFont
+    from reportlab.pdfgen.canvas import Canvas
+
+    registerFont(UnicodeCIDFont("STSong-Light"))
+    canvas: Any = Canvas(str(folder / "a.pdf"), pagesize=(1_000, 1_000))
+    canvas.setFont("STSong-Light", 20)
+    canvas.translate(300, 400)
+    canvas.rotate(degrees)
+    canvas.drawString(0, 0, "显微镜保修")
+    canvas.save()
+    base = synced(folder)
+    (region,) = base.locate(only_hit(base, "显微镜")).regions
+    # Five squares of 20 points from 0.12 of it below the line to 0.88 above it, turned, seen from above.
+    turn = complex(math.cos(math.radians(degrees)), math.sin(math.radians(degrees)))
+    corners = [complex(300, 400) + turn * complex(u, v) for u in (0.0, 100.0) for v in (-2.4, 17.6)]
+    xs, ys = [one.real for one in corners], [1_000 - one.imag for one in corners]
+    assert_near(region, min(xs), min(ys), max(xs), max(ys), by=1)
+
+
 def test_a_file_that_changed_after_indexing_frames_nothing(folder: Path) -> None:
     (folder / "a.pdf").write_bytes(page_pdf([(61, 700, "The warranty lasts 36 months.")]))
     base = synced(folder)
@@ -149,6 +173,8 @@ def test_verification_says_of_regions_that_they_are_exact_moved_changed_or_gone(
 def test_words_of_a_scan_are_framed_by_the_lines_that_ocr_read_and_kept(folder: Path) -> None:
     image = Image.new("RGB", (1_000, 1_000), "white")
     ImageDraw.Draw(image).text((100, 200), "Invoice number 4711", "black", ImageFont.load_default(64))
+    ink = ImageOps.invert(image.convert("L")).getbbox()
+    assert ink is not None
     image.save(folder / "scan.pdf", "PDF", resolution=150)
     ImageDraw.Draw(image).text((100, 500), "Paid", "black", ImageFont.load_default(64))
     image.save(folder / "photo.png")
@@ -156,7 +182,7 @@ def test_words_of_a_scan_are_framed_by_the_lines_that_ocr_read_and_kept(folder: 
     hits = {hit.source: hit for hit in base.search("invoice", 5).hits}
     for source in ("scan.pdf", "photo.png"):
         region = base.locate(hits[source]).regions[0]
-        assert_near(region, 100, 210, 720, 270, by=25)
+        assert_near(region, *ink, by=4)
         assert base.verify(hits[source]).regions_status == "exact"
     assert len(list((base.place / "lines").iterdir())) == 2
     (folder / "scan.pdf").unlink()
