@@ -31,8 +31,8 @@ def ink_corners(grey: Image.Image, corners: Sequence[Sequence[float]]) -> list[t
     )
     inked = _inked(np.asarray(flat, np.int16))
     most = round(_MOST * high)
-    left, right = (at / wide for at in _ends(inked.any(axis=0), most))
-    top, bottom = (at / high for at in _ends(inked.any(axis=1), most))
+    left, right = (at / wide for at in _ends(np.any(inked, axis=0), most))
+    top, bottom = (at / high for at in _ends(np.any(inked, axis=1), most))
 
     def at(u: float, v: float) -> tuple[float, float]:
         return x1 + u * (x2 - x1) + v * (x4 - x1), y1 + u * (y2 - y1) + v * (y4 - y1)

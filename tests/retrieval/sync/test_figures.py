@@ -231,7 +231,7 @@ def test_a_chart_that_is_drawn_of_lines_is_captioned_found_and_framed_as_picture
     found = hit(base, "crimson chart")
     assert (found.source, found.page, found.headings) == ("c.pdf", 1, ("figure", "1"))
     (region,) = base.locate(found).regions
-    assert (region.x1, region.y2) == (pytest.approx(110 / 0.6, abs=8), pytest.approx(400 / 0.8, abs=8))
+    assert [region.x1, region.y2] == pytest.approx([110 / 0.6, 400 / 0.8], abs=8)
     view = base.page_view(found)
     assert view is not None and view.part is not None and view.part.x1 <= region.x1
     base.close()
