@@ -7,7 +7,7 @@ level lines and equal boxes.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import combinations, pairwise, product
 from statistics import median
 
@@ -34,19 +34,20 @@ _NEIGHBOURS = (-_ROW - 1, -_ROW, -_ROW + 1, -1, 1, _ROW - 1, _ROW, _ROW + 1)
 _LABEL_ROUNDS = 2  # the numbers at an axis, and what they are
 
 
-def drawings_among(paths: Sequence[DrawnPath], words: Sequence[Region]) -> list[Region]:
+def drawings_among(paths: Sequence[DrawnPath], words_of_page: Callable[[], Sequence[Region]]) -> list[Region]:
     """Return where drawings stand, each with the words by it.
 
     Args:
         paths: Of one page.
-        words: Its words.
+        words_of_page: Gives its words; asked only where something may be a drawing.
     """
     drawn = [one for one in paths if _area(one.region) < _WHOLE]
-    found = []
+    found, words = [], None
     for members in _clusters([one.region for one in drawn]):
         box = _around([drawn[n].region for n in members])
         if min(_wide(box), _high(box)) < SMALLEST_SIDE or not LARGE <= _area(box) < _WHOLE:
             continue
+        words = words_of_page() if words is None else words
         inside = [one for one in words if _holds(box, one)]
         if _is_drawing([drawn[n] for n in members], box, inside):
             found.append(_labelled(box, words))

@@ -60,8 +60,7 @@ def drawings_on(file: Path | bytes, number: int) -> list[Region]:
     Raises:
         PageUnreadable: There is none to be had.
     """
-    paths = paths_on(file, number)
-    return drawings_among(paths, [word.region for word in words_on(file, number)]) if paths else []
+    return drawings_among(paths_on(file, number), lambda: [word.region for word in words_on(file, number)])
 
 
 def _of_pdf(data: bytes) -> Iterator[Figure]:
