@@ -1,6 +1,7 @@
 """Where a passage stands on its page: pages written by hand, whose boxes can be computed by hand."""
 
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,9 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from retrieval.knowledge_base import KnowledgeBase
-from retrieval.records import Hit, Region
+from retrieval.records import Hit, Line, Region
 from retrieval.regions.letters import Letter, lines
+from retrieval.regions.ocr_lines import letters_of
 from retrieval.settings import RetrievalSettings
 from tests.retrieval.regions.page_pdf import page_pdf
 
@@ -188,6 +190,34 @@ def test_words_of_a_scan_are_framed_by_the_lines_that_ocr_read_and_kept(folder: 
     (folder / "scan.pdf").unlink()
     base.sync()
     assert len(list((base.place / "lines").iterdir())) == 1
+
+
+TYPED = (
+    "The warranty of the microscope lasts three years.",
+    "Will it fill? It will, if it is filled in July.",
+    "Mr William Wilmington, 11 Hill Lane",
+    "Total amount due in May: EUR 1,119.00",
+    "Invoice No. INV-2024-0117, Date 03/05/2024",
+)
+
+
+@pytest.mark.parametrize("font", ["Times-Roman", "Helvetica", "Courier"])
+def test_words_of_a_line_that_ocr_read_are_framed_where_narrow_and_wide_letters_put_them(font: str) -> None:
+    from reportlab.pdfbase.pdfmetrics import stringWidth
+
+    def at(words: str) -> float:
+        return 100 + stringWidth(words, font, 16)
+
+    read = [Line(text, Region(1, 100, 100 + 40 * n, at(text), 120 + 40 * n)) for n, text in enumerate(TYPED)]
+    letters = list(letters_of(read))
+    for number, text in enumerate(TYPED):
+        own = [one for one in letters if one.line == number]
+        for word in re.finditer(r"\S{4,}", text):
+            before = sum(not sign.isspace() for sign in text[: word.start()])
+            found = own[before].region.x1, own[before + len(word[0]) - 1].region.x2
+            true = at(text[: word.start()]), at(text[: word.end()])
+            shared = min(found[1], true[1]) - max(found[0], true[0])
+            assert 2 * shared / (found[1] - found[0] + true[1] - true[0]) > 0.8, (word[0], found, true)
 
 
 @pytest.mark.heavy
