@@ -20,7 +20,7 @@ def letters_of(lines: Sequence[Line]) -> Iterator[Letter]:
     """Give the letters of a page's lines, each with its share of its line."""
     even = _are_even(lines)
     for number, line in enumerate(lines):
-        widths = _widths(line.text, even=even)
+        widths = sign_widths(line.text, even=even)
         whole, at = sum(widths) or 1.0, 0.0
         for sign, width in zip(line.text, widths, strict=True):
             if sign.strip():
@@ -28,7 +28,8 @@ def letters_of(lines: Sequence[Line]) -> Iterator[Letter]:
             at += width
 
 
-def _widths(text: str, *, even: bool) -> list[float]:
+def sign_widths(text: str, *, even: bool = False) -> list[float]:
+    """Return how wide the signs of a text are beside each other; `even` takes a typewriter's."""
     return [
         _FULL
         if unicodedata.east_asian_width(sign) in "WF"
@@ -45,7 +46,7 @@ def _are_even(lines: Sequence[Line]) -> bool:
     if len(long) < _FEWEST_LINES or any(line.turned % 180 for line in long):
         return False
     even, other = (
-        pstdev(math.log(sum(_widths(line.text, even=e)) / (line.region.x2 - line.region.x1)) for line in long)
+        pstdev(math.log(sum(sign_widths(line.text, even=e)) / (line.region.x2 - line.region.x1)) for line in long)
         for e in (True, False)
     )
     return even < min(_EVEN, other / 2)
