@@ -264,7 +264,7 @@ _OTHERS = ("spreadsheet", "slides", "opendocument", "book", "mail", "rtf", "note
 
 
 def _read_other(data: bytes, media_type: MediaType, limits: ReadLimits) -> Document:
-    from retrieval.reading.formats import archives, mail, outlook, plain, sheets, slides
+    from retrieval.reading.formats import epub, mail, open_document, outlook, plain, sheets, slides
 
     match media_type:
         case "spreadsheet":
@@ -272,9 +272,9 @@ def _read_other(data: bytes, media_type: MediaType, limits: ReadLimits) -> Docum
         case "slides":
             return slides.read_slides(data, max_unpacked_bytes=limits.unpacked_bytes)
         case "opendocument":
-            return archives.read_open_document(data, max_unpacked_bytes=limits.unpacked_bytes)
+            return open_document.read_open_document(data, max_unpacked_bytes=limits.unpacked_bytes)
         case "book":
-            return archives.read_epub(data, max_unpacked_bytes=limits.unpacked_bytes)
+            return epub.read_epub(data, max_unpacked_bytes=limits.unpacked_bytes)
         case "mail":
             read = outlook.read_outlook if data.startswith(_OLE) else mail.read_mail
             return read(data, lambda name, inner: read_document(Path(name), inner, limits=limits))

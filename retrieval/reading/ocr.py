@@ -43,7 +43,9 @@ class OcrLine:
     score: float
     """0 to 1: how sure the recogniser is."""
     box: tuple[int, int, int, int]
-    """x1, y1, x2, y2 in pixels of the picture."""
+    """x1, y1, x2, y2 in pixels of the picture, with the rim that the detector leaves."""
+    ink: tuple[int, int, int, int] | None = None
+    """The same without the rim; None where that is not known."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,8 @@ def _tiles(image: "Image.Image") -> tuple[Reading, bool, bool]:
         for line in found.lines:
             x1, y1, x2, y2 = line.box
             if first <= top + (y1 + y2) / 2 < last:
-                lines.append(OcrLine(line.text, line.score, (x1, y1 + top, x2, y2 + top)))
+                ink = line.ink and (line.ink[0], line.ink[1] + top, line.ink[2], line.ink[3] + top)
+                lines.append(OcrLine(line.text, line.score, (x1, y1 + top, x2, y2 + top), ink))
         unread += found.unread
     return Reading(_ordered(lines), unread), False, False
 
@@ -119,18 +122,21 @@ def _read(image: "Image.Image") -> tuple[Reading, bool, bool]:
     """Return what was read, whether it seems to lie on its side, and whether it may stand on its head."""
     import numpy as np
 
+    from retrieval.reading.ocr_ink import ink_corners
+
     pixels = np.asarray(image)[:, :, ::-1]  # (height, width, BGR)
     with _reading:
         found = _engine()(np.ascontiguousarray(pixels))
     if found.boxes is None or not found.txts:
         return Reading([]), False, False
     lines: list[OcrLine] = []
+    grey = image.convert("L")
     unread = tall = 0
     for corners, text, score in zip(found.boxes.tolist(), found.txts, found.scores, strict=True):
         text, box = text.strip(), _bounds(corners)
         tall += box[3] - box[1] > 2 * (box[2] - box[0])
         if text and score >= (_MIN_SCORE if len(text) > 1 else _MIN_SCORE_OF_ONE):
-            lines.append(OcrLine(text, float(score), box))
+            lines.append(OcrLine(text, float(score), box, _bounds(ink_corners(grey, corners))))
         elif box[2] - box[0] > 2 * (box[3] - box[1]):
             unread += 1
     doubtful = bool(unread) or any(line.score < _SURE for line in lines)
@@ -148,7 +154,7 @@ def _ordered(lines: list[OcrLine]) -> list[OcrLine]:
     return [lines[run.order] for row in rows for run in row]
 
 
-def _bounds(corners: list[list[float]]) -> tuple[int, int, int, int]:
+def _bounds(corners: Sequence[Sequence[float]]) -> tuple[int, int, int, int]:
     xs, ys = [x for x, _ in corners], [y for _, y in corners]
     return round(min(xs)), round(min(ys)), round(max(xs)), round(max(ys))
 

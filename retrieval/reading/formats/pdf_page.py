@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import groupby, pairwise
 from typing import TYPE_CHECKING, Any
 
+from retrieval.reading.formats.pdf_objects import Box, objects_on
 from retrieval.reading.layout import Run, in_reading_order
 
 if TYPE_CHECKING:
@@ -26,13 +27,13 @@ _INK = 0.05  # points; a letter that is thinner has not been drawn
 _NEAR = 3.0
 _ARABIC = re.compile("[\u0600-\u08ff\ufb50-\ufdff\ufe70-\ufeff]")
 _FORMS = re.compile("[\ufb50-\ufdff\ufe70-\ufefc]")
+_SQUARE = -0.12, 0.88  # below and above the line, of a full-width sign's size
 _ALEFS = "\u0627\u0622\u0623\u0625"
 _LAM = "\u0644"
 _ANNOTATIONS = {1: "Note", 3: "Text", 9: "Highlighted", 20: "Field"}  # PDFium's FPDF_ANNOT_...
 _WIDGET = 20
 _FLAG_HIDDEN = 2
 
-Box = tuple[float, float, float, float]
 _Word = tuple[str, list[int]]
 """Its letters and their numbers."""
 
@@ -129,8 +130,8 @@ def _printed(page: "PdfPage", textpage: "PdfTextPage", whole: str) -> tuple[str,
     if arabic:
         whole, order = _logical(letters)
     edges = []
-    for thing in page.get_objects([FPDF_PAGEOBJ_PATH]):
-        edges.append(thing.get_bounds())
+    for _, box, _ in objects_on(page, [FPDF_PAGEOBJ_PATH]):
+        edges.append(box)
         if len(edges) > _MAX_LINES:
             return whole, order
     if len(edges) > 5 and not arabic and (tabled := _tabled(letters, edges)) is not None:
@@ -143,7 +144,8 @@ def _letters(
 ) -> list[_Letter]:
     """Return the letters.
 
-    Where `loose`, one that has no ink, its font being missing, takes its line's height; with `lines` each does.
+    Where `loose`, one that has no ink, its font being missing, takes its square or its line's height; with `lines` all
+    but those squares take their line's height.
     """
     from pypdfium2.raw import (
         FS_RECTF,
@@ -170,13 +172,48 @@ def _letters(
         FPDFText_GetCharBox(textpage, n, *places)
         generated = FPDFText_IsGenerated(textpage, n) == 1
         box = left.value, bottom.value, right.value, top.value
-        if not generated and (lines or (loose and min(box[2] - box[0], box[3] - box[1]) < _INK)):
+        square = _square(textpage, n, chr(code), box) if (lines or loose) and not generated else None
+        if square is not None:
+            box = square
+        elif not generated and (lines or (loose and min(box[2] - box[0], box[3] - box[1]) < _INK)):
             rect = FS_RECTF()
             if FPDFText_GetLooseCharBox(textpage, n, ctypes.byref(rect)):
                 box = rect.left, rect.bottom, rect.right, rect.top
         sign = chr(code) if code <= sys.maxunicode else "\ufffd"  # a font may map its glyphs to what is no character
         letters.append(_Letter(sign, *box, generated))
     return letters
+
+
+def _square(textpage: "PdfTextPage", n: int, sign: str, box: Box) -> Box | None:
+    """Return the square that a full-width sign without ink would fill; None for any other.
+
+    PDFium knows the sign's advance, but takes the height from a font's ascent, which says nothing of such signs: they
+    stand 0.12 of their size below the line and 0.88 above it, where a PDF has the origin of vertical writing, too
+    (ISO 32000-1, 9.7.4.3, DW2).
+    """
+    if unicodedata.east_asian_width(sign) not in "WF":
+        return None
+    from pypdfium2.raw import FS_MATRIX, FPDFText_GetCharOrigin, FPDFText_GetFontSize, FPDFText_GetMatrix
+
+    x, y, matrix = ctypes.c_double(), ctypes.c_double(), FS_MATRIX()
+    FPDFText_GetCharOrigin(textpage, n, ctypes.byref(x), ctypes.byref(y))
+    if not FPDFText_GetMatrix(textpage, n, ctypes.byref(matrix)):
+        return None
+    size = FPDFText_GetFontSize(textpage, n)
+
+    def bounds(bottom: float, top: float) -> Box:
+        corners = [
+            (x.value + size * (u * matrix.a + v * matrix.c), y.value + size * (u * matrix.b + v * matrix.d))
+            for u in (0.0, 1.0)
+            for v in (bottom, top)
+        ]
+        xs, ys = [at for at, _ in corners], [at for _, at in corners]
+        return min(xs), min(ys), max(xs), max(ys)
+
+    # Without ink PDFium gives the piece of the line on which the sign stands.
+    if any(abs(a - b) > _INK for a, b in zip(box, bounds(0.0, 0.0), strict=True)):
+        return None
+    return bounds(*_SQUARE)
 
 
 def _logical(letters: list[_Letter]) -> tuple[str, list[int]]:
