@@ -236,7 +236,7 @@ def _is_picture(data: bytes) -> bool:
 
 def _read(data: bytes, media_type: MediaType, limits: ReadLimits) -> Document:
     if media_type == "pdf":
-        from retrieval.reading.formats.pdf import read_pdf
+        from retrieval.reading.pdf.document import read_pdf
 
         return read_pdf(
             data, max_pages=limits.max_pages, max_ocr_pages=limits.max_ocr_pages, max_pixels=limits.max_pixels

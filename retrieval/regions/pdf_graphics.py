@@ -9,7 +9,7 @@ from itertools import islice, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from retrieval.reading.formats.pdf_objects import objects_on
+from retrieval.reading.pdf.objects import objects_on
 from retrieval.records import Region
 from retrieval.regions.pdf_pages import opened, placing
 

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from common.pdfium_lock import pdfium
-from retrieval.reading.formats.pdf_objects import Box
-from retrieval.reading.formats.pdf_page import annotations, page_letters, page_words
+from retrieval.reading.pdf.annotations import annotations
+from retrieval.reading.pdf.objects import Box
+from retrieval.reading.pdf.page import page_letters, page_words
 from retrieval.records import Line, Region
 from retrieval.regions.letters import Letter
 

@@ -115,7 +115,7 @@ def test_importing_the_readers_loads_none_of_their_engines() -> None:
         "headings",
         "formats.html",
         "ocr",
-        "formats.pdf",
+        "pdf.document",
         "pictures",
     )
     names = ", ".join(f"retrieval.reading.{module}" for module in modules)

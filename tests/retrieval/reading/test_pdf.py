@@ -6,11 +6,12 @@ from pathlib import Path
 import pypdfium2.raw as raw
 import pytest
 from PIL import Image, ImageDraw, ImageFont
+from reportlab.pdfgen.canvas import Canvas
 
 from retrieval.reading.chunks import split
 from retrieval.reading.documents import ReadLimits, read_document
-from retrieval.reading.formats.pdf import read_pdf
-from retrieval.reading.formats.plausible import PLAUSIBLE, plausibility
+from retrieval.reading.pdf.document import read_pdf
+from retrieval.reading.pdf.plausible import PLAUSIBLE, plausibility
 from retrieval.reading.unreadable import Broken, Empty, Encrypted
 from retrieval.records import Document
 
@@ -153,14 +154,28 @@ def test_threads_may_read_at_once() -> None:
     assert len(set(texts)) == 1
 
 
-def test_a_letter_that_is_no_character_is_a_sign_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    data, real = make_pdf(["The lamp has a fan and a bulb of glass"]), raw.FPDFText_GetUnicode
+def test_a_letter_that_is_no_character_and_columns_without_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    buffer, real = io.BytesIO(), raw.FPDFText_GetUnicode
+    page = Canvas(buffer)
+    page.grid([50, 100, 200, 300, 400], [500, 520, 540])
+    for y, words in ((525, ("Depot", "Rent")), (505, ("Brigg", "8150"))):
+        page.drawString(105, y, words[0])
+        page.drawString(305, y, words[1])
+    page.save()
     monkeypatch.setattr(raw, "FPDFText_GetUnicode", lambda page, n: 0xE0E0E0 if n == 0 else real(page, n))
-    assert read_document(Path("a.pdf"), data).text == "\ufffdhe lamp has a fan and a bulb of glass"
+    assert read_document(Path("a.pdf"), buffer.getvalue()).text == "\ufffdepot | Rent\nBrigg | 8150"
 
 
 @pytest.mark.parametrize(
-    ("title", "plausible"), [("5(&20('$&,1", False), ("f(x) = a*(b+c)", True), ("12,345.67", True)]
+    ("title", "plausible"),
+    [
+        ("5(&20('$&,1", False),
+        ("f(x) = a*(b+c)", True),
+        ("12,345.67", True),
+        ("Îãëàâëåíèå", False),
+        ("Příliš žluťoučký kůň úpěl", True),
+        ("Đặng Thị Mỹ", True),
+    ],
 )
 def test_a_short_title_of_shifted_letters_is_told_from_a_formula(title: str, plausible: bool) -> None:
     assert (plausibility(title) >= PLAUSIBLE) == plausible

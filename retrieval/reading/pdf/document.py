@@ -1,6 +1,6 @@
 """Reads a PDF page by page: its own text, what is filled in, and what OCR sees where that is not all.
 
-Every page keeps its span of the text; what could not be read is a note, not a gap. The layout is `pdf_page`'s.
+Every page keeps its span of the text; what could not be read is a note, not a gap. The layout is `page`'s.
 """
 
 import math
@@ -8,12 +8,13 @@ import re
 from typing import TYPE_CHECKING
 
 from common.pdfium_lock import pdfium as _pdfium
-from retrieval.reading.formats.hyphens import join_lines
-from retrieval.reading.formats.pdf_objects import objects_on
-from retrieval.reading.formats.pdf_page import annotations, page_text
-from retrieval.reading.formats.plausible import PLAUSIBLE, plausibility
 from retrieval.reading.ocr import Reading, lines_to_text, look_at
 from retrieval.reading.ocr_places import placed
+from retrieval.reading.pdf.annotations import annotations
+from retrieval.reading.pdf.hyphens import join_lines
+from retrieval.reading.pdf.objects import objects_on
+from retrieval.reading.pdf.page import page_text
+from retrieval.reading.pdf.plausible import PLAUSIBLE, plausibility
 from retrieval.reading.unreadable import Broken, Empty, Encrypted
 from retrieval.records import Document, Line, Page
 

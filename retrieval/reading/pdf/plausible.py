@@ -21,7 +21,7 @@ def plausibility(text: str) -> float:
     written = "".join(text.split())
     if not written:
         return 0.0
-    if _is_shifted(written):
+    if _is_shifted(written) or _is_accented(written):
         return 0.0
     strange = len(_STRANGE.findall(written)) / len(written)
     signs = len(_SIGN.findall(written)) / len(written)
@@ -33,6 +33,12 @@ def plausibility(text: str) -> float:
     share = sum(letter.lower() in _FREQUENT for letter in letters) / len(letters)
     # English 0.66, Polish 0.55, a text of shifted letters 0.2 to 0.4; a list of codes lies between.
     return points * min(1.0, max(0.0, (share - 0.3) / 0.2))
+
+
+def _is_accented(written: str) -> bool:
+    """Say whether nearly all its Latin letters have accents: Cyrillic, say, in a code page of the west."""
+    letters = [sign for sign in written if sign.isalpha() and sign < "\u0250"]
+    return len(letters) >= _SHIFTED_FROM and sum(letter > "\x7f" for letter in letters) > 0.8 * len(letters)
 
 
 def _is_shifted(written: str) -> bool:
