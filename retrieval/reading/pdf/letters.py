@@ -7,7 +7,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from retrieval.reading.pdf.objects import Box
+from retrieval.reading.pdf.objects import Box, turned
 
 if TYPE_CHECKING:
     from pypdfium2 import PdfTextPage
@@ -29,6 +29,12 @@ class Letter:
     right: float
     top: float
     generated: bool
+
+    def turned(self, degrees: int) -> "Letter":
+        """Return where it stands when the page is turned clockwise around its origin."""
+        if not degrees:
+            return self
+        return Letter(self.sign, *turned((self.left, self.bottom, self.right, self.top), degrees), self.generated)
 
 
 def letters_of(

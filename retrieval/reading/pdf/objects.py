@@ -34,3 +34,17 @@ def _move(form: "PdfObject", moves: "dict[int, tuple[PdfObject, PdfMatrix]]") ->
         outer = _move(form.container, moves) if form.container is not None else None
         moves[id(form)] = form, matrix if outer is None else matrix.multiply(outer)
     return moves[id(form)][1]
+
+
+def turned(box: Box, degrees: int) -> Box:
+    """Return where a box stands when the page is turned clockwise, by 0, 90, 180 or 270 degrees around its origin."""
+    left, bottom, right, top = box
+    match degrees:
+        case 90:
+            return bottom, -right, top, -left
+        case 180:
+            return -right, -top, -left, -bottom
+        case 270:
+            return -top, left, -bottom, right
+        case _:
+            return box

@@ -7,11 +7,11 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from retrieval.reading.layout import Run, in_reading_order
 from retrieval.reading.pdf.letters import Letter, letters_of, logical
-from retrieval.reading.pdf.objects import Box
+from retrieval.reading.pdf.objects import Box, turned
 from retrieval.reading.pdf.tables import edges_on, tabled
 
 if TYPE_CHECKING:
@@ -75,11 +75,9 @@ def page_words(page: "PdfPage") -> list[tuple[str, Box]]:
 @contextmanager
 def _along_its_lines(page: "PdfPage") -> "Iterator[PdfTextPage]":
     """Open a page's text; its lines may lie along the unturned page, and PDFium would list them from the wrong side."""
-    from pypdfium2.raw import FPDFText_GetCharAngle
-
     textpage, turned = page.get_textpage(), page.get_rotation()
     try:
-        if turned and _is_level(textpage, FPDFText_GetCharAngle):
+        if turned and _is_level(textpage):
             textpage.close()
             page.set_rotation(0)
             textpage = page.get_textpage()
@@ -90,14 +88,17 @@ def _along_its_lines(page: "PdfPage") -> "Iterator[PdfTextPage]":
             page.set_rotation(turned)  # the document would remember the other one
 
 
-def _is_level(textpage: "PdfTextPage", angle: Any) -> bool:
-    count = min(textpage.count_chars(), 50)
-    return count > 0 and sum(abs(angle(textpage, n)) < 0.1 for n in range(count)) > count / 2
+def _is_level(textpage: "PdfTextPage") -> bool:
+    """Say whether its first words go to the right on the unturned page, which PDFium's angles do not tell."""
+    drawn = [letter for letter in letters_of(textpage, 50) if not letter.generated]
+    steps = [(after.left - before.left, after.bottom - before.bottom) for before, after in pairwise(drawn)]
+    return sum(x > abs(y) for x, y in steps) > len(steps) / 2
 
 
 def _printed(page: "PdfPage", textpage: "PdfTextPage", whole: str) -> tuple[str, Sequence[int]]:
     """Return the text, and the order in which it has the letters."""
-    letters = letters_of(textpage)
+    turn = page.get_rotation()
+    letters = [letter.turned(turn) for letter in letters_of(textpage)]
     order: Sequence[int] = range(len(letters))
     arabic = bool(_ARABIC.search(whole))
     if arabic:
@@ -105,9 +106,14 @@ def _printed(page: "PdfPage", textpage: "PdfTextPage", whole: str) -> tuple[str,
     edges = edges_on(page, _MAX_LINES)
     if edges is None:
         return whole, order
-    if len(edges) > 5 and not arabic and (as_tables := tabled(letters, edges)) is not None:
+    edges = [turned(edge, turn) for edge in edges]
+    if len(edges) > 5 and not arabic and (as_tables := tabled(letters, edges, _prose)) is not None:
         return as_tables
     return (whole, order) if arabic else _columned(letters, whole)
+
+
+def _prose(letters: list[Letter]) -> tuple[str, Sequence[int]]:
+    return _columned(letters, "".join(letter.sign for letter in letters))
 
 
 def _columned(letters: list[Letter], whole: str) -> tuple[str, Sequence[int]]:

@@ -2,6 +2,7 @@
 
 import ctypes
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -14,10 +15,13 @@ if TYPE_CHECKING:
 
 _THIN = 3.0  # points
 _NEAR = 3.0
+_LEVEL = 0.5
 _MAX_SEGMENTS = 500  # of one path; more is a drawing
 
 _Word = tuple[str, list[int]]
 """Its letters and their numbers."""
+Prose = Callable[[list[Letter]], tuple[str, Sequence[int]]]
+"""Writes letters as text, and tells the order in which it has them."""
 
 
 def edges_on(page: "PdfPage", most: int) -> list[Box] | None:
@@ -36,7 +40,7 @@ def edges_on(page: "PdfPage", most: int) -> list[Box] | None:
 
 
 def _lines_of(path: "PdfObject", move: "PdfMatrix | None") -> list[Box]:
-    """Return the boxes of a path's straight lines, none where it is but one figure or has curves."""
+    """Return the boxes of a path's lines; none where it is but one figure, or has curves or slanting lines."""
     from pypdfium2.raw import (
         FPDF_SEGMENT_BEZIERTO,
         FPDF_SEGMENT_MOVETO,
@@ -64,37 +68,45 @@ def _lines_of(path: "PdfObject", move: "PdfMatrix | None") -> list[Box]:
             moves += 1
         elif before is not None:
             (x1, y1), (x2, y2) = before, point
+            if min(abs(x1 - x2), abs(y1 - y2)) > _LEVEL:
+                return []
             found.append((min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)))
         before = point
     return found if moves > 1 else []
 
 
-def tabled(letters: list[Letter], edges: list[Box]) -> tuple[str, list[int]] | None:
-    """Write each ruled table row by row, at the place of its first letter; None where there is no such table."""
+def tabled(letters: list[Letter], edges: list[Box], prose: Prose) -> tuple[str, list[int]] | None:
+    """Write each ruled table row by row, at the place of its first letter; None where there is no such table.
+
+    Args:
+        letters: Of the page, in its author's order.
+        edges: The page's lines.
+        prose: Writes what stands before, between and after the tables.
+    """
     grids = [grid for grid in map(_Grid.of, _connected(edges)) if grid is not None]
     if not grids:
         return None
-    parts: list[_Word | _Grid] = []
+    parts: list[list[int] | _Grid] = [[]]
     for in_break, word in groupby(range(len(letters)), key=lambda n: not letters[n].sign.strip()):
         numbers = list(word)
-        signs = [letters[n] for n in numbers]
-        text = "".join(letter.sign for letter in signs)
-        if in_break:
-            parts.append(("\n" if "\n" in text or "\r" in text else " ", []))
-            continue
         # A gap without a blank also parts words: two cells may touch.
-        x, y = (signs[0].left + signs[-1].right) / 2, (signs[0].bottom + signs[0].top) / 2
-        grid = next((grid for grid in grids if grid.holds(x, y)), None)
-        if grid is None:
-            parts.append((text, numbers))
+        grid = None if in_break else next((grid for grid in grids if grid.holds([letters[n] for n in numbers])), None)
+        if grid is not None:
+            parts += [] if grid.words else [grid, []]
+            grid.take([letters[n] for n in numbers], numbers)
         else:
-            if not grid.words:
-                parts += [("\n", []), grid, ("\n", [])]
-            grid.words.append((x, y, (text, numbers)))
+            assert isinstance(parts[-1], list), "prose follows every table"
+            parts[-1] += numbers
     if not any(grid.is_table() for grid in grids):
         return None
-    written = [part.written() if isinstance(part, _Grid) else part for part in parts]
-    text = re.sub(r"[ ]*\n\s*\n*", "\n", re.sub(r"[ ]+", " ", "".join(text for text, _ in written))).strip()
+    written = []
+    for part in parts:
+        if isinstance(part, _Grid):
+            written.append(part.written())
+        elif any(letters[n].sign.strip() for n in part):
+            text, order = prose([letters[n] for n in part])
+            written.append((text, [part[place] for place in order]))
+    text = re.sub(r"[ ]*[\r\n]\s*", "\n", re.sub(r"[ ]+", " ", "\n".join(text for text, _ in written))).strip()
     return text, [n for _, numbers in written for n in numbers]
 
 
@@ -106,6 +118,8 @@ class _Grid:
     ys: list[float]
     """From the bottom."""
     words: list[tuple[float, float, _Word]]
+    parted: int = 0
+    """How many words lie across a line; where most do, the lines are a ground or a chart."""
 
     @classmethod
     def of(cls, edges: list[Box]) -> "_Grid | None":
@@ -118,8 +132,13 @@ class _Grid:
         columns, rows = _distinct(xs), _distinct(ys)
         return cls(columns, rows, []) if len(columns) > 2 and len(rows) > 2 else None
 
-    def holds(self, x: float, y: float) -> bool:
+    def holds(self, word: Sequence[Letter]) -> bool:
+        x, y = _middle(word)
         return self.xs[0] <= x <= self.xs[-1] and self.ys[0] <= y <= self.ys[-1]
+
+    def take(self, word: Sequence[Letter], numbers: list[int]) -> None:
+        self.words.append((*_middle(word), ("".join(letter.sign for letter in word), numbers)))
+        self.parted += any(word[0].left + _LEVEL < x < word[-1].right - _LEVEL for x in self.xs)
 
     def rows(self) -> list[list[list[_Word]]]:
         cells: dict[tuple[int, int], list[_Word]] = {}
@@ -132,6 +151,8 @@ class _Grid:
         return [[cells.get((row, column), []) for column in columns] for row in numbers]
 
     def is_table(self) -> bool:
+        if 2 * self.parted > len(self.words):
+            return False
         return sum(sum(bool(cell) for cell in row) > 1 for row in self.rows()) > 1
 
     def written(self) -> _Word:
@@ -142,6 +163,10 @@ class _Grid:
         lines = (" | ".join(" ".join(text for text, _ in cell) for cell in row) for row in rows)
         text = "\n".join(line.rstrip(" |") for line in lines)
         return text, [n for row in rows for cell in row for _, numbers in cell for n in numbers]
+
+
+def _middle(word: Sequence[Letter]) -> tuple[float, float]:
+    return (word[0].left + word[-1].right) / 2, (word[0].bottom + word[0].top) / 2
 
 
 def _slot(bounds: list[float], value: float) -> int:

@@ -166,6 +166,26 @@ def test_a_letter_that_is_no_character_and_columns_without_a_word(monkeypatch: p
     assert read_document(Path("a.pdf"), buffer.getvalue()).text == "\ufffdepot | Rent\nBrigg | 8150"
 
 
+@pytest.mark.parametrize("turn", [0, 90, 180, 270])
+def test_a_turned_page_with_a_table_over_two_columns_is_read_as_it_is_shown(turn: int) -> None:
+    buffer = io.BytesIO()
+    page = Canvas(buffer, pagesize=(600, 700) if turn in (0, 180) else (700, 600))
+    page.setPageRotation(turn)
+    page.translate(*{0: (0, 0), 90: (700, 0), 180: (600, 700), 270: (0, 600)}[turn])
+    page.rotate(turn)
+    page.grid([50, 200, 300], [600, 620, 640])
+    for y, cells in ((625, ("Depot", "Rent")), (605, ("Brigg", "8150"))):
+        page.drawString(55, y, cells[0])
+        page.drawString(205, y, cells[1])
+    for line in range(8):
+        page.drawString(50, 400 - 14 * line, f"left column line {line} goes on and")
+        page.drawString(320, 400 - 14 * line, f"right column line {line} goes on and")
+    page.save()
+    lines = read_document(Path("a.pdf"), buffer.getvalue()).text.splitlines()
+    assert lines[:2] == ["Depot | Rent", "Brigg | 8150"]
+    assert lines[2:] == [f"{side} column line {n} goes on and" for side in ("left", "right") for n in range(8)]
+
+
 @pytest.mark.parametrize(
     ("title", "plausible"),
     [
