@@ -47,12 +47,13 @@ __all__ = [
 ]
 
 MEDIA_TYPES: dict[str, MediaType] = {
-    **dict.fromkeys((".txt", ".text", ".rst", ".org", ".adoc", ".tex", ".srt", ".vtt"), "text"),
+    **dict.fromkeys((".txt", ".text", ".rst", ".org", ".adoc", ".tex", ".textile", ".bib"), "text"),
+    **dict.fromkeys((".srt", ".vtt", ".ics", ".vcf"), "text"),
     ".log": "log",
     **dict.fromkeys((".md", ".mdx", ".markdown", ".mkd"), "markdown"),
     ".csv": "csv",
     ".tsv": "csv",
-    **dict.fromkeys((".html", ".htm", ".xhtml"), "html"),
+    **dict.fromkeys((".html", ".htm", ".xhtml", ".svg", ".mht", ".mhtml"), "html"),
     ".pdf": "pdf",
     **dict.fromkeys((".docx", ".docm", ".dotx", ".dotm"), "docx"),
     **dict.fromkeys((".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".heic", ".avif"), "image"),
@@ -60,7 +61,7 @@ MEDIA_TYPES: dict[str, MediaType] = {
     **dict.fromkeys((".pptx", ".pptm", ".ppsx"), "slides"),
     **dict.fromkeys((".odt", ".ott", ".odp"), "opendocument"),
     ".epub": "book",
-    **dict.fromkeys((".eml", ".msg"), "mail"),
+    **dict.fromkeys((".eml", ".msg", ".mbox"), "mail"),
     ".rtf": "rtf",
     ".ipynb": "notebook",
     **dict.fromkeys((".json", ".jsonl", ".ndjson"), "json"),
@@ -69,6 +70,7 @@ MEDIA_TYPES: dict[str, MediaType] = {
             ".py", ".js", ".ts", ".tsx", ".jsx", ".c", ".h", ".cc", ".cpp", ".hpp", ".cs", ".java", ".kt", ".go",
             ".rs", ".rb", ".php", ".pl", ".lua", ".r", ".jl", ".swift", ".scala", ".sh", ".ps1", ".bat", ".sql",
             ".css", ".toml", ".yaml", ".yml", ".ini", ".cfg", ".conf", ".xml", ".cmake", ".diff", ".patch",
+            ".tcl", ".dart", ".tf", ".proto", ".graphql", ".vue", ".svelte", ".gradle", ".properties", ".po",
         ),
         "code",
     ),
@@ -94,7 +96,8 @@ _NAMES: dict[str, MediaType] = {
 
 _READ_BYTES = 1 << 20
 # The standard lets a PDF begin anywhere in here; only a file named .pdf is given the benefit.
-_PDF_HEAD = 1_024
+_HEAD = 1_024
+_SAVED_PAGE = re.compile(rb"^mime-version:", re.IGNORECASE | re.MULTILINE)
 _ZIP = b"PK\x03\x04"
 _ARCHIVES = ("docx", "spreadsheet", "slides", "opendocument", "book")
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
@@ -201,7 +204,7 @@ def read_document(path: Path, data: bytes | None = None, *, limits: ReadLimits =
 
 def _media_type(data: bytes, suffix: str, named: MediaType) -> MediaType:
     """Return what the content is, by the marks that binary formats begin with."""
-    if data.startswith(b"%PDF-") or (named == "pdf" and b"%PDF-" in data[:_PDF_HEAD]):
+    if data.startswith(b"%PDF-") or (named == "pdf" and b"%PDF-" in data[:_HEAD]):
         return "pdf"
     if _is_picture(data):
         return "image"
@@ -248,6 +251,10 @@ def _read(data: bytes, media_type: MediaType, limits: ReadLimits) -> Document:
     if media_type == "html":
         from retrieval.reading.formats.html import read_html
 
+        if _SAVED_PAGE.search(data[:_HEAD]):
+            from retrieval.reading.formats.mail import read_saved_page
+
+            return read_saved_page(data)
         return read_html(data)
     if media_type == "image":
         return _read_picture(data, limits)
@@ -276,7 +283,8 @@ def _read_other(data: bytes, media_type: MediaType, limits: ReadLimits) -> Docum
         case "book":
             return epub.read_epub(data, max_unpacked_bytes=limits.unpacked_bytes)
         case "mail":
-            read = outlook.read_outlook if data.startswith(_OLE) else mail.read_mail
+            box = mail.read_mailbox if data.startswith(b"From ") else mail.read_mail
+            read = outlook.read_outlook if data.startswith(_OLE) else box
             return read(data, lambda name, inner: read_document(Path(name), inner, limits=limits))
         case "rtf":
             return plain.read_rtf(data)

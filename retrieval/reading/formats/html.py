@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from retrieval.reading.decode import Decoded, decode
+from retrieval.reading.formats.html_rows import BETWEEN, Rows
 from retrieval.reading.headings import escape, fenced, heading_line
 from retrieval.reading.unreadable import Broken, Empty
 from retrieval.records import Document
@@ -119,6 +120,7 @@ class _Page:
         self._line: list[str] = []
         self._pre = 0
         self._cells = 0
+        self._rows = [Rows()]  # of the tables that are open; a cell outside of any has the first's
 
     def open(self, element: Any) -> None:
         tag = element.tag
@@ -126,25 +128,35 @@ class _Page:
             self._end_line("\n\n")
             self._pre += 1
         elif tag in _CELLS:
-            if any(piece.strip() for piece in self._line):
-                self._line.append(" | ")
-            if self._is_data(element):
-                self._cells += 1
+            self._open_cell(element)
         elif _is_block(tag) or tag in _HEADINGS:
             self._end_line("\n\n")
+            self._rows += [Rows()] if tag == "table" else []
         elif tag in _LINES:
             self._end_line("\n")
-            if tag == "li":
-                self._line.append("- ")
+            self._line += ["- "] if tag == "li" else []
+            if tag == "tr":
+                self._rows[-1].begin_row()
         elif tag == "img":
             self._line.append(f" {element.get('alt') or ''} ")
             self._picture(element)
 
+    def _open_cell(self, cell: Any) -> None:
+        if self._is_data(cell):
+            self._line += self._rows[-1].begin_cell(len(self._line))
+            self._cells += 1
+        elif any(piece.strip() for piece in self._line):
+            self._line.append(BETWEEN)
+
     def drawing(self, element: Any) -> None:
-        """Take the pictures inside a drawing, as the covers of books have them."""
+        """Take the pictures inside a drawing, as the covers of books have them, and its words."""
         if element.tag == "svg":
             for picture in element.iter("image"):
                 self._picture(picture)
+            for written in element.iter("text"):
+                self._end_line("\n")
+                self.write("".join(written.itertext()))
+                self._end_line("\n")
 
     def _picture(self, element: Any) -> None:
         lines = [] if self._words_in is None else self._words_in(element)
@@ -157,21 +169,33 @@ class _Page:
     def close(self, element: Any) -> None:
         tag = element.tag
         if tag == "pre":
-            self._pre -= 1
-            if not self._pre:
-                raw = "".join(self._line).strip("\r\n")
-                self._line.clear()
-                if raw.strip():
-                    self._parts.append(fenced(raw) + "\n\n")
+            self._close_pre()
         elif tag in _HEADINGS:
             self._end_line("\n\n", level=_HEADINGS[tag])
         elif tag in _CELLS:
-            if self._is_data(element):
-                self._cells -= 1
+            self._close_cell(element)
+        elif tag == "tr" and not self._cells:
+            self._rows[-1].end_row(self._line)
+            self._end_line("\n")
         elif _is_block(tag):
             self._end_line("\n\n")
+            if tag == "table" and len(self._rows) > 1:
+                self._rows.pop()
         elif tag in _LINES:
             self._end_line("\n")
+
+    def _close_pre(self) -> None:
+        self._pre -= 1
+        if not self._pre:
+            raw = "".join(self._line).strip("\r\n")
+            self._line.clear()
+            if raw.strip():
+                self._parts.append(fenced(raw) + "\n\n")
+
+    def _close_cell(self, cell: Any) -> None:
+        if self._is_data(cell):
+            self._cells -= 1
+            self._rows[-1].end_cell(cell, self._line)
 
     def write(self, text: str | None) -> None:
         if text:

@@ -15,6 +15,8 @@ from retrieval.records import Document
 
 _FIELDS = ("From", "To", "Cc", "Date")
 _MAX_ATTACHED = 50
+_MAX_MAILS = 10_000
+_BEGINNING = re.compile(rb"(?:\A|(?<=\n))From [^\r\n]*\r?\n(?=[\w-]+:)")
 _UNNAMED = "a file without a name"
 
 ReadAttached = Callable[[str, bytes], Document]
@@ -54,6 +56,50 @@ def read_mail(data: bytes, read_attached: ReadAttached) -> Document:
     fields = [(name, text) for name in _FIELDS if (text := _field(message, name))]
     mail = Mail(_field(message, "Subject"), fields, _body(message, notes), _attachments(message, read_attached))
     return write_mail(mail, notes)
+
+
+def read_mailbox(data: bytes, read_attached: ReadAttached) -> Document:
+    """Read a mailbox, mail after mail (RFC 4155); a mail that cannot be read is noted.
+
+    Raises:
+        Empty: There is no mail in it with words.
+    """
+    texts, notes = list[str](), list[str]()
+    # As the standard library's `mailbox` parts them, which opens files only.
+    parts = _BEGINNING.split(data)[1:]
+    for number, mail in enumerate(parts[:_MAX_MAILS], 1):
+        try:
+            document = read_mail(mail, read_attached)
+        except Unreadable as error:
+            notes.append(f"mail {number} was not read: {error.reason}")
+            continue
+        texts.append(document.text)
+        notes += [f"{document.title or f'mail {number}'}: {note}" for note in document.notes]
+    if len(parts) > _MAX_MAILS:
+        notes.append(f"the mails after the first {_MAX_MAILS:,} were not read")
+    if not texts:
+        raise Empty("the mailbox has no mail with words")
+    return Document("\n\n".join(texts), "mail", notes=tuple(notes))
+
+
+def read_saved_page(data: bytes) -> Document:
+    """Read a page that a browser saved as one file (MHTML, RFC 2557).
+
+    Raises:
+        Broken, Empty, NotText: As `read_html`; there is no page in it.
+    """
+    message = email.message_from_bytes(data, policy=email.policy.default)
+    for part in message.walk():
+        if part.get_content_type() in ("text/html", "application/xhtml+xml"):
+            charset = part.get_content_charset()
+            page = part.get_payload(decode=True)
+            assert isinstance(page, bytes), "a part of text is no container"
+            try:
+                # The mark wins over the encoding that the page itself may name.
+                return read_html(page.decode(charset).encode("utf-8-sig") if charset else page)
+            except (LookupError, UnicodeDecodeError):
+                return read_html(page)
+    raise Empty("no page was saved in it")
 
 
 def write_mail(mail: Mail, notes: list[str]) -> Document:

@@ -2,6 +2,9 @@ import io
 import json
 import zipfile
 from email.message import EmailMessage
+from email.mime.image import MIMEImage
+from email.mime.multipart import MIMEMultipart
+from email.mime.text import MIMEText
 from pathlib import Path
 
 import pi_heif
@@ -188,6 +191,8 @@ def test_a_mail_is_read_with_what_is_attached_and_names_what_is_not() -> None:
 @pytest.mark.parametrize(
     ("name", "data", "words"),
     [
+        ("a.svg", b"<svg xmlns='http://www.w3.org/2000/svg'><text>The mill burned</text></svg>", "The mill burned"),
+        ("a.ics", b"BEGIN:VEVENT\nSUMMARY:The mill\nEND:VEVENT", "BEGIN:VEVENT\nSUMMARY:The mill\nEND:VEVENT"),
         ("a.rtf", rb"{\rtf1\ansi\pard The \b mill\b0  burned in 1812.\par}", "The mill burned in 1812."),
         (
             "a.ipynb",
@@ -229,3 +234,31 @@ def test_heic_is_known() -> None:
     assert pi_heif.register_heif_opener
     with pytest.raises(Broken, match="picture"):
         read_document(Path("a.heic"), b"\0\0\0\x18ftypheic cut off")
+
+
+def test_cells_of_a_web_page_that_are_empty_or_span_rows_keep_their_columns() -> None:
+    rows = (
+        "<tr><th>Kind<th>Days<th>From</tr><tr><td rowspan=2>Annual<td>30<td>May</tr><tr><td>5 more<td></tr>"
+        "<tr><td></td><td>7</td></tr>"
+    )
+    document = read_document(Path("leave.html"), f"<table>{rows}</table><svg><text>By law</text></svg>".encode())
+    assert document.text.splitlines() == [
+        "Kind | Days | From", "Annual | 30 | May", "Annual | 5 more", "| 7", "", "By law",
+    ]  # fmt: skip
+
+
+def test_a_page_that_a_browser_saved_as_one_file_is_read_as_the_page() -> None:
+    page = MIMEText("<meta charset=gb2312><h1>Mühle</h1><p>Sie brannte.", "html", "utf-8")
+    saved = MIMEMultipart("related", _subparts=[page, MIMEImage(b"GIF89a", "gif")])
+    document = read_document(Path("mill.mhtml"), saved.as_bytes())
+    assert (document.title, document.text) == ("Mühle", "# Mühle\n\nSie brannte.")
+
+
+def test_a_mailbox_is_read_mail_by_mail() -> None:
+    mails = "".join(
+        f"From ada@example.org Thu Feb 29 10:00:00 2024\nSubject: Rents {n}\n\nFrom May on {n} less.\n\n"
+        for n in (1, 2)
+    )
+    document = read_document(Path("rents.mbox"), mails.encode())
+    assert [chunk.headings for chunk in split(document)] == [("Rents 1",), ("Rents 2",)]
+    assert document.text.endswith("From May on 2 less.") and document.notes == ()
