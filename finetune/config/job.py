@@ -61,7 +61,7 @@ WRITE_INSTEAD = {
     "export_quantization_dataset": "load the merged model with --quantization nf4; leave it out",
     "export_hub_model_id": "nothing is uploaded; run `hf upload NAME FOLDER` afterwards, and leave it out",
 }
-DOING = ("do_train", "do_predict", "do_eval", "predict_with_generate")
+DOING = ("do_train", "do_predict", "do_eval")
 ENGINE = "the model answers itself; for vLLM or SGLang start it, and name its address as model_name_or_path"
 SERVING = {
     "infer_backend": ENGINE,
@@ -133,7 +133,8 @@ def read_job(path: Path | None, overrides: Sequence[str] = (), word: str | None 
 
 
 def _only_a_model(given: dict[str, Any]) -> bool:
-    return "model_name_or_path" in given and not {"dataset", "eval_dataset", "output_dir", *DOING} & set(given)
+    working = {"dataset", "eval_dataset", "output_dir", "predict_with_generate", *DOING}
+    return "model_name_or_path" in given and not working & set(given)
 
 
 def _truth(name: str, value: Any) -> bool:

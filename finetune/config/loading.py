@@ -17,6 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from finetune.config.schema import SECTIONS, AdapterConfig, FinetuneConfig, ValueRefused
 from finetune.config.source import parse_overrides, read_pairs
 from finetune.config.translations import FOREIGN_SECTIONS, NICKNAMES, Refused, translate
+from finetune.config.values import Deciding
 from finetune.errors import FinetuneError
 
 MIXTURE = ("moe_lora",)
@@ -42,6 +43,9 @@ READ_BY = {
 """Which adapters read a key, for those that not all do."""
 ONLY_FOR = {"denoising_steps": ("multiway",), "loraplus_lr_ratio": ("lora", "alora")}
 """Which adapters a key of the training is for."""
+
+MEASURES: tuple[str, ...] = get_args(get_args(Deciding)[0])
+"""What may decide which weights are the best."""
 
 
 class UnknownKey(FinetuneError):
@@ -200,6 +204,9 @@ def _unread(config: FinetuneConfig, given: Mapping[str, Any]) -> Iterator[str]:
     for key in ("pref_beta", "pref_loss"):
         if key in given and config.training.stage == "sft":
             yield f"{key}: not read where stage is sft"
+    evaluation = config.evaluation
+    if not (evaluation.load_best_model_at_end or evaluation.early_stopping_steps) and not evaluation.decided_by_loss:
+        yield "metric_for_best_model: not read without load_best_model_at_end or early_stopping_steps"
     for key in given:
         if _homes()[key] != "adapter" or getattr(config.adapter, key) == getattr(AdapterConfig(), key):
             continue
@@ -270,6 +277,9 @@ def _check_preferences(config: FinetuneConfig) -> None:
     for key in ("packing", "share_pictures"):
         if getattr(config.data, key):
             raise ValueRefused(key, True, "stage is 'dpo', and the rows of a pair stand apart; write false")
+    for key in ("compute_accuracy", "predict_with_generate"):
+        if getattr(config.evaluation, key):
+            raise ValueRefused(key, True, "stage is 'dpo', which measures eval_rewards/accuracies; write false")
 
 
 def _check_only_for(config: FinetuneConfig) -> None:
@@ -292,6 +302,34 @@ def _check_best(config: FinetuneConfig) -> None:
             raise ValueRefused(key, value, "nothing is measured meanwhile; write eval_strategy: steps or epoch")
     if evaluation.load_best_model_at_end and config.training.save_strategy == "no":
         raise ValueRefused("load_best_model_at_end", True, "no checkpoint is written; write save_strategy: steps")
+    _check_measure(config)
+
+
+def _check_measure(config: FinetuneConfig) -> None:
+    """Refuse a measure that is not taken, and one turned upside down."""
+    evaluation = config.evaluation
+    metric, needed = evaluation.metric_for_best_model, _needed_for(evaluation.metric_for_best_model)
+    taken = {
+        "compute_accuracy: true": evaluation.compute_accuracy,
+        "predict_with_generate: true": evaluation.predict_with_generate,
+        "stage: dpo": config.training.stage == "dpo",
+    }
+    if needed is not None and not taken[needed]:
+        others = ", ".join(name for name in MEASURES if (also := _needed_for(name)) is None or taken[also])
+        raise ValueRefused("metric_for_best_model", metric, f"it is not measured; write {needed}, or one of {others}")
+    if evaluation.greater_is_better == evaluation.decided_by_loss:
+        most, word = ("lowest", "false") if evaluation.decided_by_loss else ("highest", "true")
+        reason = f"of {metric} the {most} is the best; write {word}, or leave it out"
+        raise ValueRefused("greater_is_better", evaluation.greater_is_better, reason)
+
+
+def _needed_for(metric: str) -> str | None:
+    """Return what must stand in the configuration for the measure to be taken; None for nothing."""
+    if metric == "eval_loss":
+        return None
+    if metric.startswith("eval_rewards/"):
+        return "stage: dpo"
+    return "compute_accuracy: true" if metric == "eval_accuracy" else "predict_with_generate: true"
 
 
 def _check_multiway(adapter: AdapterConfig) -> None:

@@ -178,7 +178,6 @@ TRANSLATIONS: dict[str, Translation] = {
     "do_train": _only(True, otherwise="to see the configuration without training, add --dry-run"),
     "do_eval": _noted("eval_strategy decides"),
     "do_predict": _only(False, otherwise="`lorgnette finetune FILE` predicts where do_train is not set; give it there"),
-    "predict_with_generate": _noted("answers are always written"),
     "template": _only(
         "qwen3_vl",
         "qwen3_vl_nothink",
@@ -261,15 +260,6 @@ TRANSLATIONS: dict[str, Translation] = {
     "video_maxlen": _noted("a video is a list of frames, and all of them are read"),
     "upcast_layernorm": _only(False, otherwise=ARITHMETIC),
     "pissa_init": _only(False, otherwise=PLAIN),
-    "metric_for_best_model": _only(
-        "eval_loss",
-        "loss",
-        None,
-        note="the loss on held-back rows, the lowest",
-        otherwise="the loss on held-back rows is what is compared; write eval_loss",
-    ),
-    "greater_is_better": _only(False, None, otherwise="the loss on held-back rows is compared; write false"),
-    "compute_accuracy": _only(False, otherwise="`lorgnette finetune evaluate` measures answers; write false"),
     "disable_shuffling": _only(False, otherwise="rows are shuffled by seed; write false"),
     "gradient_checkpointing_kwargs": _only(None, {}, otherwise="write gradient_checkpointing: true, and leave it out"),
     "train_sampling_strategy": _one_of(
