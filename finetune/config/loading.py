@@ -28,7 +28,7 @@ OWN_OF_MULTIWAY = (
     "attention_heads", "attention_head_dim", "attention_rope_dim", "q_rank", "kv_rank", "balance_rate",
 )  # fmt: skip
 READ_BY = {
-    "use_dora": ("lora",),
+    **dict.fromkeys(("use_dora", "pissa_init", "pissa_iter"), ("lora",)),
     "use_rslora": ("lora", "alora"),
     "alora_invocation": ("alora",),
     **dict.fromkeys(("lora_rank", "lora_alpha"), ("lora", "moe_lora", "alora")),
@@ -227,12 +227,13 @@ def _check_together(config: FinetuneConfig) -> None:
     _check_whole(config)
     _check_preferences(config)
     _check_only_for(config)
-    for key in ("use_dora", "use_rslora"):
+    for key in ("use_dora", "use_rslora", "pissa_init"):
         if getattr(adapter, key) and adapter.finetuning_type not in READ_BY[key]:
             only = " and ".join(READ_BY[key])
             raise ValueRefused(
                 key, True, f"finetuning_type is {adapter.finetuning_type!r}, and only {only} can have it"
             )
+    _check_principal(config)
     _check_best(config)
     if config.training.max_steps == 0:
         raise ValueRefused("max_steps", 0, "it is the number of steps, or -1 for as many as num_train_epochs makes")
@@ -288,6 +289,19 @@ def _check_only_for(config: FinetuneConfig) -> None:
         value = getattr(config.training, key)
         if value and kind not in kinds:
             raise ValueRefused(key, value, f"finetuning_type is {kind!r}, and only {' and '.join(kinds)} can have it")
+
+
+def _check_principal(config: FinetuneConfig) -> None:
+    """Refuse what would change the directions that the adapter takes away, or has none."""
+    bits, decay = config.model.quantization_bit, config.training.weight_decay
+    if not config.adapter.pissa_init or config.model.adapter_name_or_path is not None:
+        return
+    if bits is not None:
+        reason = "pissa_init is set, and it decomposes weights that are whole; leave it out or write pissa_init: false"
+        raise ValueRefused("quantization_bit", bits, reason)
+    if decay:
+        reason = "pissa_init is set, and it would wear away what the base knows; write 0"
+        raise ValueRefused("weight_decay", decay, reason)
 
 
 def _check_best(config: FinetuneConfig) -> None:

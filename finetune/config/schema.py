@@ -146,6 +146,10 @@ class AdapterConfig:
     """Scales by the root of the rank."""
     use_dora: bool = False
     """Trains magnitude and direction apart (DoRA)."""
+    pissa_init: bool = False
+    """Begins with the strongest directions of the weights (PiSSA); saved as a plain LoRA of twice lora_rank."""
+    pissa_iter: Annotated[int, Field(ge=-1)] = 16
+    """Passes that look for these directions; -1 = exactly, which takes long for large models."""
     alora_invocation: Annotated[str, Field(min_length=1)] = "<|im_start|>assistant\n"
     """The text from which an activated LoRA works."""
     num_experts: Least1 = 4

@@ -164,7 +164,6 @@ NICKNAMES = {
 }  # fmt: skip
 PROCESSES = "several processes are started by accelerate; leave it out, docs/finetuning.md shows how"
 SAMPLING = "how answers are sampled is no part of training; give it to `lorgnette finetune evaluate`, or leave it out"
-PLAIN = "the adapter begins as LoRA does; leave it out"
 WHOLE = "all rows are read before the training begins; leave it out"
 UPLOAD = "nothing is uploaded; run `hf upload NAME output_dir` afterwards, and leave it out"
 ON_TOP = "the adapter that adapter_name_or_path names is trained on; merge it first for a new one on top"
@@ -259,7 +258,6 @@ TRANSLATIONS: dict[str, Translation] = {
     "video_fps": _noted("a video is a list of frames, and all of them are read"),
     "video_maxlen": _noted("a video is a list of frames, and all of them are read"),
     "upcast_layernorm": _only(False, otherwise=ARITHMETIC),
-    "pissa_init": _only(False, otherwise=PLAIN),
     "disable_shuffling": _only(False, otherwise="rows are shuffled by seed; write false"),
     "gradient_checkpointing_kwargs": _only(None, {}, otherwise="write gradient_checkpointing: true, and leave it out"),
     "train_sampling_strategy": _one_of(

@@ -42,7 +42,14 @@ class AnswersSharded(FinetuneError):
         )
 
 
-def check_fsdp(bits: int | None, *, whole: bool = False, answers: bool = False) -> None:
+class PrincipalSharded(FinetuneError):
+    """An adapter of which half stands still, under FSDP, which hands no gradient out whole."""
+
+    def __init__(self) -> None:
+        super().__init__("FSDP cannot train with pissa_init; write pissa_init: false, or launch without FSDP.")
+
+
+def check_fsdp(bits: int | None, *, whole: bool = False, answers: bool = False, principal: bool = False) -> None:
     """Refuse what FSDP cannot do, where `accelerate launch --use_fsdp` asked for it.
 
     Raises:
@@ -50,6 +57,7 @@ def check_fsdp(bits: int | None, *, whole: bool = False, answers: bool = False) 
         OldSharding: It is the first FSDP, accelerate's default.
         WholeSharding: Weights of the model itself are to be trained.
         AnswersSharded: Held-back rows are to be answered.
+        PrincipalSharded: The adapter begins with the weights' strongest directions.
     """
     from accelerate.utils import parse_flag_from_env
 
@@ -59,6 +67,8 @@ def check_fsdp(bits: int | None, *, whole: bool = False, answers: bool = False) 
         raise WholeSharding
     if answers:
         raise AnswersSharded
+    if principal:
+        raise PrincipalSharded
     if bits is not None:
         raise QuantizedSharding(bits)
     if (version := os.environ.get("FSDP_VERSION", "1")) != "2":

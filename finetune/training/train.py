@@ -74,8 +74,9 @@ def train(config: FinetuneConfig, say: Say | None = None) -> TrainResult:
     from finetune.training.reporting.held_back_answers import measures_of_answers
 
     check_fsdp(
-        config.model.quantization_bit, whole=config.adapter.is_whole, answers=config.evaluation.predict_with_generate
-    )
+        config.model.quantization_bit, whole=config.adapter.is_whole, principal=config.adapter.pissa_init,
+        answers=config.evaluation.predict_with_generate,
+    )  # fmt: skip
     _check_own_folder(config)
     dtype = choose_training_dtype(config)
     args = arguments(config, dtype)
