@@ -41,6 +41,8 @@ READ_BY = {
     "additional_target": ("lora", "moe_lora", "alora", "ia3", "multiway"),
 }
 """Which adapters read a key, for those that not all do."""
+ITS_PIXELS = {"image_max_pixels": 768 * 768, "video_max_pixels": 256 * 256, "video_min_pixels": 16 * 16}
+"""LLaMA-Factory's defaults of what here is the checkpoint's own."""
 ONLY_FOR = {"denoising_steps": ("multiway",), "loraplus_lr_ratio": ("lora", "alora")}
 """Which adapters a key of the training is for."""
 
@@ -90,6 +92,11 @@ def load_config(path: Path | None, overrides: Sequence[str] = (), *, leave_out: 
     pairs = list(read_pairs(path, sections)) if path is not None else []
     values = _resolve([pair for pair in pairs if pair[0] not in leave_out], notes)
     values |= _resolve([pair for pair in parse_overrides(overrides) if pair[0] not in leave_out], notes)
+    if any(name == "template" for name, _ in pairs):  # which LLaMA-Factory's files have, and ours never
+        for key, usual in ITS_PIXELS.items():
+            if key not in values:
+                values[key] = usual
+                notes.append(f"{key}: {usual}, as in LLaMA-Factory where a file does not say")
     return _build(values, tuple(dict.fromkeys(notes)))
 
 
@@ -233,6 +240,7 @@ def _check_together(config: FinetuneConfig) -> None:
             raise ValueRefused(
                 key, True, f"finetuning_type is {adapter.finetuning_type!r}, and only {only} can have it"
             )
+    _check_frames(config)
     _check_principal(config)
     _check_best(config)
     if config.training.max_steps == 0:
@@ -289,6 +297,13 @@ def _check_only_for(config: FinetuneConfig) -> None:
         value = getattr(config.training, key)
         if value and kind not in kinds:
             raise ValueRefused(key, value, f"finetuning_type is {kind!r}, and only {' and '.join(kinds)} can have it")
+
+
+def _check_frames(config: FinetuneConfig) -> None:
+    least, most = config.data.video_min_pixels, config.data.video_max_pixels or config.data.image_max_pixels
+    if least is not None and most is not None and least > most:
+        reason = f"the largest frame has {most} pixels; write a smaller number, or raise video_max_pixels"
+        raise ValueRefused("video_min_pixels", least, reason)
 
 
 def _check_principal(config: FinetuneConfig) -> None:

@@ -100,6 +100,10 @@ class DataConfig:
     """Longest row in tokens: text behind the last picture is cut, a row whose pictures alone are longer is left out."""
     image_max_pixels: Annotated[int, Field(ge=1024)] | None = None
     """Pixel budget of a picture, and of a video's frame; larger ones are scaled down; none = the checkpoint's own."""
+    video_max_pixels: Annotated[int, Field(ge=1024)] | None = None
+    """The same of a video's frame alone, whatever the number of frames; none = as of a picture."""
+    video_min_pixels: Annotated[int, Field(ge=1)] | None = None
+    """Smaller frames are scaled up to it; none = the checkpoint's own least size."""
     mask_history: bool = False
     """Learns only the last answer of a conversation, not those before it."""
     packing: Annotated[bool, otherwise(False)] = False

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from finetune.config.schema import RESOLVED, FinetuneConfig, KeyMissing, ValueRefused
-from finetune.data.configured import Data, NothingToLearn, list_left_out, read_data
+from finetune.data.configured import Data, NothingToLearn, frame_budget, list_left_out, read_data
 from finetune.data.dataset import Broken
 from finetune.output_files import whole_file
 from finetune.training.arguments import arguments, choose_training_dtype, load_base
@@ -132,6 +132,7 @@ def _set_up(config: FinetuneConfig, args: Any, data: Data, dtype: "torch.dtype",
         loaded.processor,
         cutoff_len=config.data.cutoff_len,
         max_pixels=config.data.image_max_pixels,
+        frames=frame_budget(config),
         mask_history=config.data.mask_history or config.training.stage == "dpo",
     )
     prepared, evaluated = prepare_all(config, data, encoder, model, args, say)

@@ -16,6 +16,7 @@ from finetune.config.schema import RESOLVED, SECTIONS, AdapterConfig, FinetuneCo
 from finetune.config.source import ConfigUnreadable, NoFlag
 from finetune.config.translations import NICKNAMES, TRANSLATIONS
 from finetune.config.values import Optimizer, Scheduler
+from model.pictures.frame_budget import FrameBudget
 
 ROOT = Path(__file__).parents[3]
 LLAMA_FACTORY = """
@@ -152,6 +153,7 @@ def test_sections_and_the_resolved_file_come_to_the_same(tmp_path: Path) -> None
         (f"{BEST}metric_for_best_model: rewards/margins", ValueRefused, "write stage: dpo"),
         (f"{BEST}greater_is_better: true", ValueRefused, "of eval_loss the lowest is the best; write false"),
         ("stage: dpo\ncompute_accuracy: true", ValueRefused, "measures eval_rewards/accuracies"),
+        ("video_min_pixels: 5000\nvideo_max_pixels: 4096", ValueRefused, "the largest frame has 4096"),
         ("packing: true\nneat_packing: false", KeyTwice, "keep one"),
         ("- a\n- b", ConfigUnreadable, "mapping"),
         ("a: [", ConfigUnreadable, "YAML"),
@@ -291,6 +293,20 @@ def test_schedulers_and_optimizers_are_transformers_own() -> None:
 
     assert {*get_args(Scheduler)} <= {kind.value for kind in SchedulerType}
     assert {*get_args(Optimizer)} <= {kind.value for kind in OptimizerNames}
+
+
+def test_a_file_of_llama_factory_that_does_not_say_has_its_sizes(tmp_path: Path) -> None:
+    from finetune.data.configured import frame_budget
+
+    config = load_config(written(tmp_path, "template: qwen3_vl\nvideo_max_pixels: 16384"))
+    assert config.data.image_max_pixels == 768 * 768 and frame_budget(config) == FrameBudget(16384, 256)
+    assert [note for note in config.notes if "pixels" in note] == [
+        "image_max_pixels: 589824, as in LLaMA-Factory where a file does not say",
+        "video_min_pixels: 256, as in LLaMA-Factory where a file does not say",
+    ]
+    own = load_config(written(tmp_path, "image_max_pixels: 4096"))
+    assert frame_budget(own) is None and own.data.image_max_pixels == 4096
+    assert frame_budget(load_config(None, ["--image_max_pixels=4096", "--video_min_pixels=9"])) == FrameBudget(4096, 9)
 
 
 def test_what_may_decide_are_the_loss_and_all_that_is_measured(tmp_path: Path) -> None:
