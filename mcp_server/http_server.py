@@ -18,10 +18,12 @@ from typing import Any, Literal
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lorgnette.documents import Documents
-from lorgnette.model_sharing.registry import advertise, shape_of
+from lorgnette.model_sharing.registry import NONCE_CHARS, PROOF_PATH, advertise, proof, shape_of
 from lorgnette.opening import OpenAgent, open_served_agent
 from lorgnette.settings import Settings
 from mcp_server.state.agent_loader import HANDSHAKE_S, AgentLoader
@@ -142,7 +144,7 @@ def build_http_app(
         return Guard(built.app, checks, token, key)
     late = LateApp(build, loader.wait_for_handshake, loader.handshake_done)
     opened = beside(own, documents, loader)
-    return Guard(_living(late, opened), checks, token, key, opened)
+    return Guard(_living(late, opened, key), checks, token, key, opened)
 
 
 def _build(
@@ -165,8 +167,11 @@ def _build(
     return Built(MendedBody(app, MCP_PATH), app)
 
 
-def _living(late: LateApp, beside: Beside) -> ASGIApp:
-    """Return the application behind what is beside it; both begin and end with the server."""
+def _living(late: LateApp, beside: Beside, key: str) -> ASGIApp:
+    """Return the application behind what is beside it; both begin and end with the server.
+
+    That it knows the key it proves at once: whoever looks for a server that runs does not wait long.
+    """
 
     @asynccontextmanager
     async def life(_: Starlette) -> AsyncIterator[None]:
@@ -176,7 +181,13 @@ def _living(late: LateApp, beside: Beside) -> ASGIApp:
     ends = Starlette(lifespan=life)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await (ends if scope["type"] == "lifespan" else late)(scope, receive, send)
+        if scope["type"] == "lifespan":
+            await ends(scope, receive, send)
+        elif scope["path"] == ENDPOINT + PROOF_PATH:
+            nonce = Request(scope).query_params.get("nonce", "")[:NONCE_CHARS]
+            await JSONResponse({"proof": proof(key, nonce)})(scope, receive, send)
+        else:
+            await late(scope, receive, send)
 
     return app
 

@@ -22,6 +22,8 @@ server = http_server.HttpServer(load_settings(model="no/model", attach="never"),
 def fetch():
     drawn = urllib.request.urlopen(server.url + page.address.path + "/").read().decode()
     print("Your question" in drawn, [name for name in {heavy} if name in sys.modules])
+    proof = urllib.request.urlopen(server.url + "/v1/lorgnette/proof?nonce=1").read()
+    print(b"proof" in proof, "mcp" in sys.modules)
     request = urllib.request.Request(server.url + "/v1/models")
     print(b'"lorgnette"' in urllib.request.urlopen(request).read(), "mcp" in sys.modules)
     server.stop()
@@ -36,4 +38,4 @@ def test_the_page_is_drawn_before_anything_heavy_is_imported_and_the_endpoints_a
         [sys.executable, "-c", SCRIPT.replace("{heavy}", repr(HEAVY))], cwd=tmp_path, capture_output=True, text=True,
         env={"LORGNETTE_HOME": str(tmp_path / "home"), "PYTHONPATH": str(Path(__file__).parents[2]), "PATH": ""},
     )  # fmt: skip
-    assert done.stdout.splitlines() == ["True []", "True True"], done.stderr
+    assert done.stdout.splitlines() == ["True []", "True False", "True True"], done.stderr
