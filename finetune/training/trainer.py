@@ -119,7 +119,12 @@ class AdapterTrainer(Trainer):
     def best_checkpoint(self) -> Path | None:
         """Return where the weights that did best on held-back rows were saved; None where none was asked for."""
         step = self.state.best_global_step if self.config.evaluation.load_best_model_at_end else None
-        return self.output / f"checkpoint-{step}" if step else None
+        if not step:
+            return None
+        own, named = self.output / f"checkpoint-{step}", self.config.training.resume_from_checkpoint
+        # a run that goes on in another folder may have had its best before
+        before = Path(named).expanduser().with_name(own.name) if isinstance(named, str) else own
+        return before if before.is_dir() and not own.is_dir() else own
 
     def _determine_best_metric(self, metrics: dict[str, float], trial: Any) -> bool:
         """Save what is the best so far, and end where nothing was better for long enough."""

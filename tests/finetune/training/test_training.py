@@ -33,7 +33,7 @@ from finetune.training.checkpoints import (
     what_is_broken,
 )
 from finetune.training.encoding import Encoder
-from finetune.training.fsdp import OldSharding, QuantizedSharding
+from finetune.training.fsdp import AnswersSharded, OldSharding, PrincipalSharded, QuantizedSharding
 from finetune.training.reporting.log import read_log
 from finetune.training.train import train
 from finetune.training.trainer import AdapterTrainer, GradientNotFinite, LossNotFinite, OutOfMemory, share_right
@@ -556,6 +556,10 @@ def test_what_fsdp_cannot_share_out_is_refused_at_once(quick: Quick, monkeypatch
     monkeypatch.setenv("FSDP_VERSION", "2")
     with pytest.raises(QuantizedSharding, match="leave quantization_bit out"):
         train(quick("--quantization_bit=4"))
+    with pytest.raises(AnswersSharded, match="predict_with_generate: false"):
+        train(quick("--predict_with_generate=true"))
+    with pytest.raises(PrincipalSharded, match="pissa_init: false"):
+        train(quick("--pissa_init=true"))
 
 
 def test_no_picture_is_learned_and_held_back_too(tmp_path: Path) -> None:
