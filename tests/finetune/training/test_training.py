@@ -527,6 +527,18 @@ def test_two_processes_learn_what_one_does(quick: Quick, tmp_path: Path, kind: s
     assert all(torch.allclose(wanted[name], found[name], atol=1e-3) for name in wanted)
 
 
+@pytest.mark.slow
+def test_two_processes_measure_held_back_rows_as_one_does(quick: Quick, tmp_path: Path) -> None:
+    common = ("--val_size=3", "--max_steps=12", "--learning_rate=5e-3", "--eval_strategy=epoch",
+              "--compute_accuracy=true", "--predict_with_generate=true", "--report_max_new_tokens=8")  # fmt: skip
+    alone = train(quick(*common)).metrics
+    both = quick(*common, "--per_device_train_batch_size=2", f"--output_dir={tmp_path / 'both'}")
+    together = json.loads((launch(tmp_path, both, "--multi_gpu") / "metrics.json").read_text("utf-8"))
+    assert alone["eval_accuracy"] > 0
+    for name in ("eval_accuracy", "eval_exact", "eval_anls"):
+        assert together[name] == pytest.approx(alone[name], abs=1e-6)
+
+
 SAVED = ("--max_steps=2", "--save_strategy=steps", "--save_steps=1", "--per_device_train_batch_size=2")
 
 
