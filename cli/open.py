@@ -1,5 +1,6 @@
 """`lorgnette open`: the page in a browser or a window of its own, with the MCP server on the same port."""
 
+import gc
 import importlib.util
 import os
 import subprocess
@@ -44,6 +45,7 @@ def open_page(run: Run, /, window: bool, no_browser: bool, host: str, port: int 
 
     if importlib.util.find_spec("nicegui") is None:
         raise PageError("page_missing")
+    gc.disable()  # until the page is served: what is imported stays, and to search it for garbage takes its time
     settings = _settings(run, flags)
     from page.opening.run import Opening
 
