@@ -46,20 +46,23 @@ def open_page(run: Run, /, window: bool, no_browser: bool, host: str, port: int 
     if importlib.util.find_spec("nicegui") is None:
         raise PageError("page_missing")
     gc.disable()  # until the page is served: what is imported stays, and to search it for garbage takes its time
-    settings = _settings(run, flags)
-    from page.opening.run import Opening
+    try:
+        settings = _settings(run, flags)
+        from page.opening.run import Opening
 
-    opening = Opening(
-        settings,
-        host,
-        port,
-        PORT,
-        run.open_agent,
-        say=lambda text: click.echo(text, err=True),
-        print_address=click.echo,
-        start_again=lambda port, other: start_again(settings, port, other),
-    )
-    opening.run("window" if window else "none" if no_browser else "browser")
+        opening = Opening(
+            settings,
+            host,
+            port,
+            PORT,
+            run.open_agent,
+            say=lambda text: click.echo(text, err=True),
+            print_address=click.echo,
+            start_again=lambda port, other: start_again(settings, port, other),
+        )
+        opening.run("window" if window else "none" if no_browser else "browser")
+    finally:
+        gc.enable()
 
 
 def start_again(own: "Settings", port: int, other: "Other") -> NoReturn:
