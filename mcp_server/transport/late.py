@@ -79,5 +79,6 @@ class LateApp:
 
     def _wait_for_go(self, loop: asyncio.AbstractEventLoop) -> None:
         self._wait()
+        self._go()  # who waits for the same later does not wait its time over again
         with suppress(RuntimeError):  # it ended meanwhile
             loop.call_soon_threadsafe(self._wanted.set)
