@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from finetune.config.loading import load_config
+from finetune.config.loading import ITS_PIXELS, load_config
 from finetune.config.schema import SECTIONS, FinetuneConfig, ValueRefused
 from finetune.config.source import parse_overrides, read_pairs
 from finetune.config.translations import FOREIGN_SECTIONS
@@ -129,6 +129,8 @@ def read_job(path: Path | None, overrides: Sequence[str] = (), word: str | None 
         kind = "predict"
     else:
         kind = "train"
+    if kind == "export":  # which opens no picture
+        config = replace(config, notes=tuple(note for note in config.notes if not note.startswith(tuple(ITS_PIXELS))))
     return Job(kind, config, predicting, exporting, then_predicts=kind == "train" and predicts)
 
 
