@@ -1,5 +1,6 @@
 """`lorgnette open`: the page in a browser or a window of its own, with the MCP server on the same port."""
 
+import gc
 import importlib.util
 import os
 import subprocess
@@ -44,20 +45,24 @@ def open_page(run: Run, /, window: bool, no_browser: bool, host: str, port: int 
 
     if importlib.util.find_spec("nicegui") is None:
         raise PageError("page_missing")
-    settings = _settings(run, flags)
-    from page.opening.run import Opening
+    gc.disable()  # until the page is served: what is imported stays, and to search it for garbage takes its time
+    try:
+        settings = _settings(run, flags)
+        from page.opening.run import Opening
 
-    opening = Opening(
-        settings,
-        host,
-        port,
-        PORT,
-        run.open_agent,
-        say=lambda text: click.echo(text, err=True),
-        print_address=click.echo,
-        start_again=lambda port, other: start_again(settings, port, other),
-    )
-    opening.run("window" if window else "none" if no_browser else "browser")
+        opening = Opening(
+            settings,
+            host,
+            port,
+            PORT,
+            run.open_agent,
+            say=lambda text: click.echo(text, err=True),
+            print_address=click.echo,
+            start_again=lambda port, other: start_again(settings, port, other),
+        )
+        opening.run("window" if window else "none" if no_browser else "browser")
+    finally:
+        gc.enable()
 
 
 def start_again(own: "Settings", port: int, other: "Other") -> NoReturn:

@@ -85,12 +85,17 @@ class Sight:
         if picture.sha256 != seen.sha256:
             notes.append(f"session: {seen.source} has changed since it was asked about, and is not seen again")
             return None
-        return fitted(picture, seen.pixels or None)
+        return fitted(self._frame(picture), seen.pixels or None)
+
+    def _frame(self, picture: Picture) -> Picture:
+        """Return a film's frame at the size that frames may have; any other picture as it is."""
+        return picture if picture.time_s is None else fitted(picture, self._settings.video_max_pixels)
 
     def fitted(
         self, pictures: tuple[Picture, ...], deadline: float, notes: list[str]
     ) -> tuple[tuple[Picture, ...], int]:
         """Return the pictures at a size that leaves time for the answer, and its pixels, 0 for no limit."""
+        pictures = tuple(map(self._frame, pictures))
         wanted = self._settings.max_pixels or MODEL_PIXELS
         affordable = served(self._chat).looking_pixels(LOOKING_SHARE * (deadline - time.monotonic()), len(pictures))
         # A server knows nothing of our budget; a model here scales by itself, and its own way costs nothing.

@@ -18,17 +18,19 @@ from typing import Any, Literal
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from lorgnette.documents import Documents
-from lorgnette.model_sharing.registry import advertise, shape_of
+from lorgnette.model_sharing.registry import NONCE_CHARS, PROOF_PATH, advertise, proof, shape_of
 from lorgnette.opening import OpenAgent, open_served_agent
 from lorgnette.settings import Settings
-from mcp_server.app import build_server
-from mcp_server.openai_api.endpoint import add_endpoint
 from mcp_server.state.agent_loader import HANDSHAKE_S, AgentLoader
 from mcp_server.transport.bind import listen
-from mcp_server.transport.guard import ENDPOINT, Beside, Guard, for_pages, security
-from mcp_server.transport.mended_body import MendedBody
+from mcp_server.transport.checks import Checks, security
+from mcp_server.transport.guard import ENDPOINT, Beside, Guard, for_pages
+from mcp_server.transport.late import Built, LateApp
 from mcp_server.transport.prompt_protocol import PromptProtocol
 from model.open import is_remote
 
@@ -130,28 +132,64 @@ def build_http_app(
     documents = Documents(own)
     opening = open_agent or partial(open_served_agent, documents=documents)
     loader = AgentLoader(own, opening, HANDSHAKE_S if beside is None else PAGE_S)
-    server = build_server(own, loader=loader, documents=documents)
-    if beside is not None or not is_remote(settings.model):  # whoever wants that one can ask it without us
-        add_endpoint(server, own, loader, key)
     checks = security([*names, *settings.allowed_hosts])
-    app = server.streamable_http_app(streamable_http_path=MCP_PATH, transport_security=checks)
-    opened = None if beside is None else beside(own, documents, loader)
-    if opened is not None:
-        _live_together(app, opened)
     token = settings.token.get_secret_value() if settings.token else None
-    return Guard(MendedBody(app, MCP_PATH), checks, token, key, opened)
+
+    def build() -> Built:
+        # whoever wants a remote model can ask it without us
+        return _build(own, key, loader, documents, checks, endpoint=beside is not None or not is_remote(settings.model))
+
+    if beside is None:
+        built = build()
+        return Guard(built.app, checks, token, key)
+    late = LateApp(build, loader.wait_for_handshake, loader.handshake_done)
+    opened = beside(own, documents, loader)
+    return Guard(_living(late, opened, key), checks, token, key, opened)
 
 
-def _live_together(app: Starlette, beside: Beside) -> None:
-    """Let what is beside begin and end with the server: only the outermost application hears of it."""
-    own_life = app.router.lifespan_context
+def _build(
+    settings: Settings, key: str, loader: AgentLoader, documents: Documents, checks: Checks, *, endpoint: bool
+) -> Built:
+    """Return MCP and the endpoint; imports what both need."""
+    from mcp.server.transport_security import TransportSecuritySettings
+
+    from mcp_server.app import build_server
+    from mcp_server.openai_api.endpoint import add_endpoint
+    from mcp_server.transport.mended_body import MendedBody
+
+    server = build_server(settings, loader=loader, documents=documents)
+    if endpoint:
+        add_endpoint(server, settings, loader, key)
+    allowed = TransportSecuritySettings(
+        allowed_hosts=list(checks.allowed_hosts), allowed_origins=list(checks.allowed_origins)
+    )
+    app = server.streamable_http_app(streamable_http_path=MCP_PATH, transport_security=allowed)
+    return Built(MendedBody(app, MCP_PATH), app)
+
+
+def _living(late: LateApp, beside: Beside, key: str) -> ASGIApp:
+    """Return the application behind what is beside it; both begin and end with the server.
+
+    That it knows the key it proves at once: whoever looks for a server that runs does not wait long.
+    """
 
     @asynccontextmanager
-    async def life(app: Starlette) -> AsyncIterator[Any]:
-        async with own_life(app) as state, beside.life():
-            yield state
+    async def life(_: Starlette) -> AsyncIterator[None]:
+        async with beside.life(), late.life():
+            yield
 
-    app.router.lifespan_context = life
+    ends = Starlette(lifespan=life)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await ends(scope, receive, send)
+        elif scope["path"] == ENDPOINT + PROOF_PATH:
+            nonce = Request(scope).query_params.get("nonce", "")[:NONCE_CHARS]
+            await JSONResponse({"proof": proof(key, nonce)})(scope, receive, send)
+        else:
+            await late(scope, receive, send)
+
+    return app
 
 
 class _Server(uvicorn.Server):

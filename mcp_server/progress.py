@@ -10,13 +10,15 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, suppress
 from contextvars import copy_context
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
-from mcp.server.mcpserver import Context
 
 from graph.answer import Event
 from lorgnette.answer_text import DOING
+
+if TYPE_CHECKING:
+    from mcp.server.mcpserver import Context
 
 T = TypeVar("T")
 
@@ -26,7 +28,7 @@ SMALLEST_STEP_S = 0.001
 class Heartbeat:
     """Reports what `describe` says every `every_s` seconds, and sooner after `wake`."""
 
-    def __init__(self, ctx: Context[Any, Any], every_s: float, describe: Callable[[], str]) -> None:
+    def __init__(self, ctx: "Context[Any, Any]", every_s: float, describe: Callable[[], str]) -> None:
         self.describe = describe
         self._ctx, self._every_s = ctx, every_s
         self._began = time.monotonic()
@@ -82,7 +84,7 @@ class Watch:
 
 
 @asynccontextmanager
-async def heartbeat(ctx: Context[Any, Any], every_s: float, describe: Callable[[], str]) -> AsyncIterator[Heartbeat]:
+async def heartbeat(ctx: "Context[Any, Any]", every_s: float, describe: Callable[[], str]) -> AsyncIterator[Heartbeat]:
     """Report progress while the body runs."""
     beat = Heartbeat(ctx, every_s, describe)
     failure: Exception | None = None

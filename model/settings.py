@@ -130,6 +130,9 @@ class ModelSettings(BaseModel):
     max_pixels: int | None = Field(
         None, ge=1024, description="Pixel budget of a picture; larger ones are scaled down; none = the model's own"
     )
+    video_max_pixels: int | None = Field(
+        None, ge=1024, description="The same of a film's frame; none = as of a picture"
+    )
     queue_size: int = Field(
         8, ge=1, description="Questions of one client that may wait for the model before it says busy"
     )

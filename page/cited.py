@@ -5,10 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lorgnette.documents import Documents
-from lorgnette.page_pictures import PagePictures
 from page.pictures import Pictures, Shown
-from retrieval.regions.locate import PageMissing, Placement
-from retrieval.search.verify import inside
 
 AROUND_CHARS = 2_000
 """So much of a text is shown before and behind the words."""
@@ -49,6 +46,10 @@ def cited_page(place: Place, documents: Documents, pictures: Pictures) -> CitedP
     Raises:
         LorgnetteError: The documents cannot be opened.
     """
+    from lorgnette.page_pictures import PagePictures
+    from retrieval.regions.locate import PageMissing, Placement
+    from retrieval.search.verify import inside
+
     base = documents.required()
     row = base.catalogue.file(place.source)
     if row is None or inside(Path(os.path.realpath(base.folder)), place.source) is None:

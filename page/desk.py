@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from common.home import data_home
 from graph.answer import Answer, Event, Summary, Turn
 from graph.settings import Effort
-from lorgnette.archive import open_archive, required_archive
+from lorgnette.archive import SessionsOff, open_archive
 from lorgnette.documents import Documents
 from lorgnette.local_agent import LocalAgent
 from lorgnette.settings import Settings
@@ -28,6 +28,7 @@ from page.shelf import ChangeModel, Models
 from page.uploads import Uploads
 
 if TYPE_CHECKING:
+    from graph.agent import Archive
     from graph.session_store import SessionInfo
     from model.pictures.picture import Picture
     from retrieval.records import Filter, SearchOutcome
@@ -79,7 +80,7 @@ class Desk:
     def __init__(
         self, settings: Settings, documents: Documents, loader: AgentLoader, change_model: ChangeModel | None = None
     ) -> None:
-        """Open nothing but the sessions.
+        """Open nothing yet.
 
         Args:
             settings: Of the server.
@@ -92,7 +93,8 @@ class Desk:
         self.models, self.runs = Models(settings, loader, change_model), Runs()
         self.uploads = Uploads(uploads_folder())
         self.preferences = Preferences(data_home() / "page" / "preferences.json")
-        self._archive = open_archive(settings)
+        self._opening = threading.Lock()
+        self._archive: Archive | None = None
 
     async def ask(self, asked: Asked, who: str) -> AsyncIterator[News]:
         """Yield what happens while a question is answered, and at last the answer; closing it stops the work.
@@ -137,24 +139,23 @@ class Desk:
 
     def sessions(self) -> "list[SessionInfo]":
         """Return all sessions, the latest first; none where they are not kept."""
-        return [] if self._archive is None else self._archive.sessions.infos()
+        archive = self._opened()
+        return [] if archive is None else archive.sessions.infos()
 
     def turns(self, session_id: str) -> list[Turn]:
         """Return a session's questions and answers, the oldest first."""
-        return [] if self._archive is None else self._archive.sessions.turns(session_id)
+        archive = self._opened()
+        return [] if archive is None else archive.sessions.turns(session_id)
 
     def rename(self, session_id: str, title: str) -> None:
         """Give a session a name."""
-        required_archive(self.settings)
-        assert self._archive is not None
-        self._archive.sessions.rename(session_id, title)
+        self._required().sessions.rename(session_id, title)
 
     def delete(self, session_id: str) -> None:
         """Forget a session, and what was given to the page for it alone."""
-        required_archive(self.settings)
-        assert self._archive is not None
+        archive = self._required()
         gone = [Path(seen.path) for turn in self.turns(session_id) for seen in turn.images]
-        self._archive.sessions.delete(session_id)
+        archive.sessions.delete(session_id)
         used = self._used_paths()
         for path in gone:
             if str(path) not in used:
@@ -175,8 +176,22 @@ class Desk:
 
     def close(self) -> None:
         """Close the sessions."""
-        if self._archive is not None:
-            self._archive.sessions.close()
+        with self._opening:
+            if self._archive is not None:
+                self._archive.sessions.close()
+
+    def _opened(self) -> "Archive | None":
+        """Return the sessions, opened with their first use: what keeps them takes as long to import as the page."""
+        with self._opening:
+            if self._archive is None:
+                self._archive = open_archive(self.settings)
+            return self._archive
+
+    def _required(self) -> "Archive":
+        archive = self._opened()
+        if archive is None:
+            raise SessionsOff
+        return archive
 
     def _used_paths(self) -> set[str]:
         return {seen.path for info in self.sessions() for turn in self.turns(info.id) for seen in turn.images}

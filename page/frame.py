@@ -17,7 +17,7 @@ HERE = Path(__file__).parent
 COLOURS: dict[str, bool | None] = {"auto": None, "light": False, "dark": True}
 ICONS = {"auto": "brightness_auto", "light": "light_mode", "dark": "dark_mode"}
 NEXT: dict[str, Literal["auto", "light", "dark"]] = {"auto": "light", "light": "dark", "dark": "auto"}
-DRAWN_S = 0.3
+LISTED_S, DRAWN_S = 0.1, 0.3
 VIEWS = {"chat": "chat", "documents": "menu_book", "models": "memory", "school": "school"}
 
 
@@ -63,7 +63,11 @@ async def show_frame(desk: Desk, session_id: str | None, view: str, again: int |
     with ui.footer().classes("q-pa-none lo-footer").props("bordered") as footer:
         chat.draw_composer()
     footer.bind_visibility_from(tabs, "value", lambda value: value == "chat")
-    await chat.open(session_id)
+    if session_id is not None:
+        await chat.open(session_id)
+    else:
+        # behind the page: what keeps conversations takes longer to import than the page to be drawn
+        ui.timer(LISTED_S, lambda: frame.sessions.refresh(chat.session_id), once=True)
     await frame.show_view(first)
     ui.timer(DRAWN_S, desk.loader.handshake_done, once=True)  # its time begins when the browser has the page
     if again is not None:

@@ -8,13 +8,16 @@ import os
 import threading
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lorgnette.documents import Documents
 from page.errors import PageError
-from retrieval.catalogue.rows import FileRow
 from retrieval.library import forget, library_folder, linked_folders, remember
-from retrieval.sync.missing_vectors import Progress
-from retrieval.sync.sync import SyncReport
+
+if TYPE_CHECKING:
+    from retrieval.catalogue.rows import FileRow
+    from retrieval.sync.missing_vectors import Progress
+    from retrieval.sync.sync import SyncReport
 
 
 @dataclass(frozen=True)
@@ -33,8 +36,8 @@ class Overview:
     """How the documents stand."""
 
     folders: tuple[Folder, ...]
-    files: tuple[FileRow, ...]
-    skipped: tuple[FileRow, ...]
+    files: "tuple[FileRow, ...]"
+    skipped: "tuple[FileRow, ...]"
     chunks: int
     fixed: Path | None
     """The folder that was named at the start; None where folders can be added."""
@@ -89,7 +92,7 @@ class Library:
         self._must_grow()
         forget(folder)
 
-    def sync(self, progress: Progress, cancel: threading.Event) -> SyncReport | None:
+    def sync(self, progress: "Progress", cancel: threading.Event) -> "SyncReport | None":
         """Bring the index to where the folders are; None where there are none, or where that is being done already.
 
         Raises:
@@ -108,5 +111,5 @@ class Library:
             raise PageError("page_folder_named", folder=str(self._documents.settings.kb))
 
 
-def _count(rows: tuple[FileRow, ...], name: str) -> int:
+def _count(rows: "tuple[FileRow, ...]", name: str) -> int:
     return sum(not name or row.source.startswith(f"{name}/") for row in rows)

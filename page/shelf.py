@@ -9,7 +9,6 @@ from pathlib import Path
 from common.errors import LorgnetteError
 from common.home import data_home
 from lorgnette.model_choice import Choice, choose_model
-from lorgnette.model_sharing.adapter_switch import AdapterRequest, request_adapter
 from lorgnette.settings import Settings
 from mcp_server.state.agent_loader import AgentLoader
 from model.adapters.found import FoundAdapter, find_adapters
@@ -180,6 +179,8 @@ class Models:
             AdapterError: It is none; what was in use stays.
             PageError: It does not fit, or this model's adapter cannot be changed while it runs.
         """
+        from lorgnette.model_sharing.adapter_switch import AdapterRequest, request_adapter
+
         if folder is not None:
             from model.adapters.attach import read_adapter
 

@@ -203,6 +203,7 @@ def _predictions(tree: "FinetuneConfig | None", options: dict[str, Any]) -> "Pre
 
 
 def _answering(tree: "FinetuneConfig | None", options: dict[str, Any]) -> "Answering":
+    from finetune.data.configured import frame_budget
     from finetune.evaluation.answering import Answering
     from finetune.export.export import base_of
     from model.adapters.attach import read_adapter
@@ -212,15 +213,16 @@ def _answering(tree: "FinetuneConfig | None", options: dict[str, Any]) -> "Answe
         adapter = tree.training.output_dir
     adapter = None if adapter is None else adapter.expanduser()
     model, quantization, pixels = options["model"], options["quantization"], options["max_pixels"]
-    bf16 = None
+    bf16 = frames = None
     if tree is not None:
         model, quantization = model or tree.model.model_name_or_path, quantization or tree.model.quantization
-        pixels, bf16 = pixels or tree.data.image_max_pixels, tree.model.bf16
+        pixels, bf16, frames = pixels or tree.data.image_max_pixels, tree.model.bf16, frame_budget(tree)
     elif model is None:
         model = "tiny" if adapter is None else base_of(adapter, read_adapter(adapter)[0])
     return Answering(
         model=model, adapter=adapter, base=options["base"], quantization=quantization or "auto", bf16=bf16,
-        max_new_tokens=options["max_new_tokens"], max_pixels=pixels, batch_tokens=options["batch_tokens"],
+        max_new_tokens=options["max_new_tokens"], max_pixels=pixels, frames=frames,
+        batch_tokens=options["batch_tokens"],
     )  # fmt: skip
 
 

@@ -122,6 +122,7 @@ def train_and_tell(ctx: click.Context, job: "Job") -> None:
 
 def _predict(job: "Job", adapter: Path | None) -> None:
     from cli.finetune.table import print_table, say_broken, shown_progress
+    from finetune.data.configured import frame_budget
     from finetune.evaluation.answering import Answering
     from finetune.evaluation.evaluate import Measuring, evaluate
     from finetune.evaluation.foreign_files import PREDICTIONS, write_predictions
@@ -136,7 +137,7 @@ def _predict(job: "Job", adapter: Path | None) -> None:
     answering = Answering(
         model=config.model.model_name_or_path, adapter=adapter,
         quantization=config.model.quantization, bf16=config.model.bf16,
-        max_new_tokens=how.max_new_tokens, max_pixels=config.data.image_max_pixels,
+        max_new_tokens=how.max_new_tokens, max_pixels=config.data.image_max_pixels, frames=frame_budget(config),
         temperature=how.temperature if how.do_sample else 0.0, top_p=how.top_p, top_k=how.top_k,
         repetition_penalty=how.repetition_penalty, seed=config.training.seed,
     )  # fmt: skip
@@ -178,7 +179,8 @@ def _flags(job: "Job") -> dict[str, Any]:
     model = job.config.model
     return {
         "model": model.model_name_or_path, "adapter": model.adapter_name_or_path,
-        "quantization": model.quantization,
+        "quantization": model.quantization, "max_pixels": job.config.data.image_max_pixels,
+        "video_max_pixels": job.config.data.video_max_pixels,
     }  # fmt: skip
 
 

@@ -61,13 +61,15 @@ def _dry_run(config: "FinetuneConfig") -> None:
     from dataclasses import replace
 
     from cli.data.report import lines_of
+    from finetune.data.configured import frame_budget
     from finetune.data.report import count_tokens, report_on
     from finetune.data.token_counts import TokenCounter
     from finetune.training.dry_run import look_ahead
 
     found = look_ahead(config)
     click.echo(config.to_yaml(), nl=False)
-    counter = TokenCounter(found.processor, max_pixels=config.data.image_max_pixels, sizes=found.data.dataset.sizes)
+    pixels, frames = config.data.image_max_pixels, frame_budget(config)
+    counter = TokenCounter(found.processor, max_pixels=pixels, frames=frames, sizes=found.data.dataset.sizes)
     report = report_on(found.data.dataset)
     tokens = count_tokens(
         found.data.dataset.samples, counter, model=config.model.model_name_or_path, cutoff_len=config.data.cutoff_len

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from finetune.adapters.peft_config import AdapterRefused, build_peft_config
+from finetune.adapters.principal import begin_with_principal_directions
 from finetune.adapters.targets import TargetsUnmatched, check_targets, matched
 from finetune.adapters.whole_model import free_weights
 from finetune.adapters.workarounds import keep_gradients_exact
@@ -88,6 +89,11 @@ def attach_trainable_adapter(model: Any, config: FinetuneConfig, tokenizer: "Pre
         except ValueError as error:
             raise AdapterRefused(kind, str(error)) from error
     _hold_in_float32(peft_model)
+    if config.adapter.pissa_init:
+        try:
+            begin_with_principal_directions(peft_model, ADAPTER, config.adapter.pissa_iter)
+        except ValueError as error:
+            raise AdapterRefused(kind, str(error)) from error
     # not the folder on this machine: whoever loads the adapter elsewhere has the base under its own name
     peft_model.peft_config[ADAPTER].base_model_name_or_path = config.model.model_name_or_path
     return peft_model

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from finetune.adapters.attach import make_trainable
+from finetune.adapters.principal import held_still
 from finetune.config.schema import FinetuneConfig
 
 
@@ -24,7 +25,7 @@ def count_parameters(model: Any) -> Parameters:
         sizes = [(parameter.numel(), parameter.requires_grad) for parameter in model.parameters()]
         return Parameters(sum(size for size, learns in sizes if learns), sum(size for size, _ in sizes))
     trainable, whole = model.get_nb_trainable_parameters()
-    return Parameters(trainable, whole)
+    return Parameters(trainable - held_still(model), whole)
 
 
 def count_on_meta(config: FinetuneConfig) -> Parameters:

@@ -71,4 +71,7 @@ def build_peft_config(
             raise ValueError("an activated LoRA needs the tokenizer for its invocation tokens")
         tokens = tokenizer(adapter.alora_invocation, add_special_tokens=False)["input_ids"]
         return LoraConfig(**common, use_rslora=adapter.use_rslora, alora_invocation_tokens=tokens)
+    if adapter.pissa_init:  # half of the rank takes away what the base keeps; the scale stays that of lora_rank
+        doubled = 2**0.5 if adapter.use_rslora else 2
+        common |= {"r": 2 * adapter.lora_rank, "lora_alpha": alpha * doubled}
     return LoraConfig(**common, use_rslora=adapter.use_rslora, use_dora=adapter.use_dora)

@@ -167,10 +167,6 @@ NOT_HERE: tuple[tuple[str, dict[str, tuple[Any, ...]]], ...] = (
             "enable_jit_checkpoint": (False,),
         },
     ),
-    (
-        "the adapter begins as LoRA does; leave it out",
-        {"pissa_iter": (16,), "pissa_convert": (False,)},
-    ),
     ("embeddings of an adapter learn at learning_rate; leave it out", {"loraplus_lr_embedding": (1e-6,)}),
     ("every row is learned; write false", {"dataloader_drop_last": (False,)}),
     ("runs on one CPU are the same bit for bit by seed; leave it out", {"full_determinism": (False,)}),
@@ -218,6 +214,7 @@ CHANGES_NOTHING: dict[str, str] = {
     "ddp_bucket_cap_mb": "found by itself",
     "ddp_broadcast_buffers": "found by itself",
     "ddp_static_graph": "found by itself",
+    "pissa_convert": "always done, what is saved belongs on the untouched base",
     "local_rank": "accelerate says it",
 }
 """Why nothing need be done."""

@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from finetune.config.loading import load_config
+from finetune.config.loading import ITS_PIXELS, load_config
 from finetune.config.schema import SECTIONS, FinetuneConfig, ValueRefused
 from finetune.config.source import parse_overrides, read_pairs
 from finetune.config.translations import FOREIGN_SECTIONS
@@ -61,7 +61,7 @@ WRITE_INSTEAD = {
     "export_quantization_dataset": "load the merged model with --quantization nf4; leave it out",
     "export_hub_model_id": "nothing is uploaded; run `hf upload NAME FOLDER` afterwards, and leave it out",
 }
-DOING = ("do_train", "do_predict", "do_eval", "predict_with_generate")
+DOING = ("do_train", "do_predict", "do_eval")
 ENGINE = "the model answers itself; for vLLM or SGLang start it, and name its address as model_name_or_path"
 SERVING = {
     "infer_backend": ENGINE,
@@ -129,11 +129,14 @@ def read_job(path: Path | None, overrides: Sequence[str] = (), word: str | None 
         kind = "predict"
     else:
         kind = "train"
+    if kind == "export":  # which opens no picture
+        config = replace(config, notes=tuple(note for note in config.notes if not note.startswith(tuple(ITS_PIXELS))))
     return Job(kind, config, predicting, exporting, then_predicts=kind == "train" and predicts)
 
 
 def _only_a_model(given: dict[str, Any]) -> bool:
-    return "model_name_or_path" in given and not {"dataset", "eval_dataset", "output_dir", *DOING} & set(given)
+    working = {"dataset", "eval_dataset", "output_dir", "predict_with_generate", *DOING}
+    return "model_name_or_path" in given and not working & set(given)
 
 
 def _truth(name: str, value: Any) -> bool:

@@ -17,6 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from finetune.config.schema import SECTIONS, AdapterConfig, FinetuneConfig, ValueRefused
 from finetune.config.source import parse_overrides, read_pairs
 from finetune.config.translations import FOREIGN_SECTIONS, NICKNAMES, Refused, translate
+from finetune.config.values import Deciding
 from finetune.errors import FinetuneError
 
 MIXTURE = ("moe_lora",)
@@ -27,7 +28,7 @@ OWN_OF_MULTIWAY = (
     "attention_heads", "attention_head_dim", "attention_rope_dim", "q_rank", "kv_rank", "balance_rate",
 )  # fmt: skip
 READ_BY = {
-    "use_dora": ("lora",),
+    **dict.fromkeys(("use_dora", "pissa_init", "pissa_iter"), ("lora",)),
     "use_rslora": ("lora", "alora"),
     "alora_invocation": ("alora",),
     **dict.fromkeys(("lora_rank", "lora_alpha"), ("lora", "moe_lora", "alora")),
@@ -40,8 +41,13 @@ READ_BY = {
     "additional_target": ("lora", "moe_lora", "alora", "ia3", "multiway"),
 }
 """Which adapters read a key, for those that not all do."""
+ITS_PIXELS = {"image_max_pixels": 768 * 768, "video_max_pixels": 256 * 256, "video_min_pixels": 16 * 16}
+"""LLaMA-Factory's defaults of what here is the checkpoint's own."""
 ONLY_FOR = {"denoising_steps": ("multiway",), "loraplus_lr_ratio": ("lora", "alora")}
 """Which adapters a key of the training is for."""
+
+MEASURES: tuple[str, ...] = get_args(get_args(Deciding)[0])
+"""What may decide which weights are the best."""
 
 
 class UnknownKey(FinetuneError):
@@ -86,6 +92,11 @@ def load_config(path: Path | None, overrides: Sequence[str] = (), *, leave_out: 
     pairs = list(read_pairs(path, sections)) if path is not None else []
     values = _resolve([pair for pair in pairs if pair[0] not in leave_out], notes)
     values |= _resolve([pair for pair in parse_overrides(overrides) if pair[0] not in leave_out], notes)
+    if any(name == "template" for name, _ in pairs):  # which LLaMA-Factory's files have, and ours never
+        for key, usual in ITS_PIXELS.items():
+            if key not in values:
+                values[key] = usual
+                notes.append(f"{key}: {usual}, as in LLaMA-Factory where a file does not say")
     return _build(values, tuple(dict.fromkeys(notes)))
 
 
@@ -200,6 +211,9 @@ def _unread(config: FinetuneConfig, given: Mapping[str, Any]) -> Iterator[str]:
     for key in ("pref_beta", "pref_loss"):
         if key in given and config.training.stage == "sft":
             yield f"{key}: not read where stage is sft"
+    evaluation = config.evaluation
+    if not (evaluation.load_best_model_at_end or evaluation.early_stopping_steps) and not evaluation.decided_by_loss:
+        yield "metric_for_best_model: not read without load_best_model_at_end or early_stopping_steps"
     for key in given:
         if _homes()[key] != "adapter" or getattr(config.adapter, key) == getattr(AdapterConfig(), key):
             continue
@@ -220,12 +234,14 @@ def _check_together(config: FinetuneConfig) -> None:
     _check_whole(config)
     _check_preferences(config)
     _check_only_for(config)
-    for key in ("use_dora", "use_rslora"):
+    for key in ("use_dora", "use_rslora", "pissa_init"):
         if getattr(adapter, key) and adapter.finetuning_type not in READ_BY[key]:
             only = " and ".join(READ_BY[key])
             raise ValueRefused(
                 key, True, f"finetuning_type is {adapter.finetuning_type!r}, and only {only} can have it"
             )
+    _check_frames(config)
+    _check_principal(config)
     _check_best(config)
     if config.training.max_steps == 0:
         raise ValueRefused("max_steps", 0, "it is the number of steps, or -1 for as many as num_train_epochs makes")
@@ -270,6 +286,9 @@ def _check_preferences(config: FinetuneConfig) -> None:
     for key in ("packing", "share_pictures"):
         if getattr(config.data, key):
             raise ValueRefused(key, True, "stage is 'dpo', and the rows of a pair stand apart; write false")
+    for key in ("compute_accuracy", "predict_with_generate"):
+        if getattr(config.evaluation, key):
+            raise ValueRefused(key, True, "stage is 'dpo', which measures eval_rewards/accuracies; write false")
 
 
 def _check_only_for(config: FinetuneConfig) -> None:
@@ -278,6 +297,26 @@ def _check_only_for(config: FinetuneConfig) -> None:
         value = getattr(config.training, key)
         if value and kind not in kinds:
             raise ValueRefused(key, value, f"finetuning_type is {kind!r}, and only {' and '.join(kinds)} can have it")
+
+
+def _check_frames(config: FinetuneConfig) -> None:
+    least, most = config.data.video_min_pixels, config.data.video_max_pixels or config.data.image_max_pixels
+    if least is not None and most is not None and least > most:
+        reason = f"the largest frame has {most} pixels; write a smaller number, or raise video_max_pixels"
+        raise ValueRefused("video_min_pixels", least, reason)
+
+
+def _check_principal(config: FinetuneConfig) -> None:
+    """Refuse what would change the directions that the adapter takes away, or has none."""
+    bits, decay = config.model.quantization_bit, config.training.weight_decay
+    if not config.adapter.pissa_init or config.model.adapter_name_or_path is not None:
+        return
+    if bits is not None:
+        reason = "pissa_init is set, and it decomposes weights that are whole; leave it out or write pissa_init: false"
+        raise ValueRefused("quantization_bit", bits, reason)
+    if decay:
+        reason = "pissa_init is set, and it would wear away what the base knows; write 0"
+        raise ValueRefused("weight_decay", decay, reason)
 
 
 def _check_best(config: FinetuneConfig) -> None:
@@ -292,6 +331,34 @@ def _check_best(config: FinetuneConfig) -> None:
             raise ValueRefused(key, value, "nothing is measured meanwhile; write eval_strategy: steps or epoch")
     if evaluation.load_best_model_at_end and config.training.save_strategy == "no":
         raise ValueRefused("load_best_model_at_end", True, "no checkpoint is written; write save_strategy: steps")
+    _check_measure(config)
+
+
+def _check_measure(config: FinetuneConfig) -> None:
+    """Refuse a measure that is not taken, and one turned upside down."""
+    evaluation = config.evaluation
+    metric, needed = evaluation.metric_for_best_model, _needed_for(evaluation.metric_for_best_model)
+    taken = {
+        "compute_accuracy: true": evaluation.compute_accuracy,
+        "predict_with_generate: true": evaluation.predict_with_generate,
+        "stage: dpo": config.training.stage == "dpo",
+    }
+    if needed is not None and not taken[needed]:
+        others = ", ".join(name for name in MEASURES if (also := _needed_for(name)) is None or taken[also])
+        raise ValueRefused("metric_for_best_model", metric, f"it is not measured; write {needed}, or one of {others}")
+    if evaluation.greater_is_better == evaluation.decided_by_loss:
+        most, word = ("lowest", "false") if evaluation.decided_by_loss else ("highest", "true")
+        reason = f"of {metric} the {most} is the best; write {word}, or leave it out"
+        raise ValueRefused("greater_is_better", evaluation.greater_is_better, reason)
+
+
+def _needed_for(metric: str) -> str | None:
+    """Return what must stand in the configuration for the measure to be taken; None for nothing."""
+    if metric == "eval_loss":
+        return None
+    if metric.startswith("eval_rewards/"):
+        return "stage: dpo"
+    return "compute_accuracy: true" if metric == "eval_accuracy" else "predict_with_generate: true"
 
 
 def _check_multiway(adapter: AdapterConfig) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from finetune.config.values import (
+    Deciding,
     Folder,
     Least0,
     Least1,
@@ -99,6 +100,10 @@ class DataConfig:
     """Longest row in tokens: text behind the last picture is cut, a row whose pictures alone are longer is left out."""
     image_max_pixels: Annotated[int, Field(ge=1024)] | None = None
     """Pixel budget of a picture, and of a video's frame; larger ones are scaled down; none = the checkpoint's own."""
+    video_max_pixels: Annotated[int, Field(ge=1024)] | None = None
+    """The same of a video's frame alone, whatever the number of frames; none = as of a picture."""
+    video_min_pixels: Annotated[int, Field(ge=1)] | None = None
+    """Smaller frames are scaled up to it; none = the checkpoint's own least size."""
     mask_history: bool = False
     """Learns only the last answer of a conversation, not those before it."""
     packing: Annotated[bool, otherwise(False)] = False
@@ -145,6 +150,10 @@ class AdapterConfig:
     """Scales by the root of the rank."""
     use_dora: bool = False
     """Trains magnitude and direction apart (DoRA)."""
+    pissa_init: bool = False
+    """Begins with the strongest directions of the weights (PiSSA); saved as a plain LoRA of twice lora_rank."""
+    pissa_iter: Annotated[int, Field(ge=-1)] = 16
+    """Passes that look for these directions; -1 = exactly, which takes long for large models."""
     alora_invocation: Annotated[str, Field(min_length=1)] = "<|im_start|>assistant\n"
     """The text from which an activated LoRA works."""
     num_experts: Least1 = 4
@@ -258,22 +267,35 @@ class TrainingConfig:
 
 @dataclass(frozen=True)
 class EvaluationConfig:
-    """What is held back, and how often the loss on it is measured."""
+    """What is held back, and how often it is measured."""
 
     eval_dataset: Names = ()
     """Files of rows that are only evaluated; none = a part of `dataset`."""
     val_size: Annotated[float, Field(ge=0), AfterValidator(share_or_number)] = 0.0
     """Part of the rows that is held back, about: a share below 1, or a number; rows about one picture stay together."""
     eval_strategy: When = "no"
-    """When the loss on them is measured."""
+    """When they are measured."""
     eval_steps: Annotated[int, Field(ge=1)] | None = None
     """Steps between two measurements; none = logging_steps."""
     per_device_eval_batch_size: Least1 = 1
     """Rows at once on each device."""
+    compute_accuracy: bool = False
+    """Measures which share of the labelled tokens the model has right, too (eval_accuracy), the mean over rows."""
+    predict_with_generate: bool = False
+    """Lets the model answer these rows at each measurement, and measures the answers, too; it takes its time."""
     load_best_model_at_end: bool = False
-    """Keeps the weights of the measurement with the lowest loss in place of the last ones."""
+    """Keeps the weights of the best measurement in place of the last ones."""
     early_stopping_steps: Annotated[int, Field(ge=1)] | None = None
-    """Ends after so many measurements in a row without a lower loss; none = never."""
+    """Ends after so many measurements in a row without a better one; none = never."""
+    metric_for_best_model: Deciding = "eval_loss"
+    """What tells the best one: eval_loss, eval_accuracy, eval_exact, eval_rouge-l, ...; `eval_` may be left out."""
+    greater_is_better: bool | None = None
+    """Whether more of it is better; none = yes, unless it is a loss."""
+
+    @property
+    def decided_by_loss(self) -> bool:
+        """Whether less of what decides is better, which transformers tells by its name."""
+        return self.metric_for_best_model.endswith("loss")
 
 
 @dataclass(frozen=True)

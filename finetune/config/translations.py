@@ -165,7 +165,6 @@ NICKNAMES = {
 }  # fmt: skip
 PROCESSES = "several processes are started by accelerate; leave it out, docs/finetuning.md shows how"
 SAMPLING = "how answers are sampled is no part of training; give it to `lorgnette finetune evaluate`, or leave it out"
-PLAIN = "the adapter begins as LoRA does; leave it out"
 WHOLE = "all rows are read before the training begins; leave it out"
 UPLOAD = "nothing is uploaded; run `hf upload NAME output_dir` afterwards, and leave it out"
 ON_TOP = "the adapter that adapter_name_or_path names is trained on; merge it first for a new one on top"
@@ -179,7 +178,6 @@ TRANSLATIONS: dict[str, Translation] = {
     "do_train": _only(True, otherwise="to see the configuration without training, add --dry-run"),
     "do_eval": _noted("eval_strategy decides"),
     "do_predict": _only(False, otherwise="`lorgnette finetune FILE` predicts where do_train is not set; give it there"),
-    "predict_with_generate": _noted("answers are always written"),
     "template": _only(
         "qwen3_vl",
         "qwen3_vl_nothink",
@@ -230,7 +228,6 @@ TRANSLATIONS: dict[str, Translation] = {
     "print_param_status": _noted("--dry-run prints what is trained"),
     "ref_model": _never(PREFERENCES),
     "reward_model": _never(PREFERENCES),
-    "video_max_pixels": _noted("a video's frames have the budget of pictures (image_max_pixels)"),
     "neat_packing": _as("packing"),
     "flash_attn": _noted("SDPA is used, which gives the same numbers"),
     "disable_gradient_checkpointing": _not("gradient_checkpointing"),
@@ -257,20 +254,9 @@ TRANSLATIONS: dict[str, Translation] = {
     "tokenized_path": _only(None, otherwise="what the tower sees is kept by vision_cache; leave it out"),
     "preprocessing_batch_size": _noted("not needed, rows are prepared one by one"),
     "image_min_pixels": _noted("the checkpoint's own least size of a picture holds"),
-    "video_min_pixels": _noted("the checkpoint's own least size of a picture holds"),
     "video_fps": _noted("a video is a list of frames, and all of them are read"),
     "video_maxlen": _noted("a video is a list of frames, and all of them are read"),
     "upcast_layernorm": _only(False, otherwise=ARITHMETIC),
-    "pissa_init": _only(False, otherwise=PLAIN),
-    "metric_for_best_model": _only(
-        "eval_loss",
-        "loss",
-        None,
-        note="the loss on held-back rows, the lowest",
-        otherwise="the loss on held-back rows is what is compared; write eval_loss",
-    ),
-    "greater_is_better": _only(False, None, otherwise="the loss on held-back rows is compared; write false"),
-    "compute_accuracy": _only(False, otherwise="`lorgnette finetune evaluate` measures answers; write false"),
     "disable_shuffling": _only(False, otherwise="rows are shuffled by seed; write false"),
     "gradient_checkpointing_kwargs": _only(None, {}, otherwise="write gradient_checkpointing: true, and leave it out"),
     "train_sampling_strategy": _one_of(

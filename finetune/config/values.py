@@ -45,6 +45,13 @@ def flag_or_path(value: object) -> object:
     return words.get(value.strip().lower(), value) if isinstance(value, str) else value or False
 
 
+def measured(value: object) -> object:
+    """Put `eval_` in front of a measure's name where it is missing, as transformers does; take null for the loss."""
+    if value is None:
+        return "eval_loss"
+    return value if not isinstance(value, str) or value.startswith("eval_") else f"eval_{value}"
+
+
 def share_or_number(value: float) -> float:
     """Refuse one and a half rows."""
     if value > 1 and value != int(value):
@@ -61,6 +68,15 @@ Optimizer = Literal[
     "paged_adamw_8bit", "paged_adamw_32bit", "lion_8bit", "lion_32bit", "paged_lion_8bit", "paged_lion_32bit",
 ]  # fmt: skip
 """transformers' optimizers that need no arguments and no package but torch and bitsandbytes."""
+Deciding = Annotated[
+    Literal[
+        "eval_loss", "eval_accuracy", "eval_exact", "eval_vqa", "eval_anls", "eval_bleu-4", "eval_rouge-1",
+        "eval_rouge-2", "eval_rouge-l", "eval_cider", "eval_box-iou", "eval_box-acc", "eval_rewards/accuracies",
+        "eval_rewards/margins",
+    ],
+    BeforeValidator(measured),
+]  # fmt: skip
+"""The loss, the share of right tokens, the evaluation's own measures of answers, and of pairs those of TRL."""
 When = Annotated[Literal["no", "steps", "epoch"], BeforeValidator(no)]
 Names = Annotated[tuple[str, ...], BeforeValidator(listed)]
 Folder = Annotated[Path, BeforeValidator(folder)]

@@ -13,6 +13,7 @@ from finetune.data.registry import INFO
 from finetune.data.sample import Sample
 from finetune.data.split import split_samples
 from finetune.errors import FinetuneError
+from model.pictures.frame_budget import FrameBudget
 
 MOST_LISTED = 50
 
@@ -68,6 +69,14 @@ def read_data(config: FinetuneConfig) -> Data:
         return Data(read.samples, [], read, read.broken)
     split = split_samples(read.samples, val=number / len(read.samples), test=0, seed=config.training.seed)
     return Data(split.train, split.val, read, read.broken)
+
+
+def frame_budget(config: FinetuneConfig) -> FrameBudget | None:
+    """Return the budget of a video's frame, where it is another one than that of a picture."""
+    most, least = config.data.video_max_pixels, config.data.video_min_pixels
+    if most is None and least is None:
+        return None
+    return FrameBudget(config.data.image_max_pixels if most is None else most, least)
 
 
 def list_left_out(broken: Sequence[Broken], say: Callable[[str], None]) -> None:

@@ -15,6 +15,7 @@ _SIGNS: tuple[tuple[str, frozenset[str], frozenset[str]], ...] = (
     ("messages", frozenset({"messages"}), frozenset()),
     ("openeqa", frozenset({"question", "episode_history"}), frozenset()),
     ("alpaca", frozenset(), frozenset({"instruction", "output"})),
+    ("alpaca", frozenset({"query", "response"}), frozenset()),
     ("vqa", frozenset({"image"}), _ANSWERS),
     ("vqa", frozenset({"image_path"}), _ANSWERS),
     ("vqa", frozenset({"images"}), _ANSWERS),

@@ -14,6 +14,8 @@ from finetune.data.sample import Frames, ImageFile, Message, Sample
 if TYPE_CHECKING:
     from transformers import Qwen3VLProcessor
 
+    from model.pictures.frame_budget import FrameBudget
+
 
 Fate = Literal["whole", "cut", "refused"]
 """What a row comes to: all of it, without its last words, or nothing, because pictures and answers begin too late."""
@@ -44,6 +46,7 @@ class TokenCounter:
         processor: "Qwen3VLProcessor",
         *,
         max_pixels: int | None = None,
+        frames: "FrameBudget | None" = None,
         sizes: Mapping[Path, tuple[int, int]] | None = None,
     ) -> None:
         """Keep what is needed.
@@ -51,9 +54,10 @@ class TokenCounter:
         Args:
             processor: What `model.qwen3_vl.processor.load_processor` returned.
             max_pixels: Budget of a picture and of a frame, as `encode` takes it.
+            frames: Of a frame instead of that.
             sizes: (width, height) of pictures that are known already; others are looked up in their files.
         """
-        self._processor, self._max_pixels = processor, max_pixels
+        self._processor, self._max_pixels, self._frames = processor, max_pixels, frames
         self._sizes = dict(sizes or {})
 
     def count(self, sample: Sample) -> Tokens:
@@ -133,7 +137,10 @@ class TokenCounter:
         frames = max(2, len(video.paths))  # one frame stands still
         width, height = self._size(video.paths[0])
         videos = self._processor.video_processor
-        budget = self._at_most(videos.size, None if self._max_pixels is None else self._max_pixels * frames)
+        pixels = self._max_pixels
+        if self._frames is not None:
+            (width, height), pixels = self._frames.size(width, height), None
+        budget = self._at_most(videos.size, None if pixels is None else pixels * frames)
         k, m = videos.temporal_patch_size, videos.merge_size
         factor = videos.patch_size * m
         rows, columns = fit(

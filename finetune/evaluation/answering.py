@@ -15,6 +15,7 @@ from finetune.data.sample import Frames, ImageFile, Sample
 from finetune.evaluation.journal import Journal, key_of
 from finetune.evaluation.outcome import ADAPTER, BASE
 from model.hub import find_local
+from model.pictures.frame_budget import FrameBudget
 from model.settings import ModelSettings, Quantization
 
 ANSWERS = "answers.jsonl"
@@ -42,6 +43,8 @@ class Answering:
     """Longest answer, in tokens."""
     max_pixels: int | None = None
     """Pixel budget of a picture; none = the model's own."""
+    frames: FrameBudget | None = None
+    """Of a film's frame; none = as of a picture."""
     temperature: float = 0.0
     """0 takes the likeliest token, so that the same question has the same answer."""
     top_p: float = 1.0
@@ -102,6 +105,8 @@ def answers_to(samples: Sequence[Sample], answering: Answering, out: Path, watch
         read_adapter(answering.adapter.expanduser())
         fingerprint = digest(answering.adapter.expanduser())
     how: list[Any] = [answering.quantization, answering.bf16, answering.max_new_tokens, answering.max_pixels]
+    if answering.frames is not None:
+        how += [answering.frames.most, answering.frames.least]
     if answering.samples:
         how += [answering.temperature, answering.top_p, answering.top_k, answering.repetition_penalty, answering.seed]
     weights = _stamps(find_local(answering.model))
@@ -182,6 +187,7 @@ def _generate(
         [(number, name == ADAPTER) for number, name in wanted],
         max_new_tokens=answering.max_new_tokens,
         max_pixels=answering.max_pixels,
+        frames=answering.frames,
         sampling=_sampling(answering),
         batch_tokens=answering.batch_tokens,
         keep=keep,

@@ -18,6 +18,7 @@ from finetune.data.sample import Sample
 from finetune.data.token_counts import TokenCounter
 from finetune.data.unusable import Unusable
 from model.errors import ImageError
+from model.pictures.frame_budget import FrameBudget
 from model.qwen3_vl.generation import OutOfMemory
 from model.qwen3_vl.load import base_model
 from model.qwen3_vl.processor import encode
@@ -50,13 +51,18 @@ class Asked:
 
 
 def plan(
-    loaded: "Loaded", samples: Sequence[Sample], *, max_new_tokens: int, max_pixels: int | None
+    loaded: "Loaded",
+    samples: Sequence[Sample],
+    *,
+    max_new_tokens: int,
+    max_pixels: int | None,
+    frames: FrameBudget | None = None,
 ) -> tuple[list[Asked], list[tuple[int, Broken]]]:
     """Return the prompts, the longest first so that want of memory shows at once, and the samples that cannot be asked.
 
     It looks at the headers of picture files only.
     """
-    counter = TokenCounter(loaded.processor, max_pixels=max_pixels)
+    counter = TokenCounter(loaded.processor, max_pixels=max_pixels, frames=frames)
     limit = base_model(loaded.model).config.get_text_config().max_position_embeddings - max_new_tokens
     found: list[Asked] = []
     broken: list[tuple[int, Broken]] = []
@@ -96,9 +102,11 @@ class Answerer:
         *,
         max_new_tokens: int,
         max_pixels: int | None,
+        frames: FrameBudget | None = None,
         sampling: Mapping[str, Any] | None = None,
     ) -> None:
         self._loaded, self._max_new_tokens, self._max_pixels = loaded, max_new_tokens, max_pixels
+        self._frames = frames
         generation = base_model(loaded.model).generation_config
         eos = generation.eos_token_id
         self._eos: list[int] = eos if isinstance(eos, list) else [eos]
@@ -115,7 +123,9 @@ class Answerer:
             ImageError: A picture, once it is decoded.
         """
         asked = replace(sample, messages=sample.messages[:-1])
-        return dict(encode(self._loaded.processor, messages_of(asked), max_pixels=self._max_pixels))
+        return dict(
+            encode(self._loaded.processor, messages_of(asked), max_pixels=self._max_pixels, frames=self._frames)
+        )
 
     def answer(self, prompts: Sequence[dict[str, Any]], *, adapted: bool) -> list[Said]:
         """Return an answer to each prompt; where memory runs out, in two halves.
@@ -197,6 +207,7 @@ def answer_all(
     keep: Callable[[Sequence[tuple[int, bool, Said]]], None],
     progress: Callable[[int], None] | None = None,
     batch_tokens: int,
+    frames: FrameBudget | None = None,
     sampling: Mapping[str, Any] | None = None,
 ) -> list[tuple[int, Broken]]:
     """Answer samples with and without the adapter; a prompt is made once for both.
@@ -210,6 +221,7 @@ def answer_all(
         keep: Given the answers of each batch as soon as they are there.
         progress: Told how many answers there are so far.
         batch_tokens: Of a batch.
+        frames: Pixel budget of a frame, where it is another one.
         sampling: Options of `generate` by which tokens are chosen; none takes the likeliest.
 
     Returns:
@@ -223,8 +235,9 @@ def answer_all(
         forms.setdefault(number, []).append(adapted)
     numbers = list(forms)
     some = [samples[number] for number in numbers]
-    answerer = Answerer(loaded, max_new_tokens=max_new_tokens, max_pixels=max_pixels, sampling=sampling)
-    asked, refused = plan(loaded, some, max_new_tokens=max_new_tokens, max_pixels=max_pixels)
+    sizes: dict[str, Any] = {"max_new_tokens": max_new_tokens, "max_pixels": max_pixels, "frames": frames}
+    answerer = Answerer(loaded, **sizes, sampling=sampling)
+    asked, refused = plan(loaded, some, **sizes)
     broken = [(numbers[place], why) for place, why in refused]
     done = sum(len(forms[number]) for number, _ in broken)
     for batch in batches(asked, max_new_tokens=max_new_tokens, batch_tokens=batch_tokens):

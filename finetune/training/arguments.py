@@ -61,6 +61,9 @@ def arguments(config: FinetuneConfig, dtype: "torch.dtype") -> Any:
         # rows are cut by the encoder, and checkpointing is activation_checkpointing's
         own = {"beta": training.pref_beta, "loss_type": [training.pref_loss], "max_length": None}
         kind, own = DPOConfig, {**own, "gradient_checkpointing": False}
+    more_is_better = evaluation.greater_is_better
+    if more_is_better is None:
+        more_is_better = not evaluation.decided_by_loss
     device = find_device()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -93,8 +96,8 @@ def arguments(config: FinetuneConfig, dtype: "torch.dtype") -> Any:
             ddp_find_unused_parameters=not config.model.freeze_vision_tower,
             eval_strategy=evaluation.eval_strategy,
             eval_steps=evaluation.eval_steps,
-            metric_for_best_model="eval_loss" if follows_best(config) else None,
-            greater_is_better=False if follows_best(config) else None,
+            metric_for_best_model=evaluation.metric_for_best_model if follows_best(config) else None,
+            greater_is_better=more_is_better if follows_best(config) else None,
             logging_steps=report.logging_steps,
             logging_first_step=report.logging_first_step,
             logging_nan_inf_filter=False,  # our own check ends the run
@@ -114,7 +117,7 @@ def arguments(config: FinetuneConfig, dtype: "torch.dtype") -> Any:
 
 
 def follows_best(config: FinetuneConfig) -> bool:
-    """Return whether the lowest loss on held-back rows decides anything."""
+    """Return whether the best measurement of held-back rows decides anything."""
     evaluation = config.evaluation
     return evaluation.load_best_model_at_end or evaluation.early_stopping_steps is not None
 

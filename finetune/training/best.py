@@ -1,4 +1,4 @@
-"""Which weights a run ends with: the last, or those with the lowest loss on held-back rows; and that loss.
+"""Which weights a run ends with: the last, or those that did best on held-back rows; and how well that was.
 
 It measures nothing twice, and writes nothing.
 """
@@ -6,6 +6,7 @@ It measures nothing twice, and writes nothing.
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from finetune.config.schema import EvaluationConfig
 from finetune.training.checkpoints import what_is_missing
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ def take_best(trainer: "AdapterTrainer", say: Callable[[str], None]) -> str:
         say(f"Degraded: {note}.")
         trainer.state.best_global_step = None
         return note
-    say(f"The weights of step {trainer.state.best_global_step} are kept: the loss on held-back rows was lowest there.")
+    how = in_words(trainer.config.evaluation, "lowest", "highest")
+    say(f"The weights of step {trainer.state.best_global_step} are kept: {how} there.")
     if trainer.config.adapter.is_whole:
         trainer._load_from_checkpoint(str(best))
         return ""
@@ -40,6 +42,12 @@ def take_best(trainer: "AdapterTrainer", say: Callable[[str], None]) -> str:
     model: Any = trainer.accelerator.unwrap_model(trainer.model)
     set_peft_model_state_dict(model, load_file(best / WEIGHTS), adapter_name=ADAPTER)
     return ""
+
+
+def in_words(evaluation: EvaluationConfig, lower: str, higher: str) -> str:
+    """Return what is said of the measure that decides: its name, and one word or the other."""
+    name = "the loss" if evaluation.metric_for_best_model == "eval_loss" else evaluation.metric_for_best_model
+    return f"{name} on held-back rows was {lower if evaluation.decided_by_loss else higher}"
 
 
 def last_evaluation(trainer: "AdapterTrainer") -> dict[str, float]:

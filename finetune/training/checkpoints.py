@@ -27,7 +27,7 @@ WHOLE_MODEL = ("config.json", "model*.safetensors", "model.safetensors.index.jso
 """Of a run that trains the model itself."""
 FULL_BELOW = 16 * 2**20  # bytes free, under which a failed write is put down to a full disk
 # What a checkpoint's weights and step count mean hangs on these; other keys may change at a resumption.
-BINDING = ("model.model_name_or_path",)
+BINDING = ("model.model_name_or_path", "evaluation.metric_for_best_model")
 
 
 class CheckpointBroken(FinetuneError):

@@ -28,6 +28,7 @@ def look_ahead(config: FinetuneConfig) -> Ahead:
         FinetuneError, ModelError: What the run itself would end with.
     """
     from finetune.training.preferences.pairs import spread
+    from finetune.training.reporting.held_back_answers import measures_of_answers
     from model.hub import find_local
     from model.qwen3_vl.processor import load_processor
 
@@ -35,6 +36,7 @@ def look_ahead(config: FinetuneConfig) -> Ahead:
     if not config.data.dataset:
         raise KeyMissing("dataset", "data/captions.csv")
     data = read_data(config)
-    spread(config, data)  # refuses what the run would
+    held_back = spread(config, data).held_back  # refuses what the run would
+    measures_of_answers(config, held_back)
     processor = load_processor(find_local(config.model.model_name_or_path))
     return Ahead(data, count_on_meta(config), processor)

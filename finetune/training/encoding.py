@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from finetune.data.chat_messages import messages_of
 from finetune.data.sample import Sample
+from model.pictures.frame_budget import FrameBudget
 from model.qwen3_vl.processor import encode
 
 if TYPE_CHECKING:
@@ -70,9 +71,15 @@ class Encoder:
     """Makes rows with one processor; the same for all samples, so that worker processes can take it along."""
 
     def __init__(
-        self, processor: "Qwen3VLProcessor", *, cutoff_len: int, max_pixels: int | None, mask_history: bool
+        self,
+        processor: "Qwen3VLProcessor",
+        *,
+        cutoff_len: int,
+        max_pixels: int | None,
+        mask_history: bool,
+        frames: FrameBudget | None = None,
     ) -> None:
-        self.processor, self.cutoff_len, self.max_pixels = processor, cutoff_len, max_pixels
+        self.processor, self.cutoff_len, self.max_pixels, self.frames = processor, cutoff_len, max_pixels, frames
         self.mask_history = mask_history
         tokenizer = processor.tokenizer
         self._start, self._end = tokenizer.convert_tokens_to_ids(["<|im_start|>", "<|im_end|>"])
@@ -85,7 +92,10 @@ class Encoder:
             RowRefused: Too long for its pictures, or nothing in it is learned.
             ImageError: A picture.
         """
-        inputs = encode(self.processor, messages_of(sample), max_pixels=self.max_pixels, add_generation_prompt=False)
+        inputs = encode(
+            self.processor, messages_of(sample), max_pixels=self.max_pixels, frames=self.frames,
+            add_generation_prompt=False,
+        )  # fmt: skip
         ids = inputs["input_ids"][0].numpy().astype(np.int32)
         labels = self._label(ids)
         types = inputs["mm_token_type_ids"][0].numpy().astype(np.int32)

@@ -33,13 +33,31 @@ class WholeSharding(FinetuneError):
         super().__init__("FSDP trains adapters alone here; write finetuning_type: lora, or launch without FSDP.")
 
 
-def check_fsdp(bits: int | None, *, whole: bool = False) -> None:
+class AnswersSharded(FinetuneError):
+    """Answers to held-back rows meanwhile, under FSDP."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "FSDP cannot answer held-back rows meanwhile; write predict_with_generate: false, or launch without FSDP."
+        )
+
+
+class PrincipalSharded(FinetuneError):
+    """An adapter of which half stands still, under FSDP, which hands no gradient out whole."""
+
+    def __init__(self) -> None:
+        super().__init__("FSDP cannot train with pissa_init; write pissa_init: false, or launch without FSDP.")
+
+
+def check_fsdp(bits: int | None, *, whole: bool = False, answers: bool = False, principal: bool = False) -> None:
     """Refuse what FSDP cannot do, where `accelerate launch --use_fsdp` asked for it.
 
     Raises:
         QuantizedSharding: The base is to have 4 or 8 bits.
         OldSharding: It is the first FSDP, accelerate's default.
         WholeSharding: Weights of the model itself are to be trained.
+        AnswersSharded: Held-back rows are to be answered.
+        PrincipalSharded: The adapter begins with the weights' strongest directions.
     """
     from accelerate.utils import parse_flag_from_env
 
@@ -47,6 +65,10 @@ def check_fsdp(bits: int | None, *, whole: bool = False) -> None:
         return
     if whole:
         raise WholeSharding
+    if answers:
+        raise AnswersSharded
+    if principal:
+        raise PrincipalSharded
     if bits is not None:
         raise QuantizedSharding(bits)
     if (version := os.environ.get("FSDP_VERSION", "1")) != "2":

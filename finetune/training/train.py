@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from finetune.config.schema import RESOLVED, FinetuneConfig, KeyMissing, ValueRefused
-from finetune.data.configured import Data, NothingToLearn, list_left_out, read_data
+from finetune.data.configured import Data, NothingToLearn, frame_budget, list_left_out, read_data
 from finetune.data.dataset import Broken
 from finetune.output_files import whole_file
 from finetune.training.arguments import arguments, choose_training_dtype, load_base
-from finetune.training.best import last_evaluation, take_best
+from finetune.training.best import in_words, last_evaluation, take_best
 from finetune.training.checkpoints import checkpoints, clear_output, find_checkpoint, other_batches
 from finetune.training.finish import report_on_run, save_end
 from finetune.training.reporting.curves import check_drawing
@@ -71,8 +71,12 @@ def train(config: FinetuneConfig, say: Say | None = None) -> TrainResult:
         raise KeyMissing("dataset", "data/captions.csv")
     from finetune.training.fsdp import check_fsdp
     from finetune.training.preferences.pairs import spread
+    from finetune.training.reporting.held_back_answers import measures_of_answers
 
-    check_fsdp(config.model.quantization_bit, whole=config.adapter.is_whole)
+    check_fsdp(
+        config.model.quantization_bit, whole=config.adapter.is_whole, principal=config.adapter.pissa_init,
+        answers=config.evaluation.predict_with_generate,
+    )  # fmt: skip
     _check_own_folder(config)
     dtype = choose_training_dtype(config)
     args = arguments(config, dtype)
@@ -88,6 +92,7 @@ def train(config: FinetuneConfig, say: Say | None = None) -> TrainResult:
     if checkpoint is not None and (note := other_batches(checkpoint, config)):
         say(note)
     data = spread(config, read_data(config))
+    measures_of_answers(config, data.held_back)
     rows = "rows of pairs" if config.training.stage == "dpo" else "rows"
     say(f"{len(data.train):,} {rows} to learn, {len(data.held_back):,} held back, {len(data.broken):,} broken.")
     list_left_out(data.broken, say)
@@ -127,6 +132,7 @@ def _set_up(config: FinetuneConfig, args: Any, data: Data, dtype: "torch.dtype",
         loaded.processor,
         cutoff_len=config.data.cutoff_len,
         max_pixels=config.data.image_max_pixels,
+        frames=frame_budget(config),
         mask_history=config.data.mask_history or config.training.stage == "dpo",
     )
     prepared, evaluated = prepare_all(config, data, encoder, model, args, say)
@@ -165,8 +171,9 @@ def _learn(run: Run, checkpoint: Path | None, callbacks: list[Any]) -> TrainResu
     if not stop.stopped:
         if trainer.ended_early:
             run.say(
-                f"Ended after step {trainer.state.global_step} of {trainer.state.max_steps}: the loss on held-back "
-                f"rows was not lower for {run.config.evaluation.early_stopping_steps} measurements."
+                f"Ended after step {trainer.state.global_step} of {trainer.state.max_steps}: "
+                f"{in_words(run.config.evaluation, 'not lower', 'not higher')} for "
+                f"{run.config.evaluation.early_stopping_steps} measurements."
             )
         note = take_best(trainer, run.say)
         if run.evaluated.rows:
@@ -194,6 +201,7 @@ def _trainer(run: Run, callbacks: list[Any]) -> "AdapterTrainer":
     from finetune.training.collate import Collator
     from finetune.training.preferences.pairs import pairs_of
     from finetune.training.prepare import Reopen
+    from finetune.training.reporting.held_back_answers import HeldBackAnswers
     from finetune.training.trainer import AdapterTrainer
     from model.adapters.moe_lora import has_moe_lora
     from model.adapters.multiway import has_multiway
@@ -235,6 +243,7 @@ def _trainer(run: Run, callbacks: list[Any]) -> "AdapterTrainer":
             data_collator=collator,
             train_dataset=items,
             eval_dataset=Items(evaluated.rows) if evaluated.rows else None,
+            answers=HeldBackAnswers(run) if evaluated.rows and run.config.evaluation.predict_with_generate else None,
             **given,
         )
     trainer.remove_callback(PrinterCallback)  # it prints to stdout

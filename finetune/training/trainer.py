@@ -5,6 +5,7 @@ draws nothing and reads no configuration file.
 """
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from finetune.training.fsdp import shard_on_cpus
 from model.adapters.moe_lora import aux_loss, expert_usage, has_moe_lora
 from model.adapters.multiway import expert_shares, has_multiway, mean_entropy, settle
 from model.device import is_out_of_memory
+from model.qwen3_vl.generation import OutOfMemory as NoRoomToAnswer
 
 
 class LossNotFinite(FinetuneError):
@@ -48,6 +50,24 @@ class OutOfMemory(FinetuneError):
         super().__init__(f"{what} {step} does not fit into memory; {advice}.")
 
 
+def share_right(logits: torch.Tensor, labels: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:
+    """Return of each row which share of its labelled tokens is the likeliest one, (B,).
+
+    Rows count alike, however long they are, as in LLaMA-Factory (`train/sft/metric.py::ComputeAccuracy`).
+
+    Args:
+        logits: (1, L, vocabulary) or (L, vocabulary), of the labelled positions alone.
+        labels: (L,), row behind row.
+        kept: (B, T), true where the next token is labelled.
+    """
+    right = (logits.reshape(len(labels), -1).argmax(-1) == labels).float()
+    return torch.stack([row.mean() for row in right.split(kept.sum(-1).tolist())])
+
+
+def _mean_accuracy(measured: Any) -> dict[str, float]:
+    return {"accuracy": float(measured.predictions.mean())}
+
+
 def _diverged(what: str, learning_rate: float, last: Path | None, fp16: bool) -> str:
     instead = ", or use bf16 in place of fp16" if fp16 else ""
     back = f", and go on from {str(last)!r} with resume_from_checkpoint" if last else ""
@@ -60,9 +80,25 @@ def _diverged(what: str, learning_rate: float, last: Path | None, fp16: bool) ->
 class AdapterTrainer(Trainer):
     """Trains an adapter on `finetune.training.batching.Items`."""
 
-    def __init__(self, config: FinetuneConfig, order: Order, **options: Any) -> None:
+    def __init__(
+        self,
+        config: FinetuneConfig,
+        order: Order,
+        answers: Callable[[Any], dict[str, float]] | None = None,
+        **options: Any,
+    ) -> None:
+        """Keep how.
+
+        Args:
+            config: Of the run.
+            order: Of the rows.
+            answers: Lets a model answer the rows that are held back, and returns the measures of that.
+            options: Of transformers' Trainer.
+        """
+        if config.evaluation.compute_accuracy:
+            options["compute_metrics"] = _mean_accuracy
         super().__init__(**options)
-        self.config, self.order = config, order
+        self.config, self.order, self.answers = config, order, answers
         # Qwen3-VL declares that it cannot average over accumulated batches; with shift_labels its loss does
         self.model_accepts_loss_kwargs = True
         self.mixture = has_moe_lora(self.model)
@@ -71,8 +107,9 @@ class AdapterTrainer(Trainer):
         self._aux_steps = 0
         self._aux_now: torch.Tensor | None = None
         self._staging: Path | None = None
+        self._right: torch.Tensor | None = None
         self.ended_early = False
-        """Whether the loss on held-back rows ended the run before its last step."""
+        """Whether held-back rows ended the run before its last step."""
 
     @property
     def output(self) -> Path:
@@ -80,9 +117,14 @@ class AdapterTrainer(Trainer):
         return Path(self.args.output_dir)
 
     def best_checkpoint(self) -> Path | None:
-        """Return where the weights with the lowest loss on held-back rows were saved; None where none was asked for."""
+        """Return where the weights that did best on held-back rows were saved; None where none was asked for."""
         step = self.state.best_global_step if self.config.evaluation.load_best_model_at_end else None
-        return self.output / f"checkpoint-{step}" if step else None
+        if not step:
+            return None
+        own, named = self.output / f"checkpoint-{step}", self.config.training.resume_from_checkpoint
+        # a run that goes on in another folder may have had its best before
+        before = Path(named).expanduser().with_name(own.name) if isinstance(named, str) else own
+        return before if before.is_dir() and not own.is_dir() else own
 
     def _determine_best_metric(self, metrics: dict[str, float], trial: Any) -> bool:
         """Save what is the best so far, and end where nothing was better for long enough."""
@@ -95,9 +137,11 @@ class AdapterTrainer(Trainer):
         return is_best
 
     def _measured_since_best(self) -> int:
-        """Return how many measurements came after the lowest loss, of this run and of the one it goes on with."""
-        losses = [line["eval_loss"] for line in self.state.log_history if "eval_loss" in line]
-        return len(losses) - 1 - losses.index(min(losses)) if losses else 0
+        """Return how many measurements came after the best one, of this run and of the one it goes on with."""
+        evaluation = self.config.evaluation
+        name, best = evaluation.metric_for_best_model, min if evaluation.decided_by_loss else max
+        found = [line[name] for line in self.state.log_history if name in line]
+        return len(found) - 1 - found.index(best(found)) if found else 0
 
     def create_optimizer(self, *args: Any, **options: Any) -> Any:
         """Let B of a LoRA learn faster than A where LoRA+ is asked for."""
@@ -143,6 +187,8 @@ class AdapterTrainer(Trainer):
         )
         if return_outputs:
             loss, outputs = loss
+            if self.config.evaluation.compute_accuracy and not model.training:
+                self._right = share_right(outputs.logits, inputs["labels"], inputs["logits_to_keep"])
         if self.mixture and model.training:
             aux = aux_loss(model)
             self._aux += aux.detach()
@@ -169,14 +215,31 @@ class AdapterTrainer(Trainer):
         # the log's loss is that of the words, comparable with other adapters'; the other one stands apart
         return loss if self._aux_now is None else loss - self._aux_now
 
+    def evaluation_loop(self, *args: Any, metric_key_prefix: str = "eval", **options: Any) -> Any:
+        """Measure the loss of held-back rows, and their answers where that is asked for.
+
+        Raises:
+            OutOfMemory: An answer does not fit.
+        """
+        output = super().evaluation_loop(*args, metric_key_prefix=metric_key_prefix, **options)
+        if self.answers is not None:
+            try:
+                found = self.answers(self.accelerator.unwrap_model(self.model))
+            except NoRoomToAnswer as error:
+                advice = "lower report_max_new_tokens or image_max_pixels, or write predict_with_generate: false"
+                raise OutOfMemory(self.state.global_step, advice, "The answering after step") from error
+            output.metrics.update({f"{metric_key_prefix}_{name}": value for name, value in found.items()})
+        return output
+
     def prediction_step(self, *args: Any, **options: Any) -> Any:
-        """Measure the loss of held-back rows.
+        """Measure the loss of held-back rows, and where asked for (B,) the share of right tokens.
 
         Raises:
             OutOfMemory: They do not fit.
         """
         try:
-            return super().prediction_step(*args, **options)
+            loss, *others = super().prediction_step(*args, **options)
+            return (loss, *others) if self._right is None else (loss, self._right, torch.ones_like(self._right))
         except (RuntimeError, MemoryError) as error:
             if is_out_of_memory(error):
                 number = self.config.evaluation.per_device_eval_batch_size

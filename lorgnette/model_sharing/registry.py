@@ -32,6 +32,7 @@ from model.open import is_remote
 logger = logging.getLogger(__name__)
 
 FOLDER = "servers"
+NONCE_CHARS = 100
 ANSWER_S = 2.0
 """A holder answers in milliseconds, whatever its model does; who does not is not asked to hold anything."""
 PROOF_PATH, MODEL_PATH = "/lorgnette/proof", "/lorgnette/model"

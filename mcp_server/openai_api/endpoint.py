@@ -20,7 +20,7 @@ from starlette.types import Receive, Scope, Send
 
 from common.errors import LorgnetteError
 from lorgnette.model_sharing.handover import ASK_PATH
-from lorgnette.model_sharing.registry import MODEL_PATH, PROOF_PATH, proof
+from lorgnette.model_sharing.registry import MODEL_PATH, NONCE_CHARS, PROOF_PATH, proof
 from lorgnette.settings import Settings
 from mcp_server.openai_api.agent_model import NAME, AgentAnswer, Conversations, pieces_of_agent, question_of
 from mcp_server.openai_api.body import ATTACHED_BODY_BYTES, read_body
@@ -107,7 +107,7 @@ class _Endpoint:
         return {"id": name, "object": "model", "created": 0, "owned_by": TYPE}
 
     async def prove(self, request: Request) -> Response:
-        return JSONResponse({"proof": proof(self._key, request.query_params.get("nonce", "")[:100])})
+        return JSONResponse({"proof": proof(self._key, request.query_params.get("nonce", "")[:NONCE_CHARS])})
 
     async def model(self, _: Request) -> Response:
         state, phase, share = self._loader.state()

@@ -7,38 +7,25 @@ import hmac
 import ipaddress
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
 
 import anyio
-from mcp.server.transport_security import TransportSecurityMiddleware, TransportSecuritySettings
-from mcp.types import INVALID_REQUEST
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lorgnette.model_sharing.registry import PROOF_PATH
+from mcp_server.transport.checks import Checks
 
 ENDPOINT = "/v1"
 ATTACHED = "lorgnette.attached"
 """Key of a request's scope: true where it is from another Lorgnette on this machine."""
-LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
+INVALID_REQUEST = -32600  # JSON-RPC 2.0, section 5.1
 MAX_KEPT_BYTES = 4 * 1024 * 1024  # of a request's body, as the SDK reads them
-
-
-def security(hosts: Sequence[str]) -> TransportSecuritySettings:
-    """Return which Host and Origin headers are taken: those of this machine, and of the given hosts with any port."""
-    names = [name.lower() for name in (*LOOPBACK_NAMES, *hosts)]
-    return TransportSecuritySettings(
-        allowed_hosts=[form for name in names for form in (name, f"{name}:*")],
-        allowed_origins=[
-            form for name in names for scheme in ("http", "https")
-            for form in (f"{scheme}://{name}", f"{scheme}://{name}:*")
-        ],
-    )  # fmt: skip
 
 
 def for_pages(guard: "Guard") -> ASGIApp:
@@ -86,7 +73,7 @@ class Guard:
     def __init__(
         self,
         app: ASGIApp,
-        checks: TransportSecuritySettings,
+        checks: Checks,
         token: str | None,
         key: str,
         beside: Beside | None = None,
@@ -102,7 +89,7 @@ class Guard:
         """
         self.checks = checks
         """Host and Origin that pass."""
-        self._app, self._checks, self._beside = app, TransportSecurityMiddleware(checks), beside
+        self._app, self._beside = app, beside
         self._token, self._key = token, key
         self._running: set[anyio.CancelScope] = set()
         self._stopping = False
@@ -125,7 +112,7 @@ class Guard:
             ],
         }
         request = Request(scope)
-        refusal = await self._checks.validate_request(request) or self._refuse(request)
+        refusal = self.checks.refusal(request) or self._refuse(request)
         if refusal is not None:
             await refusal(scope, receive, send)
             return
@@ -145,7 +132,7 @@ class Guard:
     async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a socket on to the application beside, by the same checks; nobody else speaks over one."""
         asked = Request({**scope, "type": "http", "method": "GET"})
-        refused = self._stopping or await self._checks.validate_request(asked) is not None
+        refused = self._stopping or self.checks.refusal(asked) is not None
         if refused or self._beside is None or not self._beside.has(scope["path"]):
             await receive()
             await send({"type": "websocket.close", "code": 1008})

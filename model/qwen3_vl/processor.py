@@ -14,6 +14,7 @@ from transformers import BatchFeature, Qwen3VLProcessor
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from model.errors import ImageError
+from model.pictures.frame_budget import FrameBudget
 from model.qwen3_vl.video_frames import FRAMES_PER_SECOND, FrameProcessor, frame_times, shown_at
 
 if TYPE_CHECKING:
@@ -100,6 +101,7 @@ def encode(
     messages: Sequence[dict[str, Any]],
     *,
     max_pixels: int | None = None,
+    frames: FrameBudget | None = None,
     add_generation_prompt: bool = True,
     thinks: bool = True,
 ) -> BatchFeature:
@@ -120,6 +122,7 @@ def encode(
         messages: The conversation, oldest message first; nothing in it is changed.
         max_pixels: Pixel budget of a picture, and of a frame. Larger ones are scaled down, none is scaled up by it,
             and it never goes beyond the checkpoint's own budget.
+        frames: Of a frame instead of that.
         add_generation_prompt: End with the opening of the assistant's turn.
         thinks: False asks a template that has the switch for an answer without thinking.
 
@@ -132,7 +135,7 @@ def encode(
         ImageError: A picture's sides are more than 200 to 1.
         ValueError: A video block has no frames.
     """
-    turns = [{"role": message["role"], "content": _blocks(message["content"])} for message in messages]
+    turns = [{"role": message["role"], "content": _blocks(message["content"], frames)} for message in messages]
     blocks = [block for turn in turns for block in turn["content"]]
     for picture in [b["image"] for b in blocks if b["type"] == "image"] + [
         b["video"][0] for b in blocks if b["type"] == "video"
@@ -148,7 +151,7 @@ def encode(
         times = [shown_at(video["times_s"]) if video["times_s"] else frame_times(len(video["video"]), video["fps"])
                  for video in videos]  # fmt: skip
         options["videos_kwargs"] = {"video_metadata": times, "do_sample_frames": False, "return_metadata": True}
-        if max_pixels is not None:
+        if max_pixels is not None and frames is None:
             # one budget holds for all videos of a call: the shortest one's keeps every frame under max_pixels
             shortest = min(len(video["video"]) for video in videos)
             options["videos_kwargs"]["size"] = _at_most(processor.video_processor.size, max_pixels * shortest)
@@ -165,17 +168,18 @@ def encode(
     )
 
 
-def _blocks(content: Any) -> list[dict[str, Any]]:
+def _blocks(content: Any, budget: FrameBudget | None) -> list[dict[str, Any]]:
     if isinstance(content, str):
         return [{"type": "text", "text": content}]
-    return [_video(block) if block["type"] == "video" else block for block in content]
+    return [_video(block, budget) if block["type"] == "video" else block for block in content]
 
 
-def _video(block: dict[str, Any]) -> dict[str, Any]:
+def _video(block: dict[str, Any], budget: FrameBudget | None) -> dict[str, Any]:
     frames = [frame.convert("RGB") for frame in block["frames"]]
     if not frames:
         raise ValueError("a video block needs at least one frame")
-    frames = [frame if frame.size == frames[0].size else frame.resize(frames[0].size) for frame in frames]
+    size = frames[0].size if budget is None else budget.size(*frames[0].size)
+    frames = [frame if frame.size == size else frame.resize(size) for frame in frames]
     times = block.get("times_s")
     if len(frames) == 1:
         frames, times = frames * 2, times and [*times, *times]

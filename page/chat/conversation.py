@@ -76,11 +76,10 @@ class Chat:
             self._sources.clear()
             self._answered.clear()
             self._column.clear()
+            self._draw_welcome()
             with self._column:
                 for turn in turns:
                     await self._show_again(turn)
-            if not turns:
-                self._draw_welcome()
             await self._changed(self.session_id)
             self._to_end()
 

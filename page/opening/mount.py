@@ -89,6 +89,7 @@ def add_routes(desk: Desk) -> None:
 
 
 def _tidy(desk: Desk) -> None:
+    desk.loader.wait_for_handshake()  # the page comes first
     try:
         desk.tidy()
     except Exception:  # a thread's edge: files that stay are no reason not to begin

@@ -1,5 +1,6 @@
 """Starts the page's server, or joins one that runs, and shows it in a browser or a window."""
 
+import gc
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -82,6 +83,8 @@ class Opening:
         with ExitStack() as told:
 
             def started(text: str) -> None:
+                gc.freeze()
+                gc.enable()
                 key, goes_on = server.key, lambda: bool(self._other)
                 told.enter_context(advertise_page(server.url, key, address, settings, goes_on))
                 self._say(f"Lorgnette's page is {address}")

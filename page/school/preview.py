@@ -62,7 +62,7 @@ def preview(config: "FinetuneConfig", first: int = SHOWN) -> Preview:
         FinetuneError: What the training would end with.
         ModelError: The model is not on this machine; only its tokenizer is loaded.
     """
-    from finetune.data.configured import read_data
+    from finetune.data.configured import frame_budget, read_data
     from finetune.data.report import report_on
     from finetune.training.encoding import Encoder
     from model.hub import find_local
@@ -72,7 +72,7 @@ def preview(config: "FinetuneConfig", first: int = SHOWN) -> Preview:
     report = report_on(data.dataset)
     encoder = Encoder(
         load_processor(find_local(config.model.model_name_or_path)), cutoff_len=config.data.cutoff_len,
-        max_pixels=config.data.image_max_pixels, mask_history=config.data.mask_history,
+        max_pixels=config.data.image_max_pixels, frames=frame_budget(config), mask_history=config.data.mask_history,
     )  # fmt: skip
     return Preview(
         rows=report.rows,

@@ -87,6 +87,19 @@ def test_a_film_goes_to_the_model_as_one_video_with_its_times_and_again_with_the
         assert [frame.image.getpixel((0, 0)) for frame in video["frames"]] == [(255, 0, 0), (0, 128, 0), (0, 0, 255)]
 
 
+def test_frames_of_a_film_have_a_budget_of_their_own(agent_of: Any, archive: Archive, tmp_path: Path) -> None:
+    frames = [Image.new("RGB", (200, 100), colour) for colour in ("red", "green")]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:], duration=500)
+    frames[0].save(tmp_path / "b.png")
+    agent, chat = agent_of("Green.", "Still green.", archive=archive, video_max_pixels=5_000)
+    agent.ask("What happens?", [str(tmp_path / "a.gif"), str(tmp_path / "b.png")], session_id="film", effort="quick")
+    agent.ask("And before?", session_id="film", effort="quick")
+    for asked in chat.asked:
+        film, still = asked[1].content[:2]
+        assert [frame.image.size for frame in film["frames"]] == [(100, 50)] * 2
+        assert still["image"].image.size == (200, 100)
+
+
 def test_the_bundled_checkpoint_sees_one_frame_of_a_film(agent_of: Any, archive: Archive, tmp_path: Path) -> None:
     frames = [Image.new("RGB", (20, 10), colour) for colour in ("red", "green", "blue")]
     frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:], duration=500)

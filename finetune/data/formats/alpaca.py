@@ -1,9 +1,13 @@
-"""Alpaca rows: instruction, input, output, history, system, images, videos, with <image> and <video> markers."""
+"""Alpaca rows: instruction, input, output, history, system, images, videos, with <image> and <video> markers.
+
+ms-swift's query, response and objects say the same.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from finetune.data.formats.grounding import fill_places
 from finetune.data.formats.reading import Reading, chosen_of, columns_of, extras_of, sample_of
 from finetune.data.formats.tools import with_tools
 from finetune.data.sample import Sample
@@ -18,6 +22,8 @@ def read(value: Any, reading: Reading) -> Sample:
         Unusable: As the reason says.
     """
     row = columns_of(value, reading.options.columns)
+    if "query" in row and "response" in row and "instruction" not in row:
+        row = {**row, "instruction": row["query"], "output": row["response"]}
     media = media_of(row, reading.pictures)
     said: list[Said] = []
     for question, answer in _pairs(row.get("history")):
@@ -30,7 +36,7 @@ def read(value: Any, reading: Reading) -> Sample:
     said.append(("assistant", media.place(text_of(row, "output") if chosen is None else chosen)))
     said = with_tools(said, text_of(row, "system", default=""), row.get("tools"))
     media.finish()
-    return sample_of(row, messages_of(said), reading)
+    return fill_places(sample_of(row, messages_of(said), reading), row.get("objects"), reading.pictures)
 
 
 def _pairs(history: object) -> list[tuple[str, str]]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from finetune.config.loading import MEASURES
 from finetune.config.schema import RESOLVED
 from finetune.errors import FinetuneError
 from finetune.training.reporting.log import LOG, read_log
@@ -47,7 +48,7 @@ def compare(folders: Sequence[Path]) -> Comparison:
         config, outcome = _read(folder)
         configurations.append(config)
         outcomes.append(outcome)
-        if not (folder / "adapter_config.json").is_file():
+        if not any((folder / name).is_file() for name in ("adapter_config.json", "config.json")):
             notes.append(f"{folder} did not come to its end: its last numbers are those of its log")
     keys = list(dict.fromkeys(key for config in configurations for key in config))
     told = {key: [config.get(key) for config in configurations] for key in keys if key not in OWN}
@@ -56,7 +57,7 @@ def compare(folders: Sequence[Path]) -> Comparison:
         {key: values for key, values in told.items() if any(value != values[0] for value in values)},
         {
             name: [outcome.get(name) for outcome in outcomes]
-            for name in OUTCOME
+            for name in (*OUTCOME, *(f"highest {measure.removeprefix('eval_')}" for measure in MEASURES))
             if any(name in outcome for outcome in outcomes)
         },
         tuple(notes),
@@ -89,6 +90,9 @@ def _read(folder: Path) -> tuple[dict[str, Any], dict[str, float]]:
     if held_back:
         step, lowest = min(held_back, key=lambda each: each[1])
         outcome |= {"lowest held-back loss": lowest, "at step": step, "last held-back loss": held_back[-1][1]}
+    for measure in MEASURES:
+        if measure != "eval_loss" and (found := [line[measure] for line in lines if measure in line]):
+            outcome[f"highest {measure.removeprefix('eval_')}"] = max(found)
     if "train_runtime" in metrics:
         outcome["seconds"] = metrics["train_runtime"]
     return config, outcome

@@ -39,6 +39,7 @@ def draw_curves(folder: Path) -> list[Curve]:
     lines = read_log(folder / LOG)
     curves = [
         _draw(folder, "loss", "Loss", lines, ("loss", "eval_loss", "aux_loss")),
+        _draw(folder, "eval_accuracy", "Share of right tokens on held-back rows", lines, ("eval_accuracy",)),
         _draw(folder, "learning_rate", "Learning rate", lines, ("learning_rate",)),
         _draw(folder, "grad_norm", "Length of the gradient before clipping", lines, ("grad_norm",)),
         _draw(folder, "expert_entropy", "Evenness of the experts' use (1 = even)", lines, ("expert_entropy",)),

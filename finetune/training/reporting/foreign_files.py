@@ -9,9 +9,8 @@ from typing import Any
 from finetune.output_files import whole_files
 from finetune.training.reporting.log import LOG, read_log
 
-ALL, TRAIN, EVAL, TRAINER_LOG, LOSS = (
-    "all_results.json", "train_results.json", "eval_results.json", "trainer_log.jsonl", "training_loss.png"
-)  # fmt: skip
+ALL, TRAIN, EVAL, TRAINER_LOG = "all_results.json", "train_results.json", "eval_results.json", "trainer_log.jsonl"
+CURVES = {"loss.png": "training_loss.png", "eval_accuracy.png": "training_eval_accuracy.png"}
 
 
 def write_foreign_files(folder: Path, metrics: Mapping[str, float], steps: int) -> None:
@@ -37,9 +36,9 @@ def write_foreign_files(folder: Path, metrics: Mapping[str, float], steps: int) 
         for part, values in zip(parts, results.values(), strict=True):
             part.write_text(json.dumps(dict(sorted(values.items())), indent=4) + "\n", "utf-8")
         log_part.write_text("".join(json.dumps(line) + "\n" for line in log if line), "utf-8")
-    curve = folder / "loss.png"
-    if curve.is_file():
-        shutil.copyfile(curve, folder / LOSS)
+    for own, theirs in CURVES.items():
+        if (folder / own).is_file():
+            shutil.copyfile(folder / own, folder / theirs)
 
 
 def _line(line: Mapping[str, Any], steps: int) -> dict[str, Any]:

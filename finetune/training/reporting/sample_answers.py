@@ -13,6 +13,7 @@ import torch
 
 from finetune.adapters.workarounds import drop_stale_hooks
 from finetune.config.schema import FinetuneConfig
+from finetune.data.configured import frame_budget
 from finetune.data.sample import Sample
 from finetune.evaluation.answering import BATCH_TOKENS
 from finetune.evaluation.batch_generation import Said, answer_all
@@ -70,6 +71,7 @@ def answer_samples(
             [(number, adapted) for number in range(len(samples))],
             max_new_tokens=config.report.report_max_new_tokens,
             max_pixels=config.data.image_max_pixels,
+            frames=frame_budget(config),
             batch_tokens=BATCH_TOKENS,
             keep=keep,
         )

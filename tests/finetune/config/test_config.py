@@ -16,6 +16,7 @@ from finetune.config.schema import RESOLVED, SECTIONS, AdapterConfig, FinetuneCo
 from finetune.config.source import ConfigUnreadable, NoFlag
 from finetune.config.translations import NICKNAMES, TRANSLATIONS
 from finetune.config.values import Optimizer, Scheduler
+from model.pictures.frame_budget import FrameBudget
 
 ROOT = Path(__file__).parents[3]
 LLAMA_FACTORY = """
@@ -71,6 +72,8 @@ quantization: {load_in_4bit: true, bnb_4bit_use_double_quant: true, bnb_4bit_qua
 swanlab: {enabled: true, api_key: null, project: Qwen3-VL-finetune, experiment_name: coco, config: {a: 1}}
 misc: {seed: 42, report_to: none}
 """
+
+BEST = "load_best_model_at_end: true\nval_size: 2\neval_strategy: epoch\n"
 
 
 def written(folder: Path, text: str) -> Path:
@@ -144,7 +147,13 @@ def test_sections_and_the_resolved_file_come_to_the_same(tmp_path: Path) -> None
         ("load_best_model_at_end: true", ValueRefused, "write val_size"),
         ("early_stopping_steps: 3\nval_size: 0.1", ValueRefused, "write eval_strategy"),
         ("load_best_model_at_end: true\nval_size: 2\neval_strategy: epoch\nsave_strategy: 'no'", ValueRefused, "steps"),
-        ("metric_for_best_model: bleu", KeyRefused, "write eval_loss"),
+        ("metric_for_best_model: bleu", ValueRefused, "'eval_loss', 'eval_accuracy'.*'eval_rouge-l'"),
+        (f"{BEST}metric_for_best_model: accuracy", ValueRefused, "write compute_accuracy: true, or one of eval_loss;"),
+        (f"{BEST}metric_for_best_model: eval_rouge-l", ValueRefused, "write predict_with_generate: true"),
+        (f"{BEST}metric_for_best_model: rewards/margins", ValueRefused, "write stage: dpo"),
+        (f"{BEST}greater_is_better: true", ValueRefused, "of eval_loss the lowest is the best; write false"),
+        ("stage: dpo\ncompute_accuracy: true", ValueRefused, "measures eval_rewards/accuracies"),
+        ("video_min_pixels: 5000\nvideo_max_pixels: 4096", ValueRefused, "the largest frame has 4096"),
         ("packing: true\nneat_packing: false", KeyTwice, "keep one"),
         ("- a\n- b", ConfigUnreadable, "mapping"),
         ("a: [", ConfigUnreadable, "YAML"),
@@ -284,6 +293,33 @@ def test_schedulers_and_optimizers_are_transformers_own() -> None:
 
     assert {*get_args(Scheduler)} <= {kind.value for kind in SchedulerType}
     assert {*get_args(Optimizer)} <= {kind.value for kind in OptimizerNames}
+
+
+def test_a_file_of_llama_factory_that_does_not_say_has_its_sizes(tmp_path: Path) -> None:
+    from finetune.data.configured import frame_budget
+
+    config = load_config(written(tmp_path, "template: qwen3_vl\nvideo_max_pixels: 16384"))
+    assert config.data.image_max_pixels == 768 * 768 and frame_budget(config) == FrameBudget(16384, 256)
+    assert [note for note in config.notes if "pixels" in note] == [
+        "image_max_pixels: 589824, as in LLaMA-Factory where a file does not say",
+        "video_min_pixels: 256, as in LLaMA-Factory where a file does not say",
+    ]
+    own = load_config(written(tmp_path, "image_max_pixels: 4096"))
+    assert frame_budget(own) is None and own.data.image_max_pixels == 4096
+    assert frame_budget(load_config(None, ["--image_max_pixels=4096", "--video_min_pixels=9"])) == FrameBudget(4096, 9)
+
+
+def test_what_may_decide_are_the_loss_and_all_that_is_measured(tmp_path: Path) -> None:
+    from finetune.config.loading import MEASURES
+    from finetune.evaluation.metrics.choice import METRICS
+
+    taken = {"eval_loss", "eval_accuracy", "eval_rewards/accuracies", "eval_rewards/margins"}
+    assert set(MEASURES) == taken | {f"eval_{name}" for name in METRICS}
+    text = f"{BEST}compute_accuracy: true\nmetric_for_best_model: accuracy\ngreater_is_better: true"
+    config = load_config(written(tmp_path, text))
+    assert config.evaluation.metric_for_best_model == "eval_accuracy" and not config.notes
+    told = load_config(written(tmp_path, "compute_accuracy: true\nmetric_for_best_model: eval_accuracy")).notes
+    assert told == ("metric_for_best_model: not read without load_best_model_at_end or early_stopping_steps",)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

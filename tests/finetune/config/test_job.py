@@ -65,6 +65,18 @@ def test_the_file_says_what_is_to_be_done(tmp_path: Path, text: str, kind: str) 
     assert read_job(file(tmp_path, text)).kind == kind
 
 
+def test_its_sizes_of_pictures_hold_where_pictures_are_opened(tmp_path: Path) -> None:
+    from cli.finetune.job import _flags
+    from lorgnette.settings import load_settings
+
+    served = read_job(file(tmp_path, SERVE))
+    settings = load_settings(**_flags(served))
+    assert (settings.max_pixels, settings.video_max_pixels) == (768 * 768, 256 * 256)
+    exported = read_job(file(tmp_path, EXPORT + "template: qwen3_vl\n"))
+    assert any("pixels" in note for note in served.config.notes)
+    assert not any("pixels" in note for note in exported.config.notes)
+
+
 def test_predicting_is_with_the_adapter_the_rows_and_the_sampling_that_the_file_names(tmp_path: Path) -> None:
     job = read_job(file(tmp_path, PREDICT))
     assert job.adapter == Path("saves/train/checkpoint-12")

@@ -26,6 +26,8 @@ def test_the_parser_answers_a_key_as_the_table_says(key: str, kind: str, example
         assert key in str(refused.value) and words in str(refused.value)
         return
     measured = ["--val_size=0.1", "--eval_strategy=steps"] if key == "early_stopping_steps" else []
+    best = ["--load_best_model_at_end=true", "--val_size=0.1", "--eval_strategy=steps", "--predict_with_generate=true"]
+    measured += best if key == "metric_for_best_model" else []
     measured += ["--finetuning_type=freeze"] if key.startswith(("freeze_trainable", "freeze_extra")) else []
     measured += ["--stage=dpo"] if key.startswith("pref_") else []
     job = read_job(None, [f"--{key}={example}", *measured])

@@ -250,6 +250,20 @@ def test_boxes_of_ms_swift_are_learned_in_thousandths_of_their_picture(folder: P
     assert grounded(folder, shares).samples[0].answer == "[250, 250, 500, 1000]"
 
 
+def test_rows_of_ms_swift_with_query_and_response_are_learned(folder: Path) -> None:
+    row = {"query": "<image>find <ref-object>", "response": "<bbox>", "images": ["a.png"], "system": "Look.",
+           "history": [["Hello?", "Yes."]], "objects": {"ref": ["the cat"], "bbox": [[16, 12, 32, 48]]}}  # fmt: skip
+    dataset = read_dataset(save(folder, "rows.jsonl", [row, {"query": "And?", "response": "No."}]))
+    assert dataset.decided == "alpaca, by 'query' and 'response'"
+    first, second = dataset.samples
+    assert [message.text for message in first.messages] == [
+        "Look.", "Hello?", "Yes.", "find the cat", "[250, 250, 500, 1000]"
+    ]  # fmt: skip
+    assert (second.messages[0].text, second.answer) == ("And?", "No.")
+    (sample,) = read_dataset(save(folder, "rows.jsonl", [{**row, "objects": None}, row])).samples
+    assert sample.answer == "[250, 250, 500, 1000]", "a literal mark is never learned"
+
+
 @pytest.mark.parametrize(
     ("objects", "reason"),
     [(None, "there is no 'objects' that says what they are"), ({"ref": ["cat"], "bbox": []}, "more <bbox> marks"),

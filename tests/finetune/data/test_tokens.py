@@ -14,6 +14,7 @@ from finetune.data.sample import Frames, ImageFile, Message, Origin, Part, Sampl
 from finetune.data.token_counts import TokenCounter
 from finetune.training.encoding import Encoder, RowRefused
 from model.hub import tiny_folder
+from model.pictures.frame_budget import FrameBudget
 from model.qwen3_vl.processor import encode, load_processor
 
 
@@ -36,7 +37,9 @@ def sample(*parts: Part, answer: str = "an answer", line: int = 1, **fields: Any
     return Sample(f"s{line}", messages, Origin(Path("rows.jsonl"), line), **fields)
 
 
-def encoded(processor: Any, sample: Sample, max_pixels: int | None, *, prompt: bool) -> int:
+def encoded(
+    processor: Any, sample: Sample, max_pixels: int | None, *, prompt: bool, frames: FrameBudget | None = None
+) -> int:
     def block(part: Part) -> dict[str, Any]:
         if isinstance(part, ImageFile):
             return {"type": "image", "image": Image.open(part.path).convert("RGB")}
@@ -46,13 +49,14 @@ def encoded(processor: Any, sample: Sample, max_pixels: int | None, *, prompt: b
 
     messages = sample.messages[:-1] if prompt else sample.messages
     turns = [{"role": m.role, "content": [block(part) for part in m.parts]} for m in messages]
-    inputs = encode(processor, turns, max_pixels=max_pixels, add_generation_prompt=prompt)
+    inputs = encode(processor, turns, max_pixels=max_pixels, frames=frames, add_generation_prompt=prompt)
     return int(inputs["input_ids"].shape[1])
 
 
+@pytest.mark.parametrize("frames", [None, FrameBudget(20_000, 15_000)])
 @pytest.mark.parametrize("max_pixels", [None, 40_000, 4_000])
 def test_counts_are_the_lengths_of_what_is_encoded(
-    processor: Any, pictures: list[Path], max_pixels: int | None
+    processor: Any, pictures: list[Path], max_pixels: int | None, frames: FrameBudget | None
 ) -> None:
     wide, small, tall = pictures
     samples = [
@@ -61,11 +65,11 @@ def test_counts_are_the_lengths_of_what_is_encoded(
         sample(Frames((wide, small, tall)), "odd video", ImageFile(tall)),
         sample(Frames((tall,)), "a single frame stands still"),
     ]
-    counter = TokenCounter(processor, max_pixels=max_pixels)
+    counter = TokenCounter(processor, max_pixels=max_pixels, frames=frames)
     for each in samples:
         tokens = counter.count(each)
-        assert tokens.total == encoded(processor, each, max_pixels, prompt=False)
-        assert tokens.prompt == encoded(processor, each, max_pixels, prompt=True)
+        assert tokens.total == encoded(processor, each, max_pixels, prompt=False, frames=frames)
+        assert tokens.prompt == encoded(processor, each, max_pixels, prompt=True, frames=frames)
     assert counter.count(samples[0]).pictures == 0
 
 

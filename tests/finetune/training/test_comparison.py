@@ -36,6 +36,15 @@ def test_keys_that_differ_and_what_came_of_them_stand_beside_one_another(tmp_pat
     assert len(found.notes) == 1 and "b did not come to its end" in found.notes[0]
 
 
+def test_what_was_measured_of_answers_stands_with_the_losses(tmp_path: Path) -> None:
+    first, second = a_run(tmp_path / "a"), a_run(tmp_path / "b")
+    lines = [{"step": 1, "eval_loss": 2.0, "eval_exact": 40.0}, {"step": 2, "eval_loss": 1.0, "eval_exact": 30.0}]
+    (second / "train_log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+    (second / "adapter_config.json").rename(second / "config.json")  # of a model that was trained whole
+    found = compare([first, second])
+    assert found.outcome["highest exact"] == [None, 40.0] and not found.notes
+
+
 def test_the_command_prints_a_table_or_json_and_refuses_a_folder_without_a_run(tmp_path: Path) -> None:
     first, second = a_run(tmp_path / "a", "--lora_rank=4"), a_run(tmp_path / "b", "--lora_rank=8")
     words = ["finetune", "compare", str(first), str(second)]

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from safetensors.torch import load_file, save_file
 
 from finetune.config.loading import load_config
 from finetune.config.schema import FinetuneConfig, KeyMissing, ValueRefused
+from finetune.data.chat_messages import messages_of
 from finetune.data.configured import NothingToLearn, read_data
 from finetune.data.drawn.scene_rows import write_scenes
 from finetune.training.callbacks import Stop
@@ -30,14 +32,16 @@ from finetune.training.checkpoints import (
     translating,
     what_is_broken,
 )
-from finetune.training.fsdp import OldSharding, QuantizedSharding
+from finetune.training.encoding import Encoder
+from finetune.training.fsdp import AnswersSharded, OldSharding, PrincipalSharded, QuantizedSharding
 from finetune.training.reporting.log import read_log
 from finetune.training.train import train
-from finetune.training.trainer import AdapterTrainer, GradientNotFinite, LossNotFinite, OutOfMemory
+from finetune.training.trainer import AdapterTrainer, GradientNotFinite, LossNotFinite, OutOfMemory, share_right
 from model.adapters.attach import AdapterMismatch
 from model.device import is_out_of_memory
 from model.hub import MissingExtra
 from model.qwen3_vl.load import load
+from model.qwen3_vl.processor import encode
 from model.settings import ModelSettings
 
 pytestmark = pytest.mark.training
@@ -146,9 +150,9 @@ def test_resuming_in_the_middle_comes_to_the_same_steps_losses_and_weights(
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
-def measure(trainer: AdapterTrainer, loss: float) -> dict[str, float]:
+def measure(trainer: AdapterTrainer, loss: float, name: str = "eval_loss") -> dict[str, float]:
     """What an evaluation does, with a loss that is given."""
-    logs = {"eval_loss": loss}
+    logs = {"eval_loss": 1.0, name: loss}
     trainer.log(logs)
     trainer.control = trainer.callback_handler.on_evaluate(trainer.args, trainer.state, trainer.control, logs)
     return logs
@@ -187,6 +191,64 @@ def test_a_run_ends_early_where_nothing_is_better_and_says_so(quick: Quick, monk
     result = train(quick(*flags), say=said.append)
     assert result.steps == 4 and not result.stopped and result.metrics["eval_loss"] == 2.0
     assert any("Ended after step 4 of 9" in line for line in said)
+
+
+def test_what_is_named_decides_which_weights_are_the_best_and_when_the_run_ends(
+    quick: Quick, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    measured = iter([0.2, 0.7, 0.5, 0.7, 0.9])
+
+    def evaluate(self: AdapterTrainer, *args: Any, **options: Any) -> dict[str, float]:
+        return measure(self, next(measured), "eval_accuracy")
+
+    monkeypatch.setattr(AdapterTrainer, "evaluate", evaluate)
+    flags = ("--val_size=2", "--eval_strategy=steps", "--eval_steps=1", "--save_strategy=steps", "--max_steps=9",
+             "--compute_accuracy=true", "--metric_for_best_model=accuracy")  # fmt: skip
+    result = train(quick(*flags, "--load_best_model_at_end=true", "--early_stopping_steps=2"), say=said.append)
+    assert result.steps == 4 and result.metrics["eval_accuracy"] == 0.7
+    assert "The weights of step 2 are kept: eval_accuracy on held-back rows was highest there." in said
+    assert any(line.endswith("eval_accuracy on held-back rows was not higher for 2 measurements.") for line in said)
+
+
+def test_accuracy_and_answers_of_held_back_rows_are_what_a_pass_over_each_row_gives(quick: Quick) -> None:
+    config = quick("--val_size=3", "--eval_strategy=epoch", "--per_device_eval_batch_size=2", "--max_steps=16",
+                   "--compute_accuracy=true", "--predict_with_generate=true", "--report_max_new_tokens=8")  # fmt: skip
+    result = train(config)
+    loaded = load(ModelSettings(model="tiny", adapter=result.output_dir), dtype=torch.float32)
+    encoder = Encoder(loaded.processor, cutoff_len=2048, max_pixels=None, mask_history=False)
+    held_back = read_data(config).held_back
+    shares, exact = [], []
+    for sample in held_back:
+        row = encoder(sample)
+        inputs = encode(loaded.processor, messages_of(sample), add_generation_prompt=False)
+        with torch.no_grad():
+            guessed = loaded.model(**inputs).logits[0, :-1].argmax(-1)
+        labels = torch.from_numpy(row.labels).long()[1:]
+        shares.append((guessed == labels)[labels != -100].float().mean().item())
+        asked = encode(loaded.processor, messages_of(replace(sample, messages=sample.messages[:-1])))
+        loaded.model.get_base_model().model.rope_deltas = None
+        written = loaded.model.generate(**asked, max_new_tokens=8, do_sample=False)
+        answer = loaded.processor.tokenizer.decode(written[0, asked["input_ids"].shape[1] :], skip_special_tokens=True)
+        exact.append(100.0 * (answer.strip() == sample.answer))
+    assert result.metrics["eval_accuracy"] == pytest.approx(sum(shares) / len(shares), abs=1e-6)
+    assert 0 < result.metrics["eval_accuracy"] <= 1
+    assert result.metrics["eval_exact"] == pytest.approx(sum(exact) / len(exact))
+
+
+def test_the_share_of_right_tokens_counts_every_row_alike() -> None:
+    logits = torch.eye(4)[[0, 1, 2, 3, 3]][None]  # likeliest tokens 0 1 2 3 3
+    kept = torch.tensor([[True, True, True, True], [False, True, False, False]])
+    assert share_right(logits, torch.tensor([0, 1, 2, 0, 3]), kept).tolist() == [0.75, 1.0]
+
+
+def test_a_measure_that_fits_no_held_back_row_is_refused_before_weights_are_read(
+    quick: Quick, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("finetune.training.train.load_base", lambda *_: pytest.fail("weights were read"))
+    flags = ("--val_size=2", "--eval_strategy=steps", "--predict_with_generate=true", "--save_strategy=steps")
+    with pytest.raises(ValueRefused, match=r"fits no row that is held back .* write one of exact"):
+        train(quick(*flags, "--load_best_model_at_end=true", "--metric_for_best_model=box-iou"))
 
 
 @pytest.mark.slow
@@ -465,6 +527,18 @@ def test_two_processes_learn_what_one_does(quick: Quick, tmp_path: Path, kind: s
     assert all(torch.allclose(wanted[name], found[name], atol=1e-3) for name in wanted)
 
 
+@pytest.mark.slow
+def test_two_processes_measure_held_back_rows_as_one_does(quick: Quick, tmp_path: Path) -> None:
+    common = ("--val_size=3", "--max_steps=12", "--learning_rate=5e-3", "--eval_strategy=epoch",
+              "--compute_accuracy=true", "--predict_with_generate=true", "--report_max_new_tokens=8")  # fmt: skip
+    alone = train(quick(*common)).metrics
+    both = quick(*common, "--per_device_train_batch_size=2", f"--output_dir={tmp_path / 'both'}")
+    together = json.loads((launch(tmp_path, both, "--multi_gpu") / "metrics.json").read_text("utf-8"))
+    assert alone["eval_accuracy"] > 0
+    for name in ("eval_accuracy", "eval_exact", "eval_anls"):
+        assert together[name] == pytest.approx(alone[name], abs=1e-6)
+
+
 SAVED = ("--max_steps=2", "--save_strategy=steps", "--save_steps=1", "--per_device_train_batch_size=2")
 
 
@@ -494,6 +568,10 @@ def test_what_fsdp_cannot_share_out_is_refused_at_once(quick: Quick, monkeypatch
     monkeypatch.setenv("FSDP_VERSION", "2")
     with pytest.raises(QuantizedSharding, match="leave quantization_bit out"):
         train(quick("--quantization_bit=4"))
+    with pytest.raises(AnswersSharded, match="predict_with_generate: false"):
+        train(quick("--predict_with_generate=true"))
+    with pytest.raises(PrincipalSharded, match="pissa_init: false"):
+        train(quick("--pissa_init=true"))
 
 
 def test_no_picture_is_learned_and_held_back_too(tmp_path: Path) -> None:

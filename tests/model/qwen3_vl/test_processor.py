@@ -14,6 +14,7 @@ from transformers import AutoTokenizer
 
 from model.errors import ImageError
 from model.hub import tiny_folder
+from model.pictures.frame_budget import FrameBudget
 from model.qwen3_vl.processor import ImageTextProcessor, build_processor, encode, load_processor
 from model.qwen3_vl.video_frames import FrameProcessor, fit
 
@@ -137,6 +138,22 @@ def test_max_pixels_under_the_checkpoints_least_is_obeyed(processor: ImageTextPr
 def test_max_pixels_holds_for_each_frame(processor: ImageTextProcessor) -> None:
     grid = encode(processor, user(video(4, 320, 320), video(2, 320, 320)), max_pixels=96 * 96)["video_grid_thw"]
     assert (grid[:, 1] * grid[:, 2] * 256 <= 96 * 96).all()
+
+
+def test_frames_have_a_budget_of_their_own_whatever_their_number(processor: ImageTextProcessor) -> None:
+    films = video(4, 320, 160), video(8, 160, 320), video(4, 32, 32)
+    given = encode(processor, user(picture(), *films), max_pixels=1024, frames=FrameBudget(64 * 128, 64 * 64))
+    assert given["video_grid_thw"].tolist() == [[2, 4, 8], [4, 8, 4], [2, 4, 4]], "in patches of 16 pixels"
+    assert given["image_grid_thw"].tolist() == [[1, 2, 2]]
+
+
+@pytest.mark.parametrize(
+    ("size", "fitted"),
+    [((400, 200), (141, 70)), ((100, 100), (100, 100)), ((10, 10), (50, 50)), ((1, 9000), (1, 9000))],
+)
+def test_a_frame_keeps_its_shape_between_least_and_most(size: tuple[int, int], fitted: tuple[int, int]) -> None:
+    assert FrameBudget(10_000, 2_500).size(*size) == fitted
+    assert FrameBudget().size(*size) == size
 
 
 @pytest.mark.parametrize("block", [picture(6432, 32), video(2, 32, 6432)])

@@ -92,13 +92,17 @@ def test_a_row_without_a_pair_is_named(tmp_path: Path) -> None:
 
 def test_dpo_learns_to_prefer_the_better_answers_about_pictures(quick: Quick, tmp_path: Path) -> None:
     flags = (f"--dataset={pairs(tmp_path)}", "--stage=dpo", "--max_steps=8", "--report_samples=1", "--val_size=2",
-             "--report_max_new_tokens=2", "--save_strategy=steps", "--save_steps=4")  # fmt: skip
+             "--report_max_new_tokens=2", "--save_strategy=steps", "--save_steps=4",
+             "--eval_strategy=steps", "--eval_steps=4", "--load_best_model_at_end=true",
+             "--metric_for_best_model=rewards/margins")  # fmt: skip
     done = train(quick(*flags))
     lines = [json.loads(line) for line in (tmp_path / "out" / "train_log.jsonl").read_text("utf-8").splitlines()]
     steps = [line for line in lines if "loss" in line]
     assert steps[0]["loss"] == pytest.approx(math.log(2), abs=1e-4), "the adapter begins as the model it is held to"
     assert steps[-1]["loss"] < steps[0]["loss"]
     assert steps[-1]["rewards/margins"] > 0 and "eval_loss" in done.metrics
+    margins = [line["eval_rewards/margins"] for line in lines if "eval_rewards/margins" in line]
+    assert len(margins) == 2 and done.metrics["eval_rewards/margins"] == max(margins)
     out = tmp_path / "out"
     assert (out / "adapter_model.safetensors").is_file() and not (out / "ref").exists()
     assert str(tmp_path) not in (out / "README.md").read_text("utf-8") and (out / "report.html").is_file()
