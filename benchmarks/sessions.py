@@ -101,7 +101,8 @@ def work(home: Path, worker: int, turns: int, sessions: int) -> None:
     from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
     from langchain_core.messages import AIMessage
 
-    from graph.agent import Agent, Archive
+    from graph.agent import Agent
+    from graph.archive import Archive
     from graph.session_store import Sessions
     from graph.settings import AgentSettings
     from model.open import ModelIdentity

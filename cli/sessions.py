@@ -8,7 +8,7 @@ import click
 from cli.edge import verbose_option
 
 if TYPE_CHECKING:
-    from graph.agent import Archive
+    from graph.archive import Archive
 
 
 @click.group(short_help="List, show, save and delete conversations.")

@@ -1,6 +1,5 @@
-"""The agent: one question with its pictures in, one answer out. It opens the pictures and runs the graph."""
+"""The agent: one question with its pictures in, one answer out. It runs the graph."""
 
-import operator
 import threading
 import time
 import uuid
@@ -10,20 +9,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from graph.answer import Answer, ModelResult, Passage, Seen, Summary, Turn
-from graph.errors import PictureMissing, QuestionEmpty, ReportsOff, SessionMissing, SessionStoreFailed
-from graph.history import Exchange, History, first_kept
+from graph.answer import Answer, ModelResult, Passage, Turn
+from graph.archive import Archive
+from graph.errors import PictureMissing, QuestionEmpty, SessionStoreFailed
+from graph.history import History
 from graph.judging.verdict import TINY_FLOOR
 from graph.question import Question
-from graph.report import render, write
 from graph.served_agent import OnEvent, OnPictures, ServedAgent
 from graph.settings import AgentSettings
+from graph.sight import Sight, open_pictures
 from graph.wording.language import prompts_for, tiny_reads
-from model.errors import ImageError
 from model.open import REMOTE
-from model.pictures.fit import fitted
-from model.pictures.limits import ONE, Sampling
-from model.pictures.open import Opened, open_again, open_source
+from model.pictures.limits import ONE
 from model.pictures.picture import Picture
 from model.served import served
 from retrieval.errors import RetrievalError
@@ -43,25 +40,14 @@ if TYPE_CHECKING:
     from retrieval.sync.captions import Captioner
 
 EMBEDDER_S = 10.0  # to wait for, in the first search of a process
-SMALLER = (
-    "pictures: {name} was looked at with {seen} of its {size} pixels, so that time is left for the answer; to see a "
-    "part closer, name it with #xywh=X,Y,WIDTH,HEIGHT, or allow more time with time_budget_s"
-)
-MAX_PICTURES = 8  # of earlier turns that are seen again
 SERVER_STEP_SHARE = 0.6
 LOCAL_STEP_SHARE = 0.8
-LOOKING_SHARE = 0.4
-"""Of the time budget, for reading the pictures of a question."""
-MODEL_PIXELS = 16_777_216
-"""More no model here looks at, whatever it is given."""
 """A step that a server is slow about ends here, so that the answer has the rest of the time."""
 TINY_LIMITS = (
     "model: the bundled checkpoint knows drawn shapes only; for photographs and documents run "
     "`lorgnette model pull Qwen/Qwen3-VL-2B-Instruct` and ask with `--model Qwen/Qwen3-VL-2B-Instruct`"
 )
-
 TINY_SYSTEM = "model: the bundled checkpoint was trained on one system text and is not told the one of the settings"
-
 SPREAD = "model: it is larger than its device's memory and answers slower: {places}"
 
 
@@ -103,12 +89,13 @@ class Agent(ServedAgent):
         identity: "ModelIdentity",
         settings: AgentSettings,
         knowledge: "Knowledge | None" = None,
-        archive: "Archive | None" = None,
+        archive: Archive | None = None,
         problems: Sequence[str] = (),
     ) -> None:
         """Put the agent together; `problems`, such as documents that could not be opened, are said in each answer."""
         self._chat, self._identity, self._settings = chat, identity, settings
         self._knowledge, self._archive, self._problems = knowledge, archive, tuple(problems)
+        self._sight = Sight(chat, identity, settings, archive.sessions if archive else None)
 
     def answer(
         self,
@@ -135,8 +122,8 @@ class Agent(ServedAgent):
         notes = list(self._problems) if question.use_knowledge else []
         notes += [f"pictures: {note}" for one in opened for note in one.notes]
         with self._session(question.session_id, deadline, cancel, notes) as (name, turns, remembered):
-            history = self._history(turns, notes)
-            full, (pictures, pixels) = pictures, self._fitted(pictures, deadline, notes)
+            history = self._sight.history(turns, notes)
+            full, (pictures, pixels) = pictures, self._sight.fitted(pictures, deadline, notes)
             if bundled and pictures:
                 history = History()  # it knows no second picture in a conversation and would look at the first
             if on_pictures is not None:
@@ -167,7 +154,7 @@ class Agent(ServedAgent):
                 words=knowledge.page_words if knowledge is not None else lambda passage: (),
                 full=full,
                 history=history,
-                seen=self._seen(pictures, name, pixels),
+                seen=self._sight.noted(pictures, name, pixels),
                 fields=question.fields,
                 pass_floor=TINY_FLOOR if self._identity.name == "tiny" else None,
                 adapter_nodes=frozenset(self._settings.adapter_nodes) if self._identity.adapter else None,
@@ -295,60 +282,6 @@ class Agent(ServedAgent):
                 )
         return context.finished[-1]
 
-    def _history(self, turns: Sequence[Turn], notes: list[str]) -> History:
-        """Return what the model is told of the session, and note what it can no longer see."""
-        first = first_kept(turns, self._settings.history_tokens)
-        if first:
-            notes.append(f"session: the first {first} questions no longer fit and were left out")
-        left = MAX_PICTURES
-        pictures: list[tuple[Picture, ...]] = []
-        for turn in reversed(turns):
-            again = [picture for seen in turn.images[:left] if (picture := self._again(seen, notes))]
-            left -= len(again)
-            pictures.insert(0, tuple(again))
-        earlier = tuple(picture for group in pictures[:first] for picture in group)
-        return History(earlier, tuple(map(Exchange, turns[first:], pictures[first:])))
-
-    def _again(self, seen: Seen, notes: list[str]) -> Picture | None:
-        path = Path(seen.path)
-        kept = self._archive is not None and path.is_relative_to(self._archive.sessions.pictures)
-        try:
-            picture = open_again(path, seen.part, (path.parent,) if kept else self._settings.roots)
-        except ImageError as error:
-            notes.append(f"session: {seen.source} cannot be seen again ({error})")
-            return None
-        if picture.sha256 != seen.sha256:
-            notes.append(f"session: {seen.source} has changed since it was asked about, and is not seen again")
-            return None
-        return fitted(self._frame(picture), seen.pixels or None)
-
-    def _frame(self, picture: Picture) -> Picture:
-        """Return a film's frame at the size that frames may have; any other picture as it is."""
-        return picture if picture.time_s is None else fitted(picture, self._settings.video_max_pixels)
-
-    def _fitted(
-        self, pictures: tuple[Picture, ...], deadline: float, notes: list[str]
-    ) -> tuple[tuple[Picture, ...], int]:
-        """Return the pictures at a size that leaves time for the answer, and its pixels, 0 for no limit."""
-        pictures = tuple(map(self._frame, pictures))
-        wanted = self._settings.max_pixels or MODEL_PIXELS
-        affordable = served(self._chat).looking_pixels(LOOKING_SHARE * (deadline - time.monotonic()), len(pictures))
-        # A server knows nothing of our budget; a model here scales by itself, and its own way costs nothing.
-        limit = min(wanted, affordable) if affordable else wanted if self._identity.quantization == REMOTE else None
-        if not pictures or limit is None:
-            return pictures, 0
-        smaller = tuple(fitted(picture, limit) for picture in pictures)
-        for before, after in zip(pictures, smaller, strict=True):
-            if after is not before and limit < wanted:
-                notes.append(
-                    SMALLER.format(
-                        name=before.path.name if before.path else "a picture",
-                        seen=f"{after.width:,} x {after.height:,}", size=f"{before.width:,} x {before.height:,}",
-                    )
-                )  # fmt: skip
-                break
-        return smaller, limit if any(map(operator.is_not, smaller, pictures)) else 0
-
     def _pages(self, knowledge: "Knowledge | None", deadline: float) -> "Callable[[Sequence[Passage]], list[Picture]]":
         """Return what gives the pages that passages stand on, where the model is to see them."""
         from graph.evidence.page_pictures import pages_of
@@ -359,69 +292,11 @@ class Agent(ServedAgent):
         return lambda passages: pages_of(
             passages,
             lambda passage: knowledge.page_view(passage, always=how == "always"),
-            lambda page: self._fitted((page,), deadline, [])[0][0],
+            lambda page: self._sight.fitted((page,), deadline, [])[0][0],
         )
-
-    def _seen(self, pictures: Sequence[Picture], session_id: str, pixels: int) -> tuple[Seen, ...]:
-        """Note where the pictures can be read again; those that came as data are kept."""
-        if self._archive is None:
-            return ()
-        noted = []
-        for picture in pictures:
-            path = picture.path
-            if path is None:
-                path = self._archive.sessions.keep_picture(session_id, picture.sha256, picture.data or b"")
-            part = str(picture.part)
-            noted.append(Seen(source=picture.source, path=str(path), sha256=picture.sha256, part=part, pixels=pixels))
-        return tuple(noted)
 
     def _summarize(self, turns: Sequence[Turn], session_id: str) -> Path | None:
         return self._archive.save(turns, session_id) if self._archive and turns else None
-
-
-class Archive:
-    """The sessions and the folder of their reports, none where no report may be written."""
-
-    def __init__(self, sessions: "Sessions", reports: Path | None) -> None:
-        self.sessions, self._reports = sessions, reports
-
-    def summarize(self, session_id: str, title: str | None = None) -> Summary:
-        """Write a session's summary as Markdown.
-
-        Raises:
-            SessionMissing: There is none of that name.
-            ReportNotWritten, SessionStoreFailed: The disk.
-            ReportsOff: Nothing may be written.
-        """
-        turns = self.sessions.turns(session_id)
-        if not turns:
-            raise SessionMissing(session_id)
-        path = self.save(turns, session_id, title)
-        return Summary(path=str(path), uri=f"session://{session_id}/report", turns=len(turns))
-
-    def save(self, turns: Sequence[Turn], session_id: str, title: str | None = None) -> Path:
-        """Write these turns into a new report; raises as `summarize`."""
-        if self._reports is None:
-            raise ReportsOff
-        title = title or turns[0].question
-        return write(self._reports, title, render(turns, title, session_id))
-
-
-def open_pictures(
-    images: Sequence[str], settings: AgentSettings, *, sampling: Sampling | None = None
-) -> tuple[Opened, ...]:
-    """Open what a question names; cheap beside a model, so that a mistyped path need not wait for one.
-
-    Args:
-        images: As the user named them.
-        settings: Say which folders may be read.
-        sampling: How many frames and pages; the bundled checkpoint, which knows no films and no documents of several
-            pages, gets one.
-
-    Raises:
-        ImageError: A picture was refused.
-    """
-    return tuple(open_source(source, settings.roots, sampling=sampling) for source in images)
 
 
 def open_agent(

@@ -7,7 +7,7 @@ from common.home import data_home
 from lorgnette.settings import Settings
 
 if TYPE_CHECKING:
-    from graph.agent import Archive
+    from graph.archive import Archive
 
 
 class SessionsOff(LorgnetteError):
@@ -21,7 +21,7 @@ def open_archive(settings: Settings) -> "Archive | None":
     """Return the sessions that the settings name, opened with their first use; None if they are switched off."""
     if settings.sessions == "none":
         return None
-    from graph.agent import Archive
+    from graph.archive import Archive
     from graph.session_store import Sessions
 
     home = data_home()

@@ -94,7 +94,7 @@ class LocalAgent:
             handed = hand_over(self.settings, asked, on_event=on_event, progress=self._progress, cancel=cancel)
             if handed is not None:
                 return handed
-        from graph.agent import open_pictures
+        from graph.sight import open_pictures
 
         # A mistyped path is told before minutes of loading; one frame or page of each tells it.
         open_pictures(sources, self.settings, sampling=ONE)

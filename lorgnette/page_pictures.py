@@ -40,13 +40,13 @@ class PagePictures:
         self._base = base
         self._files = BoundedFolder(folder or data_home() / "pages", MAX_FOLDER_BYTES)
 
-    def of_page(self, source: str, page: int) -> bytes:
-        """Return a page as PNG.
+    def of_page(self, source: str, page: int, framed: "Sequence[Region]" = ()) -> bytes:
+        """Return a page as PNG, with these places of it on a light ground and framed.
 
         Raises:
             PageMissing: It cannot be shown.
         """
-        return self._drawn(source, page, (), ())
+        return self._drawn(source, page, framed, framed)
 
     def of_cited(self, cited: "Cited", words: str = "") -> bytes:
         """Return the page of a citation as PNG, its words on a light ground and framed.

@@ -99,6 +99,7 @@ def search_with_picture(
         PictureSaysNothing: There are no words, and nobody compares pictures.
         RetrievalError: The documents cannot be searched.
     """
+    from retrieval.reading.picture_passages import CAPTION, PICTURE
     from retrieval.records import SearchOutcome
 
     alike, notes = base.alike(asked.image, top_k, wanted)
@@ -107,7 +108,13 @@ def search_with_picture(
         raise PictureSaysNothing(notes)
     found = base.search(asked.text, top_k, wanted, wait_s=wait_s) if asked.text else SearchOutcome((), "image")
     seen = {hit.source for hit in found.hits if hit.match == "relevant"}
-    looks = [hit for hit in alike if hit.source not in seen]
+    places = {(hit.source, hit.start) for hit in found.hits if hit.match == "relevant"}
+    # A picture is found once; a document whose words are relevant may show what is looked for elsewhere.
+    looks = [
+        hit
+        for hit in alike
+        if (hit.source not in seen if hit.headings[:1] in (PICTURE, CAPTION) else (hit.source, hit.start) not in places)
+    ]
     first = [hit for hit in found.hits if hit.match == "relevant"][: top_k - bool(looks)]
     taken = {(hit.source, hit.start) for hit in (*first, *looks)}
     last = [hit for hit in found.hits if hit.match == "weak" and (hit.source, hit.start) not in taken]

@@ -242,7 +242,7 @@ class KnowledgeBase:
     def alike(
         self, image: "Image.Image", top_k: int = 5, wanted: Filter | None = None
     ) -> tuple[tuple[Hit, ...], tuple[str, ...]]:
-        """Return the pictures that look most like an RGB picture, and what was not compared.
+        """Return the pictures and figures that look most like an RGB picture, and what was not compared.
 
         As `retrieval.search.alike.look_alikes`; without an `image_embedder`, or where it is missing, only the note.
         """
@@ -256,7 +256,7 @@ class KnowledgeBase:
                 self._looks = self._looks or PictureEmbedder(self._settings.image_embedder)
             except RetrievalError as error:
                 return (), (f"image: what pictures look like is not compared, {str(error).rstrip('.')}",)
-        return look_alikes(self.catalogue, self.folder, self._looks, image, top_k, wanted)
+        return look_alikes(self.catalogue, self.folder, self._looks, image, top_k, wanted, figures_in)
 
     def locate(self, cited: Placed, sha256: str | None = None) -> Located:
         """Return where on its page a passage stands, and the name of the nearest place; as `Locator.locate`."""

@@ -15,14 +15,16 @@ import unicodedata
 from pathlib import Path
 from typing import Any
 
-from benchmarks.evidence.pages import Box, Case, cases, chart_page, f1, inside
+from benchmarks.evidence.pages import Box, Case, cases, chart_page, f1, inside, table_page
 from benchmarks.report import publish
 from retrieval.knowledge_base import KnowledgeBase
-from retrieval.records import Chunk
+from retrieval.records import Chunk, Region
+from retrieval.regions.figures import figures_in
 from retrieval.regions.locate import Placement
 from retrieval.settings import RetrievalSettings
 
 CHARTS = 12
+TABLES = 12
 TOKEN_PIXELS = 32 * 32  # of Qwen3-VL: a patch of 16, merged by twos
 
 
@@ -98,6 +100,10 @@ def _placement(name: str, chunk: Chunk) -> Placement:
     return Placement(name, chunk.page, chunk.start, chunk.end, chunk.text)
 
 
+def _box(region: Region | None) -> Box:
+    return (0, 0, 0, 0) if region is None else (region.x1, region.y1, region.x2, region.y2)
+
+
 def _charts(place: Path) -> dict[str, Any]:
     pages = {f"{n:02}.pdf": chart_page(n) for n in range(CHARTS)}
     base = _base(place, {name: data for name, (data, _) in pages.items()})
@@ -120,9 +126,14 @@ def _charts(place: Path) -> dict[str, Any]:
         wide, high = (part[2] - part[0]) / 1_000, (part[3] - part[1]) / 1_000
         whole.append(sent[-1] / (wide * high))
     base.close()
+    figures = [(list(figures_in(data, "pdf")), true) for data, true in pages.values()]
+    found = [inside(_box(ones[0].region), true) for ones, true in figures if len(ones) == 1]
+    tables = [figure for n in range(TABLES) for figure in figures_in(table_page(n), "pdf")]
     return {
         "pages": CHARTS,
         "whole chart sent": sum(share > 0.99 for share in shares),
+        "chart is the page's figure": sum(share > 0.99 for share in found),
+        f"tables taken for one, of {TABLES}": len(tables),
         "tokens": round(statistics.median(sent)),
         "tokens of the whole page at that size": round(statistics.median(whole)),
     }

@@ -203,6 +203,36 @@ def chart_page(seed: int) -> tuple[bytes, Box]:
     return buffer.getvalue(), (x1, y1, x2, y2)
 
 
+def table_page(seed: int) -> bytes:
+    """Draw a page of words with one table among them: ruled, on grounds, with a head, with joined cells."""
+    import random
+
+    from reportlab.pdfgen.canvas import Canvas
+    from reportlab.platypus import Table
+
+    chance = random.Random(seed)
+    buffer = io.BytesIO()
+    canvas: Any = Canvas(buffer, pagesize=SIZE)
+    canvas.setFont("Helvetica", 11)
+    columns, rows = chance.randrange(2, 7), chance.randrange(3, 12)
+    cells = [
+        [f"{chance.choice(ENGLISH).split()[n % 7]} {chance.randrange(99)}" for n in range(columns)] for _ in range(rows)
+    ]
+    styles: list[list[Any]] = [
+        [("GRID", (0, 0), (-1, -1), 0.5, "black")],
+        [("LINEBELOW", (0, 0), (-1, -1), 1, "grey"), ("BACKGROUND", (0, 0), (-1, 0), "lightgrey")],
+        [("ROWBACKGROUNDS", (0, 0), (-1, -1), ["lightblue", "white"]), ("BOX", (0, 0), (-1, -1), 1, "black")],
+        [("GRID", (0, 0), (-1, -1), 1, "black"), ("SPAN", (0, 0), (1, 0)), ("BACKGROUND", (0, 0), (-1, -1), "beige")],
+    ]
+    table = Table(cells, rowHeights=22, style=styles[seed % len(styles)])
+    _, height = table.wrapOn(canvas, 480, 600)
+    table.drawOn(canvas, 60, 420 - height / 2)
+    for y in (780, 763, 746, 90, 73, 56):
+        canvas.drawString(60, y, chance.choice(ENGLISH))
+    canvas.save()
+    return buffer.getvalue()
+
+
 def f1(found: Sequence[Box], true: Box, area: Callable[[Box], float] = lambda box: _area(box)) -> float:
     """Return the F1 of the pixels of regions that do not overlap against one box."""
     shared = sum(area(_shared(one, true)) for one in found)

@@ -1,5 +1,6 @@
 """`lorgnette ask`: one question, one answer, printed as it is written."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -164,7 +165,8 @@ def ask(
         else:
             transcript.finish(answer, question, to_be_told(answer, data_home()))
         line.hide()
-        _show_pictures(boxes, answer, (lambda: _open(run, settings, answer, question)) if opened else None)
+        open_page = partial(_open, run, settings, answer, question, inline=not as_json)
+        _show_pictures(boxes, answer, open_page if opened else None)
         if trace:
             course.print(answer)
 
@@ -201,7 +203,7 @@ def _show_pictures(boxes: Boxes | None, answer: "Answer", open_page: "Callable[[
         open_page()
 
 
-def _open(run: Run, settings: "Settings", answer: "Answer", question: str) -> None:
+def _open(run: Run, settings: "Settings", answer: "Answer", question: str, *, inline: bool) -> None:
     from cli.shown_page import show_page
     from lorgnette.documents import Documents
     from retrieval.regions.locate import Placement
@@ -212,7 +214,7 @@ def _open(run: Run, settings: "Settings", answer: "Answer", question: str) -> No
         return
     place = Placement(cited.source, cited.page, cited.start, cited.end, cited.quote)
     with Documents(settings) as documents:
-        show_page(run, documents.required(), place, f"{question} {answer.answer}")
+        show_page(run, documents.required(), place, f"{question} {answer.answer}", inline=inline)
 
 
 def _draw(boxes: Boxes, answer: "Answer") -> None:

@@ -73,7 +73,7 @@ def search(
         if opened is not None:
             if opened > len(found.hits):
                 raise click.UsageError(f"--open {opened}: there are {len(found.hits)} hits.")
-            show_page(run, base, found.hits[opened - 1], query)
+            show_page(run, base, found.hits[opened - 1], query, inline=not as_json)
 
 
 def _of_picture(image: str, words: str, options: dict[str, Any]) -> "PictureQuery":

@@ -10,6 +10,7 @@ from typing import Any
 
 from finetune.config.foreign_keys import CHANGES_NOTHING, NOT_HERE
 
+SPEED_ONLY = "its kernels are not used, the results are the same"
 SWANLAB_KEY = "no key of an account belongs into a file; run `swanlab login`, or set SWANLAB_API_KEY"
 
 
@@ -228,7 +229,7 @@ TRANSLATIONS: dict[str, Translation] = {
     "ref_model": _never(PREFERENCES),
     "reward_model": _never(PREFERENCES),
     "neat_packing": _as("packing"),
-    "flash_attn": _only("auto", "sdpa", note="SDPA is used", otherwise="SDPA is always used; write flash_attn: auto"),
+    "flash_attn": _noted("SDPA is used, which gives the same numbers"),
     "disable_gradient_checkpointing": _not("gradient_checkpointing"),
     "use_reentrant_gc": _only(False, otherwise="only the non-reentrant form is right for adapters; write false"),
     "pure_bf16": _switch({"bf16": True}, {}, "adapters stay in float32"),
@@ -238,9 +239,9 @@ TRANSLATIONS: dict[str, Translation] = {
     "swanlab_run_name": _as("run_name"),
     "swanlab_api_key": _api_key,
     "train_on_prompt": _only(False, otherwise="only the assistant's words are learned; write false"),
-    "use_unsloth": _only(False, otherwise="unsloth is not used; write false"),
-    "enable_liger_kernel": _only(False, otherwise="Liger's kernels are not used; write false"),
-    "use_liger_kernel": _only(False, otherwise="Liger's kernels are not used; write false"),
+    "use_unsloth": _noted(SPEED_ONLY),
+    "enable_liger_kernel": _noted(SPEED_ONLY),
+    "use_liger_kernel": _noted(SPEED_ONLY),
     "routing_strategy": _one_of({"mixtral": {"router": "token"}, "switch": {"router": "token", "top_k": 1}}),
     "router_z_loss_coef": _never("the router is computed in float32 and needs no such loss; leave it out"),
     "expert_capacity": _never("every expert takes all tokens routed to it; set top_k, the experts of a token"),

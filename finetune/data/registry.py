@@ -180,6 +180,7 @@ def _entry(name: str, value: Any, path: Path) -> Entry:
     ranking = bool(value.get("ranking"))
     if ranking:
         names |= {"chosen": "chosen", "rejected": "rejected"}
+    names["audios"] = "audios"  # so that the reader sees and refuses them
     columns = {ours: ours for ours in names.values()} | {
         names[theirs]: column for theirs, column in (value.get("columns") or {}).items() if theirs in names
     }

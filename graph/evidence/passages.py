@@ -18,6 +18,11 @@ LEADING = 4
 _MARK = re.compile(r"\[(\d{1,2})\]")
 # A full stop ends a sentence only before a space: v2.4.1 and 3.5 go on. Chinese ones need none.
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[。!?;])|\n+")
+# A line of a page that goes on in the next one: it is long, no row of a table, ends no sentence, and the next begins in
+# the middle of one.
+_WRAPPED = re.compile(r"^(?!.*[|\t]|.*,\S.*,\S)(.{30,}[^\s.!?:;])\n(?=[a-zß-öø-ÿа-яё])", re.MULTILINE)
+_WRAPPED_HAN = re.compile(r"^(?!.*[|\t])(.{15,}[\u4e00-\u9fff,、])\n(?=[\u4e00-\u9fff])", re.MULTILINE)
+_ENDED = re.compile(r"[.!?。!?;]['\"”’)」』]*$")
 
 
 def passage_of(hit: "Hit") -> Passage:
@@ -73,7 +78,8 @@ def _lines(text: str) -> str:
 def quoted(question: str, passages: Sequence[Passage]) -> str:
     """Answer with the best sentences, each with its passage's number.
 
-    Best is what holds most of the question's words, in a passage that the retrievers scored high.
+    Best is what holds most of the question's words, in a passage that the retrievers scored high; a heading that holds
+    them as well says less than a sentence.
     """
     asked = set(query_tokens(question))
     ranked = sorted(
@@ -82,7 +88,8 @@ def quoted(question: str, passages: Sequence[Passage]) -> str:
         for place, sentence in enumerate(sentences(_plain(passage.text)))
     )
     most = ranked[0][0] if ranked else 0
-    best = [found for found in ranked if found[0] == most][:MAX_SENTENCES] if most else []
+    best = [found for found in ranked if found[0] == most] if most else []
+    best = ([found for found in best if _ENDED.search(found[-1])] or best)[:MAX_SENTENCES]
     return " ".join(f"“{sentence}” [{number}]" for _, number, _, sentence in best)
 
 
@@ -99,7 +106,8 @@ def leading(passages: Sequence[Passage]) -> str:
 
 
 def sentences(text: str) -> list[str]:
-    """Split a passage into sentences and lines."""
+    """Split a passage into sentences and lines; a sentence that a page's edge broke into lines is whole."""
+    text = _WRAPPED_HAN.sub(r"\1", _WRAPPED.sub(r"\1 ", text))
     return [" ".join(part.split()) for part in _SENTENCE_END.split(text) if part.strip()]
 
 

@@ -14,6 +14,7 @@ from statistics import median
 
 from retrieval.reading.layout import Run, rows_of
 from retrieval.records import Line, Region
+from retrieval.regions.ocr_lines import sign_widths
 
 CELL_GAP = 1.0
 """Heights of a line: a wider gap between two words parts two cells."""
@@ -22,7 +23,6 @@ MOST_IN_ROW = 400
 """A longer row is cut, so that pages made to cost time do not."""
 MOST_STACKED = 4
 """So many rows a value may run over."""
-_WIDE = 2.0
 _BAR = 1_000.0  # columns of a text's cells that bars or tabs part
 _RULE = re.compile(r"[\s|:+=_-]*[-=_]{2,}[\s|:+=_-]*")
 _PIECE = re.compile(r"[|\t]| {2,}|[^\s|]+")
@@ -226,7 +226,7 @@ def _words_of(line: Line, number: int) -> Iterator[Word]:
     if len(pieces) == 1:
         yield Word(pieces[0][0], region.x1, region.y1, region.x2, region.y2)
         return
-    widths = [_WIDE if unicodedata.east_asian_width(sign) in "WF" else 1.0 for sign in line.text]
+    widths = sign_widths(line.text)
     whole = sum(widths) or 1.0
     for piece in pieces:
         start, end = sum(widths[: piece.start()]) / whole, sum(widths[: piece.end()]) / whole

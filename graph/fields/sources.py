@@ -76,7 +76,8 @@ def ocr_sheets(pictures: Sequence[Picture], is_late: Callable[[], bool], notes: 
 
 def _page_words(picture: Picture, notes: list[str]) -> tuple[Sheet | None, bool]:
     """Return the words that the file itself has at this page, and whether OCR may find more."""
-    from retrieval.regions.pdf_pages import PageUnreadable, graphics_on, words_on
+    from retrieval.regions.pdf_graphics import graphics_on
+    from retrieval.regions.pdf_pages import PageUnreadable, words_on
 
     data = _bytes_of(picture)
     if data is None or kind_of(data[:HEAD_BYTES]) != "pdf":

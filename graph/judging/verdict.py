@@ -9,7 +9,7 @@ from typing import Literal
 
 from graph.judging.agreement import contradiction, says_nothing
 
-TINY_FLOOR = 0.94
+TINY_FLOOR = 0.85
 """Probability of the bundled checkpoint's whole answer from which its PASS is right 97 times out of a hundred, on
 pictures that other code drew, too."""
 

@@ -15,12 +15,15 @@ from lorgnette.page_pictures import PagePictures
 from lorgnette.untrusted_text import QUOTED, cleaned, quoted
 from mcp_server.errors import NothingHere
 from mcp_server.uris import DOCUMENTS, document_name, document_uri, passage_name, passage_uri
+from retrieval.records import Region
+from retrieval.regions.letters import MOST_REGIONS
 from retrieval.regions.locate import Placement
 
 if TYPE_CHECKING:
     from retrieval.catalogue.rows import FileRow
     from retrieval.knowledge_base import KnowledgeBase
 
+_THOUSANDTHS = re.compile(r"[0-9]{1,4}(?:\.[0-9]{1,6})?")
 ROOM = 20_000  # bytes for what stands around a list or a text
 NO_FOLDER = "there is no knowledge base: the folder {!r} is missing; name the folder of your documents with --kb DIR"
 
@@ -47,6 +50,17 @@ class StartInvalid(NothingHere):
     def __init__(self, start: str) -> None:
         self.start = start
         super().__init__(f"{_short(start)} is no position; give start as a number from 0.")
+
+
+class FrameInvalid(NothingHere):
+    """No places on a page."""
+
+    def __init__(self, frame: str) -> None:
+        self.frame = frame
+        super().__init__(
+            f"{_short(frame)} names no places; give frame as x1,y1,x2,y2 in thousandths of the page, at most "
+            f"{MOST_REGIONS} such fours one behind the other."
+        )
 
 
 class StartBeyondEnd(NothingHere):
@@ -152,16 +166,24 @@ class DocumentResource:
         text = {"id": found.id, "untrusted": True, "headings": list(found.headings), "text": found.occurrences[0].text}
         return {**cleaned(text), "places": places, "more_places": max(0, len(found.occurrences) - 20)}
 
-    def page(self, name: str, number: str) -> bytes:
+    def page(self, name: str, number: str, frame: str = "") -> bytes:
         """Return a page of a document as PNG.
+
+        Args:
+            name: Its path or hash.
+            number: Of the page, from 1.
+            frame: Places in thousandths of the page, as `x1,y1,x2,y2,x1,y1,x2,y2`; framed where the file has not
+                changed since it was indexed.
 
         Raises:
             DocumentMissing: None is indexed under this path or hash.
             StartInvalid: The number is none.
+            FrameInvalid: The places are none.
             PageMissing: It has no such page, or none that can be drawn.
         """
         base, row = self._row(name)
-        return PagePictures(base).of_page(row.source, position(number))
+        page = position(number)
+        return PagePictures(base).of_page(row.source, page, _regions(frame, page))
 
     def passage_page(self, name: str) -> bytes:
         """Return the page on which a passage stands as PNG, its words framed.
@@ -251,6 +273,15 @@ def position(start: str) -> int:
     if not re.fullmatch("[0-9]{1,12}", start):
         raise StartInvalid(start)
     return int(start)
+
+
+def _regions(frame: str, page: int) -> list[Region]:
+    """Read the places of an address."""
+    parts = frame.split(",") if frame else []
+    if len(parts) % 4 or len(parts) > 4 * MOST_REGIONS or not all(map(_THOUSANDTHS.fullmatch, parts)):
+        raise FrameInvalid(frame)
+    fours = zip(*[map(float, parts)] * 4, strict=True)
+    return [Region(page, min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)) for x1, y1, x2, y2 in fours]
 
 
 def _is_unicode(name: str) -> bool:

@@ -124,10 +124,13 @@ def _passage(held: Held) -> Callable[..., Any]:
 
 
 def _page(held: Held) -> Callable[..., Any]:
-    async def read(id: str, number: str) -> bytes:
-        """A page of a PDF, or a picture of the documents, as PNG; `id` is its path or sha256, pages count from 1."""
+    async def read(id: str, number: str, frame: str = "") -> bytes:
+        """A page of a PDF, or a picture of the documents, as PNG; `id` is its path or sha256, pages count from 1.
+
+        `frame` is x1,y1,x2,y2 of each place to frame, in thousandths of the page, one behind the other.
+        """
         with resource_errors():
-            return await in_thread(lambda _: held.documents.page(id, number))
+            return await in_thread(lambda _: held.documents.page(id, number, frame))
 
     return read
 

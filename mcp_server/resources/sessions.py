@@ -15,8 +15,8 @@ from lorgnette.settings import Settings
 from lorgnette.untrusted_text import cleaned
 
 if TYPE_CHECKING:
-    from graph.agent import Archive
     from graph.answer import Turn
+    from graph.archive import Archive
 
 ROOM = 20_000  # bytes for what stands around the turns
 LEFT_OUT = "the first {} questions are left out: they do not fit into 900 KB"

@@ -108,7 +108,7 @@ def _pixels(one: RawBox, image: int, size: tuple[int, int], scale: tuple[float, 
         return f"{_name(one)} was given as a point (x {xs[0]}, y {ys[0]}), which is no box"
     if xs[0] == xs[1] or ys[0] == ys[1]:
         return f"{_name(one)} was given without a width or height (x {xs[0]} to {xs[1]}, y {ys[0]} to {ys[1]})"
-    return GroundedBox(one.label, image, xs[0], ys[0], xs[1], ys[1])
+    return GroundedBox(" ".join(one.label.split()), image, xs[0], ys[0], xs[1], ys[1])
 
 
 def _name(one: RawBox) -> str:

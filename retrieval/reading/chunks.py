@@ -133,6 +133,9 @@ def _sheets(text: str, chunk_tokens: int) -> Iterator[_Section]:
         body = text.find("\n", sheet.start, sheet.end) + 1
         if not sheet.headings or not body:
             continue
+        if len(sheet.headings) > 1:  # what stands beside the cells
+            yield sheet
+            continue
         for group in _row_groups(text[body : sheet.end], chunk_tokens):
             start, end = body + group.start, body + group.end
             # Empty rows before and after are not part of what is cited.

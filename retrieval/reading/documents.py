@@ -47,12 +47,13 @@ __all__ = [
 ]
 
 MEDIA_TYPES: dict[str, MediaType] = {
-    **dict.fromkeys((".txt", ".text", ".rst", ".org", ".adoc", ".tex", ".srt", ".vtt"), "text"),
+    **dict.fromkeys((".txt", ".text", ".rst", ".org", ".adoc", ".tex", ".textile", ".bib"), "text"),
+    **dict.fromkeys((".srt", ".vtt", ".ics", ".vcf"), "text"),
     ".log": "log",
     **dict.fromkeys((".md", ".mdx", ".markdown", ".mkd"), "markdown"),
     ".csv": "csv",
     ".tsv": "csv",
-    **dict.fromkeys((".html", ".htm", ".xhtml"), "html"),
+    **dict.fromkeys((".html", ".htm", ".xhtml", ".svg", ".mht", ".mhtml"), "html"),
     ".pdf": "pdf",
     **dict.fromkeys((".docx", ".docm", ".dotx", ".dotm"), "docx"),
     **dict.fromkeys((".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".heic", ".avif"), "image"),
@@ -60,7 +61,7 @@ MEDIA_TYPES: dict[str, MediaType] = {
     **dict.fromkeys((".pptx", ".pptm", ".ppsx"), "slides"),
     **dict.fromkeys((".odt", ".ott", ".odp"), "opendocument"),
     ".epub": "book",
-    ".eml": "mail",
+    **dict.fromkeys((".eml", ".msg", ".mbox"), "mail"),
     ".rtf": "rtf",
     ".ipynb": "notebook",
     **dict.fromkeys((".json", ".jsonl", ".ndjson"), "json"),
@@ -69,6 +70,7 @@ MEDIA_TYPES: dict[str, MediaType] = {
             ".py", ".js", ".ts", ".tsx", ".jsx", ".c", ".h", ".cc", ".cpp", ".hpp", ".cs", ".java", ".kt", ".go",
             ".rs", ".rb", ".php", ".pl", ".lua", ".r", ".jl", ".swift", ".scala", ".sh", ".ps1", ".bat", ".sql",
             ".css", ".toml", ".yaml", ".yml", ".ini", ".cfg", ".conf", ".xml", ".cmake", ".diff", ".patch",
+            ".tcl", ".dart", ".tf", ".proto", ".graphql", ".vue", ".svelte", ".gradle", ".properties", ".po",
         ),
         "code",
     ),
@@ -77,6 +79,13 @@ MEDIA_TYPES: dict[str, MediaType] = {
 
 COMMON = ".txt, .md, .csv, .html, .pdf, .docx, .xlsx, .pptx, .odt, .epub, .eml, .png or .jpg"
 """What to convert another file to."""
+_SAVED_AS = {
+    ".doc": ".docx", ".dot": ".docx", ".wpd": ".docx", ".pages": ".docx or .pdf",
+    ".ppt": ".pptx", ".pps": ".pptx", ".key": ".pptx or .pdf", ".numbers": ".xlsx",
+    ".mobi": ".epub", ".azw3": ".epub", ".djvu": ".pdf", ".xps": ".pdf", ".pub": ".pdf", ".vsdx": ".pdf",
+    ".one": ".pdf",
+}  # fmt: skip
+"""What the program of a file that is not read can save it as."""
 
 _NAMES: dict[str, MediaType] = {
     **dict.fromkeys(("readme", "license", "licence", "copying", "authors", "changelog", "changes", "news", "todo",
@@ -87,7 +96,8 @@ _NAMES: dict[str, MediaType] = {
 
 _READ_BYTES = 1 << 20
 # The standard lets a PDF begin anywhere in here; only a file named .pdf is given the benefit.
-_PDF_HEAD = 1_024
+_HEAD = 1_024
+_SAVED_PAGE = re.compile(rb"^mime-version:", re.IGNORECASE | re.MULTILINE)
 _ZIP = b"PK\x03\x04"
 _ARCHIVES = ("docx", "spreadsheet", "slides", "opendocument", "book")
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
@@ -121,6 +131,11 @@ _DEFAULT_LIMITS = ReadLimits()
 def type_of(path: Path) -> MediaType | None:
     """Return what a file's name says it is; None where nothing of that name is read."""
     return MEDIA_TYPES.get(path.suffix.lower()) if path.suffix else _NAMES.get(path.name.lower())
+
+
+def saved_as(suffix: str) -> str:
+    """Return what a file of a type that is not read can be converted to."""
+    return _SAVED_AS.get(suffix, f"one of {COMMON}")
 
 
 def read_bytes(path: Path, *, limits: ReadLimits = _DEFAULT_LIMITS) -> bytes:
@@ -173,7 +188,7 @@ def read_document(path: Path, data: bytes | None = None, *, limits: ReadLimits =
     suffix = path.suffix.lower()
     named = type_of(path)
     if named is None:
-        raise UnknownType(suffix or path.name, COMMON)
+        raise UnknownType(suffix or path.name, saved_as(suffix))
     if data is None:
         data = read_bytes(path, limits=limits)
     if not data:
@@ -189,7 +204,7 @@ def read_document(path: Path, data: bytes | None = None, *, limits: ReadLimits =
 
 def _media_type(data: bytes, suffix: str, named: MediaType) -> MediaType:
     """Return what the content is, by the marks that binary formats begin with."""
-    if data.startswith(b"%PDF-") or (named == "pdf" and b"%PDF-" in data[:_PDF_HEAD]):
+    if data.startswith(b"%PDF-") or (named == "pdf" and b"%PDF-" in data[:_HEAD]):
         return "pdf"
     if _is_picture(data):
         return "image"
@@ -205,7 +220,7 @@ def _media_type(data: bytes, suffix: str, named: MediaType) -> MediaType:
     if data.startswith(_OLE):
         if _OLE_ENCRYPTED in data:
             raise Encrypted
-        if named == "spreadsheet":
+        if named in ("spreadsheet", "mail"):
             return named
         raise Misnamed(suffix, "an Office file of before 2007")
     return named
@@ -224,7 +239,7 @@ def _is_picture(data: bytes) -> bool:
 
 def _read(data: bytes, media_type: MediaType, limits: ReadLimits) -> Document:
     if media_type == "pdf":
-        from retrieval.reading.formats.pdf import read_pdf
+        from retrieval.reading.pdf.document import read_pdf
 
         return read_pdf(
             data, max_pages=limits.max_pages, max_ocr_pages=limits.max_ocr_pages, max_pixels=limits.max_pixels
@@ -236,6 +251,10 @@ def _read(data: bytes, media_type: MediaType, limits: ReadLimits) -> Document:
     if media_type == "html":
         from retrieval.reading.formats.html import read_html
 
+        if _SAVED_PAGE.search(data[:_HEAD]):
+            from retrieval.reading.formats.mail import read_saved_page
+
+            return read_saved_page(data)
         return read_html(data)
     if media_type == "image":
         return _read_picture(data, limits)
@@ -252,7 +271,7 @@ _OTHERS = ("spreadsheet", "slides", "opendocument", "book", "mail", "rtf", "note
 
 
 def _read_other(data: bytes, media_type: MediaType, limits: ReadLimits) -> Document:
-    from retrieval.reading.formats import archives, mail, plain, sheets, slides
+    from retrieval.reading.formats import epub, mail, open_document, outlook, plain, sheets, slides
 
     match media_type:
         case "spreadsheet":
@@ -260,11 +279,13 @@ def _read_other(data: bytes, media_type: MediaType, limits: ReadLimits) -> Docum
         case "slides":
             return slides.read_slides(data, max_unpacked_bytes=limits.unpacked_bytes)
         case "opendocument":
-            return archives.read_open_document(data, max_unpacked_bytes=limits.unpacked_bytes)
+            return open_document.read_open_document(data, max_unpacked_bytes=limits.unpacked_bytes)
         case "book":
-            return archives.read_epub(data, max_unpacked_bytes=limits.unpacked_bytes)
+            return epub.read_epub(data, max_unpacked_bytes=limits.unpacked_bytes)
         case "mail":
-            return mail.read_mail(data, lambda name, inner: read_document(Path(name), inner, limits=limits))
+            box = mail.read_mailbox if data.startswith(b"From ") else mail.read_mail
+            read = outlook.read_outlook if data.startswith(_OLE) else box
+            return read(data, lambda name, inner: read_document(Path(name), inner, limits=limits))
         case "rtf":
             return plain.read_rtf(data)
         case _:

@@ -40,6 +40,8 @@ class Figure:
     """Of its pixels."""
     page: int | None = None
     region: Region | None = None
+    caption: str = ""
+    """What the document itself says of it; empty where that is not known."""
 
 
 class KeptFigures:

@@ -15,7 +15,9 @@ def placed(reading: Reading, size: tuple[int, int], page: int) -> list[Line]:
     """
     runs = [Run(line.text, *line.box, order=n) for n, line in enumerate(reading.lines)]
     ordered = [reading.lines[run.order] for row in in_reading_order(runs) for run in row]
-    return [Line(line.text, _region(line.box, size, reading.turned, page), reading.turned) for line in ordered]
+    return [
+        Line(line.text, _region(line.ink or line.box, size, reading.turned, page), reading.turned) for line in ordered
+    ]
 
 
 def _region(box: tuple[int, int, int, int], size: tuple[int, int], turned: int, page: int) -> Region:

@@ -3,6 +3,7 @@
 What it gives back holds no bytes of the file, so that it travels well.
 """
 
+import logging
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -13,6 +14,9 @@ from retrieval.reading.recipe import Recipe
 from retrieval.reading.snapshot import Content, read_content
 from retrieval.reading.unreadable import CannotOpen, ChangedWhileRead, NotText, Unreadable
 from retrieval.records import Chunk, Document
+
+UNFORESEEN = "a mistake in reading it ({error}); save it anew with its program, and report the file"
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,9 @@ def prepare(recipe: Recipe, task: Task, gone: Collection[tuple[str, str]] = ()) 
         _check_text(document)
     except Unreadable as error:
         return Prepared("skipped", empty, reason=error.reason)
+    except Exception as error:  # a reader's own mistake costs this file alone; all others are still read
+        _log.exception("%s could not be read", task.source)
+        return Prepared("skipped", empty, reason=UNFORESEEN.format(error=f"{type(error).__name__}: {error}"))
     return Prepared("read", empty, replace(document, text=""), chunks)
 
 

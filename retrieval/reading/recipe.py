@@ -6,13 +6,13 @@ from functools import partial
 from pathlib import Path
 
 from retrieval.reading import chunks
-from retrieval.reading.documents import COMMON, MEDIA_TYPES, ReadLimits, read_document, type_of
+from retrieval.reading.documents import MEDIA_TYPES, ReadLimits, read_document, saved_as, type_of
 from retrieval.reading.unreadable import UnknownType
 from retrieval.records import Chunk, Document
 from retrieval.settings import RetrievalSettings
 
 # Raise it when the same bytes are read as another text: every file is then read again.
-READER_VERSION = 5
+READER_VERSION = 6
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,8 @@ class Recipe:
             UnknownType: Its type is not read.
         """
         if self.suffixes and path.suffix.lower() not in self.suffixes and type_of(path) is None:
-            raise UnknownType(path.suffix.lower() or path.name, COMMON)
+            suffix = path.suffix.lower()
+            raise UnknownType(suffix or path.name, saved_as(suffix))
 
 
 def open_recipe(settings: RetrievalSettings) -> Recipe:

@@ -18,7 +18,7 @@ class UnknownType(Unreadable):
     """Its format is none of ours."""
 
     def __init__(self, suffix: str, known: str) -> None:
-        super().__init__(f"files of type {suffix!r} are not read; convert it to one of {known}")
+        super().__init__(f"files of type {suffix!r} are not read; convert it to {known}")
         self.suffix = suffix
 
 

@@ -1,7 +1,7 @@
 """Finds the figures inside a document: its pictures of a certain size, each as it is seen. It describes none.
 
-Logos, lines and what covers a whole page, as scans and grounds do, are no figures; the same picture counts once.
-Drawings that a PDF makes of lines alone are not found.
+Logos, lines and what covers a whole page, as scans and grounds do, are no figures; the same picture counts once. Of
+what a PDF draws of lines, `drawings` says which is a figure.
 """
 
 import hashlib
@@ -10,16 +10,21 @@ import re
 import zipfile
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from retrieval.reading.documents import ReadLimits
 from retrieval.reading.formats.archive import DAMAGE, check_archive
+from retrieval.reading.formats.epub import book_pictures
 from retrieval.reading.kept_figures import Figure
 from retrieval.reading.pictures import open_picture
 from retrieval.reading.unreadable import Unreadable
 from retrieval.records import MediaType, Region
+from retrieval.regions.drawings import drawings_among
 from retrieval.regions.page_view import LARGE
-from retrieval.regions.pdf_pages import PageUnreadable, count_pages, draw_page, graphics_on
+from retrieval.regions.pdf_graphics import graphics_on, paths_on
+from retrieval.regions.pdf_pages import PageUnreadable, count_pages, draw_page, words_on
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -39,7 +44,7 @@ def figures_in(data: bytes, media_type: MediaType) -> Iterator[Figure]:
 
     What cannot be opened is left out: the reading of the document has said so.
     """
-    found = {"pdf": _of_pdf, "slides": _of_slides}.get(media_type, _of_archive)
+    found = {"pdf": _of_pdf, "slides": _of_slides, "book": _of_book}.get(media_type, _of_archive)
     seen: set[str] = set()
     for figure in found(data):
         if figure.sha256 not in seen:
@@ -49,6 +54,15 @@ def figures_in(data: bytes, media_type: MediaType) -> Iterator[Figure]:
             return
 
 
+def drawings_on(file: Path | bytes, number: int) -> list[Region]:
+    """Return where page `number` of a PDF has charts and diagrams that are drawn of lines.
+
+    Raises:
+        PageUnreadable: There is none to be had.
+    """
+    return drawings_among(paths_on(file, number), lambda: [word.region for word in words_on(file, number)])
+
+
 def _of_pdf(data: bytes) -> Iterator[Figure]:
     try:
         count = min(count_pages(data), MOST_PAGES)
@@ -56,7 +70,7 @@ def _of_pdf(data: bytes) -> Iterator[Figure]:
         return
     for number in range(1, count + 1):
         try:
-            regions = _joined(graphics_on(data, number)[0])
+            regions = _joined([*graphics_on(data, number)[0], *drawings_on(data, number)])
             page = draw_page(data, number, longer_side=_PAGE_SIDE) if regions else None
         except PageUnreadable:
             continue
@@ -116,6 +130,15 @@ def _blobs(shapes: Any) -> Iterator[bytes]:
                 yield shape.image.blob
             except DAMAGE:
                 continue
+
+
+def _of_book(data: bytes) -> Iterator[Figure]:
+    try:
+        for picture in book_pictures(data, max_unpacked_bytes=ReadLimits().unpacked_bytes):
+            for figure in _opened(picture.data, None):
+                yield replace(figure, caption=picture.caption)
+    except (Unreadable, zipfile.BadZipFile, zlib.error, *DAMAGE):
+        return
 
 
 def _of_archive(data: bytes) -> Iterator[Figure]:

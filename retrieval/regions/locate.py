@@ -28,11 +28,13 @@ from retrieval.reading.recipe import Recipe
 from retrieval.reading.snapshot import read_content
 from retrieval.reading.unreadable import Unreadable
 from retrieval.records import Line, Region
+from retrieval.regions.figures import drawings_on
 from retrieval.regions.letters import NOT_FOUND, Found, Letter, Letters, compared, find, read_back
 from retrieval.regions.named_place import name_place
 from retrieval.regions.ocr_lines import letters_of
 from retrieval.regions.page_view import cut_around, shows_more
-from retrieval.regions.pdf_pages import LONGER_SIDE, PageUnreadable, draw_page, graphics_on, letters_on, words_on
+from retrieval.regions.pdf_graphics import graphics_on
+from retrieval.regions.pdf_pages import LONGER_SIDE, PageUnreadable, draw_page, letters_on, words_on
 from retrieval.search.full_text import READ_AGAIN, full_text
 from retrieval.search.verify import MOSTLY_THERE, Standing, Status, inside, is_stale
 
@@ -209,7 +211,12 @@ class Locator:
             if row.media_type == "image":
                 return PageView(page, self._drawn(row, path, page, LONGER_SIDE), None)
             pictures, shapes = graphics_on(path, page)
-            if not always and not shows_more(pictures, shapes, has_words=bool(letters_on(path, page))):
+            if not (
+                always
+                or cited.headings[:1] == (FIGURE,)
+                or shows_more(pictures, shapes, has_words=bool(letters_on(path, page)))
+                or drawings_on(path, page)
+            ):
                 return None
             part = cut_around([region for region in regions if region.page == page], pictures, shapes)
             return PageView(page, _cut(draw_page(path, page, longer_side=_side_for(part)), part), part)

@@ -7,12 +7,13 @@ import ctypes
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from common.pdfium_lock import pdfium
-from retrieval.reading.formats.pdf_page import Box, annotations, page_letters, page_words
+from retrieval.reading.pdf.annotations import annotations
+from retrieval.reading.pdf.objects import Box
+from retrieval.reading.pdf.page import page_letters, page_words
 from retrieval.records import Line, Region
 from retrieval.regions.letters import Letter
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 LONGER_SIDE = 1_600
 """Pixels of a page's picture: body text stays legible on a page of A4."""
-MOST_SHAPES = 2_000
 SMALLEST_POINTS = 0.01
 _FINE = 1_000_000  # to which PDFium maps a page, for its whole numbers to be exact enough
 _THOUSANDTHS = 1_000.0
@@ -40,8 +40,8 @@ def letters_on(path: Path, number: int) -> list[Letter]:
     Raises:
         PageUnreadable: There is none to be had.
     """
-    with _opened(path, number) as (document, page):
-        place = _placing(page, number)
+    with opened(path, number) as (document, page):
+        place = placing(page, number)
         found = [Letter(sign, region) for sign, box in page_letters(page) if (region := place(box)) is not None]
         for line, box in annotations(document, page):
             region = place(box)
@@ -56,28 +56,10 @@ def words_on(file: Path | bytes, number: int) -> list[Line]:
     Raises:
         PageUnreadable: There is none to be had.
     """
-    with _opened(file, number) as (document, page):
-        place = _placing(page, number)
+    with opened(file, number) as (document, page):
+        place = placing(page, number)
         found = [*page_words(page), *annotations(document, page)]
         return [Line(text, region) for text, box in found if (region := place(box)) is not None]
-
-
-def graphics_on(path: Path | bytes, number: int) -> tuple[list[Region], list[Region]]:
-    """Return where page `number` has pictures, and where lines and boxes, of each at most `MOST_SHAPES`.
-
-    Raises:
-        PageUnreadable: There is none to be had.
-    """
-    from pypdfium2.raw import FPDF_PAGEOBJ_IMAGE, FPDF_PAGEOBJ_PATH
-
-    with _opened(path, number) as (_, page):
-        place = _placing(page, number)
-        found: tuple[list[Region], list[Region]] = ([], [])
-        for kind, regions in zip((FPDF_PAGEOBJ_IMAGE, FPDF_PAGEOBJ_PATH), found, strict=True):
-            for thing in islice(page.get_objects([kind]), MOST_SHAPES):
-                if (region := place(thing.get_bounds())) is not None:
-                    regions.append(region)
-        return found
 
 
 def draw_page(path: Path | bytes, number: int, *, longer_side: int = LONGER_SIDE) -> "Image.Image":
@@ -86,7 +68,7 @@ def draw_page(path: Path | bytes, number: int, *, longer_side: int = LONGER_SIDE
     Raises:
         PageUnreadable: There is none to be had.
     """
-    with _opened(path, number) as (_, page):
+    with opened(path, number) as (_, page):
         longer = max(page.get_width(), page.get_height())
         if longer < SMALLEST_POINTS or not math.isfinite(longer):
             raise PageUnreadable("it has no size")
@@ -121,7 +103,12 @@ def _document(path: Path | bytes) -> "Iterator[PdfDocument]":
 
 
 @contextmanager
-def _opened(path: Path | bytes, number: int) -> "Iterator[tuple[PdfDocument, PdfPage]]":
+def opened(path: Path | bytes, number: int) -> "Iterator[tuple[PdfDocument, PdfPage]]":
+    """Open page `number`, from 1, of a file, under PDFium's lock.
+
+    Raises:
+        PageUnreadable: There is none to be had, or what is done with it failed.
+    """
     import pypdfium2
 
     with _document(path) as document:
@@ -137,7 +124,7 @@ def _opened(path: Path | bytes, number: int) -> "Iterator[tuple[PdfDocument, Pdf
             raise PageUnreadable(f"the page is damaged ({type(error).__name__})") from None
 
 
-def _placing(page: "PdfPage", number: int) -> "Callable[[Box], Region | None]":
+def placing(page: "PdfPage", number: int) -> "Callable[[Box], Region | None]":
     """Return what maps a box of the file to the page as it is shown; rotation and crop box are PDFium's to apply."""
     from pypdfium2.raw import FPDF_PageToDevice
 

@@ -1,29 +1,30 @@
-"""Pictures of the documents that look like a picture, by the vectors of a model of pictures.
+"""Pictures of the documents, and figures inside them, that look like a picture, by the vectors of a model of pictures.
 
-Vectors are made when they are first wanted, within a time, and kept beside the catalogue in one file a model, which can
-be deleted at any time. It compares all of them; figures inside documents are not among them.
+Vectors are made when they are first wanted, within a time, and kept (`kept_looks`). It compares all of them.
 """
 
-import hashlib
-import io
 import os
 import time
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from common.atomic_files import write_whole
 from retrieval.catalogue.catalogue import Catalogue
 from retrieval.catalogue.rows import FileRow
 from retrieval.reading.documents import ReadLimits
+from retrieval.reading.kept_figures import Figure
+from retrieval.reading.picture_passages import FIGURE
 from retrieval.reading.pictures import open_picture
 from retrieval.reading.snapshot import read_content
 from retrieval.reading.unreadable import Unreadable
-from retrieval.records import Filter, Hit
+from retrieval.records import Chunk, Filter, Hit, MediaType
+from retrieval.search.kept_looks import Looks, looks_file, read_looks, write_looks
 from retrieval.search.verify import inside, is_stale
 from retrieval.source_filter import source_matches
+from retrieval.sync.figure_captions import WITH_FIGURES
 from retrieval.vectors import Vectors
 
 if TYPE_CHECKING:
@@ -31,10 +32,10 @@ if TYPE_CHECKING:
 
     from PIL import Image
 
-FOLDER = "looks"
+FindFigures = Callable[[bytes, MediaType], Iterable[Figure]]
 BUDGET_S = 20.0
 """For making vectors in one search."""
-NOT_ALL = "image: {count} pictures of the documents were not compared yet; search again for the rest"
+NOT_ALL = "image: {count} pictures and documents were not compared yet; search again for the rest"
 
 
 class EmbedsPictures(Protocol):
@@ -55,76 +56,123 @@ def look_alikes(
     image: "Image.Image",
     top_k: int,
     wanted: Filter | None = None,
+    find: FindFigures | None = None,
     budget_s: float = BUDGET_S,
 ) -> tuple[tuple[Hit, ...], tuple[str, ...]]:
-    """Return the documents' pictures that look most like a picture, best first, and what was not compared.
+    """Return what of the documents looks most like a picture, best first, and what was not compared.
 
-    Each is its caption's or its name's passage, `weak`, with the cosine as its score: how alike is alike enough, no
-    threshold says for all models.
+    Each is a passage, `weak`, with the cosine as its score: how alike is alike enough, no threshold says for all
+    models. A picture is its caption or its name; a figure is its caption, or where it has none yet the first passage
+    of its page, or of its document.
+
+    Args:
+        catalogue: Of the documents.
+        folder: Where they are.
+        embedder: The model of pictures.
+        image: RGB.
+        top_k: Most that are returned.
+        wanted: Which documents.
+        find: Gives the figures inside a document; None compares pictures alone.
+        budget_s: Seconds for making vectors.
     """
-    rows = [row for row in catalogue.files() if row.state == "indexed" and row.media_type == "image"]
+    kinds: tuple[MediaType, ...] = ("image",) if find is None else ("image", *WITH_FIGURES)
+    rows = [row for row in catalogue.files() if row.state == "indexed" and row.media_type in kinds]
     if wanted is not None and wanted.source is not None:
         rows = [row for row in rows if source_matches(wanted.source, row.source)]
-    vectors, missing = _vectors(catalogue, folder, embedder, rows, budget_s)
-    compared = [row for row in rows if row.sha256 in vectors]
+    rows.sort(key=lambda row: kinds.index(row.media_type))  # pictures take least time
+    looks, missing = _looks(catalogue, folder, embedder, rows, find, budget_s)
     notes = (NOT_ALL.format(count=f"{missing:,}"),) if missing else ()
+    compared = [(row, n) for row in rows if row.sha256 in looks for n in range(len(looks[row.sha256].pages))]
     if not compared:
         return (), notes
-    scores = np.stack([vectors[row.sha256] for row in compared]) @ embedder.embed([image])[0]  # (N,)
-    best = sorted(range(len(compared)), key=lambda n: (-scores[n], compared[n].source))[:top_k]
-    hits = [_hit(catalogue, folder, compared[n], float(scores[n])) for n in best]
-    return tuple(hit for hit in hits if hit is not None), notes
+    vectors = np.stack([looks[row.sha256].vectors[n] for row, n in compared])  # (N, D)
+    scores = vectors @ embedder.embed([image])[0]  # (N,)
+    found: dict[tuple[str, int], Hit] = {}
+    for place in sorted(range(len(compared)), key=lambda at: (-scores[at], compared[at][0].source, compared[at][1])):
+        row, n = compared[place]
+        chunk = _passage(catalogue, row, n, looks[row.sha256].pages[n])
+        if chunk is not None and (row.source, chunk.start) not in found:
+            found[row.source, chunk.start] = _hit(folder, row, chunk, float(scores[place]))
+        if len(found) == top_k:
+            break
+    return tuple(found.values()), notes
 
 
-def _vectors(
-    catalogue: Catalogue, folder: Path, embedder: EmbedsPictures, rows: list[FileRow], budget_s: float
-) -> tuple[dict[str, Vectors], int]:
-    """Return the vectors by the pictures' bytes, and of how many there is none yet."""
-    path = catalogue.path.parent / FOLDER / f"{hashlib.sha256(embedder.fingerprint.encode()).hexdigest()[:16]}.npz"
-    found = _kept(path)
-    before, deadline, missing = len(found), time.monotonic() + budget_s, 0
+def _looks(
+    catalogue: Catalogue,
+    folder: Path,
+    embedder: EmbedsPictures,
+    rows: list[FileRow],
+    find: FindFigures | None,
+    budget_s: float,
+) -> tuple[dict[str, Looks], int]:
+    """Return the vectors by the documents' bytes, and of how many documents there are not all yet."""
+    path = looks_file(catalogue.path.parent, embedder.fingerprint)
+    found = read_looks(path)
+    deadline, missing, changed = time.monotonic() + budget_s, 0, False
     for row in rows:
-        if row.sha256 in found:
+        known = found.get(row.sha256)
+        if known is not None and known.whole:
             continue
-        if time.monotonic() >= deadline:
-            missing += 1
-            continue
-        if (image := _opened(folder, row)) is not None:
-            found[row.sha256] = embedder.embed([image])[0]
-    if len(found) > before and not catalogue.read_only:
-        known = {row.sha256 for row in catalogue.files()}
-        buffer = io.BytesIO()
-        np.savez(buffer, **{sha: vector for sha, vector in found.items() if sha in known})  # type: ignore[arg-type]
-        with suppress(OSError):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_whole(path, buffer.getvalue(), private=True, durable=False)
+        if time.monotonic() < deadline:
+            known = _looked_at(folder, row, embedder, find, known, deadline)
+            found[row.sha256], changed = known, True
+        missing += known is None or not known.whole
+    if changed and not catalogue.read_only:
+        kept = {row.sha256 for row in catalogue.files()}
+        write_looks(path, {sha: one for sha, one in found.items() if sha in kept})
     return found, missing
 
 
-def _kept(path: Path) -> dict[str, Vectors]:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, KeyError):
-        return {}
+def _looked_at(
+    folder: Path,
+    row: FileRow,
+    embedder: EmbedsPictures,
+    find: FindFigures | None,
+    known: Looks | None,
+    deadline: float,
+) -> Looks:
+    """Go on with a document where it was left, until its end or the deadline."""
+    vectors = [] if known is None else list(known.vectors)
+    pages = [] if known is None else list(known.pages)
+    whole = True
+    for page, image in islice(_pictures(folder, row, find), len(vectors), None):
+        if time.monotonic() >= deadline and len(vectors) > (0 if known is None else len(known.vectors)):
+            whole = False
+            break
+        vectors.append(embedder.embed([image])[0])
+        pages.append(page or 0)
+    return Looks(np.stack(vectors) if vectors else np.zeros((0, 0), np.float32), tuple(pages), whole)
 
 
-def _opened(folder: Path, row: FileRow) -> "Image.Image | None":
+def _pictures(folder: Path, row: FileRow, find: FindFigures | None) -> "Iterator[tuple[int | None, Image.Image]]":
+    """Give a document's pictures with their pages; none where it has changed or cannot be read."""
     path = inside(Path(os.path.realpath(folder)), row.source)
     if path is None:
-        return None
+        return
     try:
         content = read_content(path, row.size)
-        return open_picture(content.data, max_pixels=ReadLimits().max_pixels) if content.sha256 == row.sha256 else None
+        if content.sha256 != row.sha256:
+            return
+        if row.media_type == "image":
+            yield None, open_picture(content.data, max_pixels=ReadLimits().max_pixels)
+            return
     except (Unreadable, OSError):
-        return None
+        return
+    if find is not None and row.media_type is not None:
+        yield from ((figure.page, figure.image) for figure in find(content.data, row.media_type))
 
 
-def _hit(catalogue: Catalogue, folder: Path, row: FileRow, score: float) -> Hit | None:
+def _passage(catalogue: Catalogue, row: FileRow, number: int, page: int) -> Chunk | None:
     chunks = catalogue.chunks_in(row.source)
-    if not chunks:
-        return None
-    chunk = chunks[-1]  # its caption, else its name
+    if not chunks or row.media_type == "image":
+        return chunks[-1] if chunks else None  # its caption, else its name
+    own = (chunk for chunk in chunks if chunk.headings == (FIGURE, str(number + 1)))
+    on_page = (chunk for chunk in chunks if page and chunk.page == page)
+    return next(own, None) or next(on_page, chunks[0])
+
+
+def _hit(folder: Path, row: FileRow, chunk: Chunk, score: float) -> Hit:
     return Hit(
         chunk.id, row.source, chunk.page, chunk.start, chunk.end, chunk.text, chunk.headings, row.sha256,
         row.indexed_at, is_stale(folder, row), score, relevance=min(max(score, 0.0), 1.0), match="weak",

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from retrieval.function_words import function_words
+from retrieval.search.which_document import wanted_of_document
 
 # Who speaks so speaks to the search.
 _ASKING = {
@@ -123,6 +124,8 @@ _ABOUT = frozenset({"about", "on", "regarding", "concerning", "über", "zu", "su
 
 def plainly(question: str) -> str:
     """Return the question without the words that only ask; as it is where nothing else would be left."""
+    if wanted := wanted_of_document(question):
+        return wanted
     if len(_SENTENCE.split(question.strip())) == 1:
         question = _reported(question) or question
     if _HAN.search(question):

@@ -64,8 +64,11 @@ def read_question(text: str, lexical: TantivyIndex) -> Question:
     # What the words stand for hangs on the language; of a few words several are possible, and each is tried.
     languages: list[str | None] = [*languages_of(text, held)] or [None]
     read = [(one, language) for language in languages for one in readings(text)]
-    frequencies = lexical.frequencies([token for pair in read for token in document_tokens(*pair)])
-    seen = max(lexical_weight(text, frequencies, lexical.count, language) for language in languages)
+    tokens = [token for pair in read for token in document_tokens(*pair)]
+    frequencies, in_names = lexical.frequencies(tokens), lexical.frequencies_in_names(tokens)
+    # A word that only a file's name holds finds that file.
+    findable = {token: frequency or in_names[token] for token, frequency in frequencies.items()}
+    seen = max(lexical_weight(text, findable, lexical.count, language) for language in languages)
     sure = language_of(text)
     foreign = sure != UNKNOWN and sure not in held
     asked = tuple(tuple(terms(*pair)) for pair in read)

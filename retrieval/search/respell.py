@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from retrieval.catalogue.rows import StoredChunk
 from retrieval.function_words import function_words
@@ -12,6 +13,8 @@ SHORTEST = 4
 """Letters that a word must have; of shorter ones everything is within reach of everything."""
 TWO_EDITS_FROM = 8
 """Letters from which two slips may be in one word."""
+SURE_FROM = 7
+"""Letters from which a word with one slip is hardly another word."""
 OTHER_ENDING = 2
 """Edits that a word may be farther away than its stem."""
 _WORD = re.compile(r"[^\W\d_]+")
@@ -19,8 +22,16 @@ _WORD = re.compile(r"[^\W\d_]+")
 Read = Callable[[Sequence[int]], Sequence[StoredChunk]]
 
 
-def respelled(question: str, lexical: TantivyIndex, read: Read, language: str | None) -> str | None:
-    """Return the question with its unknown words replaced by the nearest ones that passages hold; None if none is near.
+class Respelled(NamedTuple):
+    """A question with the nearest words that passages hold in place of its unknown ones."""
+
+    text: str
+    sure: bool
+    """Whether every replaced word is a plain long one with one slip; short words and names are near to many."""
+
+
+def respelled(question: str, lexical: TantivyIndex, read: Read, language: str | None) -> Respelled | None:
+    """Return what a question may have meant; None where it has no unknown word, or none is near.
 
     Args:
         question: As it was asked.
@@ -28,22 +39,26 @@ def respelled(question: str, lexical: TantivyIndex, read: Read, language: str | 
         read: Gives passages by their numbers, for the words as they are written there.
         language: Of the question.
     """
-    changed = False
+    sure: list[bool] = []
 
     def mended(match: re.Match[str]) -> str:
-        nonlocal changed
         word = match.group()
         tokens = query_tokens(word, language)
         if word.casefold() in function_words(language or "en"):
             return word
-        if len(word) < SHORTEST or len(tokens) != 1 or lexical.frequencies(tokens)[tokens[0]]:
+        if len(word) < SHORTEST or len(tokens) != 1 or _is_known(tokens[0], lexical):
             return word
         near = _nearest(word, tokens[0], lexical, read, language)
-        changed = changed or near is not None
+        if near is not None:
+            sure.append(word.islower() and len(word) >= SURE_FROM and edits(word.casefold(), near) == 1)
         return near or word
 
     text = _WORD.sub(mended, question)
-    return text if changed else None
+    return Respelled(text, all(sure)) if sure else None
+
+
+def _is_known(token: str, lexical: TantivyIndex) -> bool:
+    return bool(lexical.frequencies([token])[token] or lexical.frequencies_in_names([token])[token])
 
 
 def _nearest(word: str, token: str, lexical: TantivyIndex, read: Read, language: str | None) -> str | None:

@@ -15,7 +15,7 @@ from retrieval.index.engines.engine import EngineUnavailable
 from retrieval.index.projections import Projections
 from retrieval.index.searched_words import languages_held
 from retrieval.language import NAMES, languages_of
-from retrieval.records import Filter, SearchOutcome
+from retrieval.records import Filter, Hit, SearchOutcome
 from retrieval.search.asking import plainly
 from retrieval.search.first import codes_first, phrases_first
 from retrieval.search.fusion import Fused, Ranking, fuse
@@ -26,7 +26,7 @@ from retrieval.search.named_search import search_named
 from retrieval.search.question import read_question
 from retrieval.search.relevance import RELEVANT, THRESHOLD, unrelated_cosine
 from retrieval.search.rerank import Reranker
-from retrieval.search.respell import respelled
+from retrieval.search.respell import Respelled, respelled
 from retrieval.search.whole_document import whole_document
 from retrieval.settings import RetrievalSettings
 from retrieval.sync.missing_vectors import text_to_embed
@@ -68,7 +68,7 @@ class Searcher:
     def search(self, query: str, top_k: int = 5, wanted: Filter = _ANYTHING) -> SearchOutcome:
         """Return the passages that help with the question, best first; none where nothing does.
 
-        Where none surely does and a word stands in no passage, the nearest one is searched for, and said. The
+        Where a word stands in no passage and the nearest one finds what helps more, that is searched for, and said. The
         passages of a document that the question names go first; where all of it is asked for, as it begins.
 
         Raises:
@@ -94,19 +94,24 @@ class Searcher:
         found = self._search(query, top_k, wanted, seconds)
         if missing := self._names.missing(query):
             found = replace(found, degraded=(*missing, *found.degraded))
-        if any(hit.match == "relevant" for hit in found.hits):
-            return found
+        meant, unsure = self._meant(query), not any(hit.match == "relevant" for hit in found.hits)
+        if meant is not None and (unsure or meant.sure):
+            again = self._search(meant.text, top_k, wanted, seconds)
+            if _best(again) >= max(RELEVANT, _best(found)):
+                # Whatever the passage says, that a short word or a name was meant is a guess.
+                hits = again.hits if meant.sure else tuple(map(_weak, again.hits))
+                note = f'spelling: a word stands nowhere, so "{meant.text}" was searched for'
+                return replace(again, hits=hits, degraded=(*again.degraded, note))
+        unread = None if any("multilingual" in note for note in found.degraded) else self._unread()
+        if unread and unsure:
+            return replace(found, degraded=(*found.degraded, unread))
+        return found
+
+    def _meant(self, query: str) -> Respelled | None:
+        """Return the question with words that stand nowhere as the nearest ones that do; None where there are none."""
         lexical = self._projections.lexical
         language = next(iter(languages_of(query, languages_held(lexical))), None)
-        meant = respelled(plainly(query), lexical, self._catalogue.chunks, language)
-        again = self._search(meant, top_k, wanted, seconds) if meant else found
-        if meant is None or not any(hit.match == "relevant" for hit in again.hits):
-            unread = None if any("multilingual" in note for note in found.degraded) else self._unread()
-            return replace(found, degraded=(*found.degraded, unread)) if unread else found
-        # That this was meant is a guess, whatever the passage says.
-        hits = tuple(replace(hit, match="weak", relevance=min(hit.relevance, RELEVANT - 0.01)) for hit in again.hits)
-        note = f'spelling: nothing sure was found, so "{meant}" was searched for'
-        return replace(again, hits=hits, degraded=(*again.degraded, note))
+        return respelled(plainly(query), lexical, self._catalogue.chunks, language)
 
     def _search(self, query: str, top_k: int, wanted: Filter, seconds: dict[str, float]) -> SearchOutcome:
         degraded: list[str] = []
@@ -216,3 +221,11 @@ def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
     began = time.perf_counter()
     yield
     seconds[stage] = round(time.perf_counter() - began, 5)
+
+
+def _best(outcome: SearchOutcome) -> float:
+    return max((hit.relevance for hit in outcome.hits), default=0.0)
+
+
+def _weak(hit: Hit) -> Hit:
+    return replace(hit, match="weak", relevance=min(hit.relevance, RELEVANT - 0.01))

@@ -29,7 +29,7 @@ from retrieval.sync.captions import (
 )
 from retrieval.sync.missing_vectors import Embeds
 
-WITH_FIGURES: tuple[MediaType, ...] = ("pdf", "docx", "slides", "opendocument")
+WITH_FIGURES: tuple[MediaType, ...] = ("pdf", "docx", "slides", "opendocument", "book")
 FindFigures = Callable[[bytes, MediaType], Iterable[Figure]]
 """Gives the figures of a document by its bytes and type."""
 
@@ -119,6 +119,8 @@ def _figures(
                 break
             failures, problem = failures + 1, f"figure {number + 1}: {error}"
             continue
+        # The document's own words first: what a model says of it follows, and says that it does.
+        text = f"{figure.caption}\n{text}" if figure.caption else text
         known[number] = replace(known[number], caption=text)
         found, failures = found + 1, 0
         kept.keep(sha256, known)

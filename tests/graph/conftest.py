@@ -13,7 +13,8 @@ from langchain_core.runnables import Runnable, RunnableLambda
 from PIL import Image
 from pydantic import Field
 
-from graph.agent import Agent, Archive
+from graph.agent import Agent
+from graph.archive import Archive
 from graph.session_store import Sessions
 from graph.settings import AgentSettings
 from model.open import ModelIdentity
@@ -143,9 +144,10 @@ def agent_of(tmp_path: Path) -> Callable[..., tuple[Agent, Scripted]]:
         name: str = "scripted",
         knowledge: Documents | None = None,
         archive: Archive | None = None,
+        chat_type: type[Scripted] = Scripted,
         **settings: Any,
     ) -> tuple[Agent, Scripted]:
-        chat = Scripted(script=list(script), asked=[], finish_reason=settings.pop("finish_reason", "stop"))
+        chat = chat_type(script=list(script), asked=[], finish_reason=settings.pop("finish_reason", "stop"))
         identity = ModelIdentity(name=name, adapter=None, quantization=settings.pop("quantization", "none"))
         return Agent(chat, identity, AgentSettings(roots=(tmp_path,), **settings), knowledge, archive), chat
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from graph.agent import Archive
+from graph.archive import Archive
 from graph.session_store import Sessions
 
 ARCHIVE = '{"task":"archive","steps":["save"],"needs_knowledge":false,"queries":[]}'

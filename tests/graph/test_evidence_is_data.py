@@ -26,6 +26,20 @@ def test_a_quoted_sentence_cites_its_own_passage_alone() -> None:
     assert [citation.id for citation in cited.citations] == ["a"] and cited.missing == []
 
 
+def test_a_sentence_that_a_page_broke_into_lines_is_quoted_whole_and_its_heading_is_not() -> None:
+    page = "Warranty of the K3\nThe warranty of the microscope K3 lasts 36 months from the day of\ndelivery. It ends."
+    assert quoted("How long is the warranty of the K3?", [passage("a", page)]) == (
+        "“The warranty of the microscope K3 lasts 36 months from the day of delivery.” [1]"
+    )
+
+
+def test_rows_of_a_table_are_quoted_one_by_one() -> None:
+    rows = "name,place,what was bought of them,price\nanna,Oslo,a lens and a bag of dust,12\nbob,Rome,the other lens,14"
+    assert (
+        quoted("What did anna pay for the dust?", [passage("a", rows)]) == "“anna,Oslo,a lens and a bag of dust,12” [1]"
+    )
+
+
 def test_a_citation_holds_the_passages_own_words() -> None:
     (citation,) = cite("Yes [1].", [passage("a", HOSTILE)]).citations
     assert citation.quote == HOSTILE

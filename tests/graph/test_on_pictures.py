@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from pydantic import Field
 
-from graph.agent import Archive
+from graph.archive import Archive
 from lorgnette.box_drawing import on_picture
 from model.open import REMOTE
 from model.pictures.picture import Picture
@@ -130,8 +130,7 @@ def test_a_picture_is_looked_at_as_large_as_the_time_allows_and_the_answer_says_
     agent_of: Any, archive: Archive, tmp_path: Path
 ) -> None:
     Image.new("RGB", (400, 200), "grey").save(tmp_path / "large.png")
-    agent, chat = agent_of(WHERE, "And again", archive=archive)
-    agent._chat = timed = TimedChat(script=chat.script)
+    agent, timed = agent_of(WHERE, "And again", archive=archive, chat_type=TimedChat)
     answer = agent.ask("Where?", [str(tmp_path / "large.png")], session_id="mine", effort="quick")
     assert first_picture(timed, 0).image.size == (200, 100)
     (box,) = answer.boxes

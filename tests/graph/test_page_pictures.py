@@ -81,6 +81,11 @@ def test_a_chart_is_answered_from_the_picture_of_its_page(asking: Any) -> None:
     assert page.image.width * page.image.height < 0.5 * 1_120 * 1_120  # the chart, not the page
 
 
+def test_a_chart_of_few_lines_is_seen_as_well(asking: Any) -> None:
+    answer, _ = asking(page_pdf(TITLE, drawn=CHART.split(" 90 500 m 90 680")[0] + "\n"))
+    assert answer.answer.startswith("The blue bar is the highest.")
+
+
 def test_a_page_that_shows_no_more_than_its_words_is_not_sent(asking: Any) -> None:
     answer, _ = asking(page_pdf(TITLE))
     assert answer.answer.startswith("I see no page.")

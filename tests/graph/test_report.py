@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from graph.agent import Archive
+from graph.archive import Archive
 from graph.errors import ReportNotWritten, SessionMissing
 from graph.report import escape, write
 

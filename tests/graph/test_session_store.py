@@ -10,8 +10,8 @@ from typing import Any, cast
 import pytest
 from PIL import Image
 
-from graph.agent import Archive
 from graph.answer import Turn
+from graph.archive import Archive
 from graph.errors import SessionBusy, SessionIdInvalid, SessionMissing
 from graph.history import estimated_tokens, first_kept
 from graph.session_store import Sessions
@@ -85,7 +85,8 @@ def test_a_nodes_own_failure_is_not_blamed_on_the_store(agent_of: Any, archive: 
 KILLED = """
 import os, sys
 from pathlib import Path
-from graph.agent import Agent, Archive
+from graph.agent import Agent
+from graph.archive import Archive
 from graph.session_store import Sessions
 from graph.settings import AgentSettings
 from langchain_core.language_models.fake_chat_models import GenericFakeChatModel

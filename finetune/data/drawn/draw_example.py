@@ -1,4 +1,4 @@
-"""Draw one of the README's pictures: `python -m finetune.data.draw_example examples/shapes.png`, or `bars.png`."""
+"""Draw an example again: `python -m finetune.data.drawn.draw_example examples/shapes.png`, fewer.png or bars.png."""
 
 import sys
 from pathlib import Path
@@ -7,7 +7,7 @@ from random import Random
 from finetune.data.drawn.domains import DOMAINS, draw
 from finetune.data.drawn.scenes import Scene, Thing, draw_scene
 
-EXAMPLE = Scene(
+SHAPES = Scene(
     480,
     360,
     (
@@ -18,14 +18,24 @@ EXAMPLE = Scene(
         Thing("triangle", "green", "large", 415, 165, 48),
     ),
 )
+FEWER = Scene(
+    480,
+    360,
+    (
+        Thing("circle", "blue", "large", 110, 110, 50),
+        Thing("square", "red", "large", 325, 115, 48),
+        Thing("triangle", "yellow", "large", 200, 255, 50),
+    ),
+)
 
 
 def main() -> None:
     """Write the example picture to the path on the command line."""
     path = Path(sys.argv[1])
-    picture = (
-        draw(path.stem, Random("example")).picture if path.stem in DOMAINS else draw_scene(Random(4), EXAMPLE, ease=1.0)
-    )
+    if path.stem in DOMAINS:
+        picture = draw(path.stem, Random("example")).picture
+    else:
+        picture = draw_scene(Random(4), {"shapes": SHAPES, "fewer": FEWER}[path.stem], ease=1.0)
     picture.save(path)
 
 

@@ -74,7 +74,11 @@ def _part(part: object, media: Media) -> Part:
     if kind in ("video", "video_url"):
         named = _file(part, "video_url", "video", "frames", "path", "url", "value")
         return media.video() if named is None else media.pictures.video(named)
-    raise Unusable(f"a part of the type {kind!r}; known are text, image, image_url and video")
+    if kind in ("reasoning", "thinking"):  # LLaMA-Factory's second generation; in the words of Qwen's template
+        return f"<think>\n{text_of(part, 'value', 'thinking', 'text').strip()}\n</think>\n\n"
+    if kind == "tool_call":
+        return called(text_of(part, "value"))
+    raise Unusable(f"a part of the type {kind!r}; known are text, image, image_url, video, reasoning and tool_call")
 
 
 def _file(part: dict[str, Any], *names: str) -> Any:

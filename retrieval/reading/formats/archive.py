@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+import zlib
 from typing import Any
 
 from retrieval.reading.unreadable import Broken, Encrypted, TooLarge
@@ -39,3 +40,35 @@ def parse_xml(data: bytes) -> Any:
     from lxml import etree
 
     return etree.fromstring(data, etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=False))
+
+
+def local(element: Any) -> str:
+    """Return an element's name without its namespace; comments and instructions have none."""
+    tag = element.tag
+    return tag.rpartition("}")[2] if isinstance(tag, str) else ""
+
+
+def value(element: Any, name: str) -> str | None:
+    """Return an attribute by its local name."""
+    return next((text for key, text in element.attrib.items() if key.rpartition("}")[2] == name), None)
+
+
+def child(element: Any, name: str) -> Any:
+    """Return the first child of a local name, or None."""
+    return None if element is None else next((inner for inner in element if local(inner) == name), None)
+
+
+def parse_part(archive: zipfile.ZipFile, name: str, kind: str, *, needed: bool = True) -> Any:
+    """Parse a part of an archive; None where it is not there and not `needed`.
+
+    Raises:
+        Broken: It is damaged, or missing.
+    """
+    from lxml.etree import LxmlError
+
+    if not needed and name not in archive.namelist():
+        return None
+    try:
+        return parse_xml(archive.read(name))
+    except (LxmlError, zipfile.BadZipFile, zlib.error, *DAMAGE) as error:
+        raise Broken(kind, f"its part {name!r}: {error}") from None

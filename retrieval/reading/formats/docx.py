@@ -5,15 +5,16 @@ A part that cannot be read is a note. What the archive claims to unpack to is li
 """
 
 import io
-import posixpath
 import re
 import zipfile
 import zlib
 from typing import Any
 
-from retrieval.reading.formats.archive import DAMAGE, check_archive, parse_xml
+from retrieval.reading.formats.archive import DAMAGE, check_archive, child, local, parse_xml, value
+from retrieval.reading.formats.drawing_words import chart_lines, diagram_lines
 from retrieval.reading.formats.inner_pictures import InnerPictures
-from retrieval.reading.formats.word_text import Styles, WordText, child, local, read_styles, value
+from retrieval.reading.formats.package import Package
+from retrieval.reading.formats.word_text import Styles, WordText, read_styles
 from retrieval.reading.headings import heading_line
 from retrieval.reading.unreadable import Broken, Empty, Unreadable
 from retrieval.records import Document
@@ -70,25 +71,24 @@ class _Word:
 
     def __init__(self, archive: zipfile.ZipFile, notes: list[str]) -> None:
         self._archive = archive
+        self._package = Package(archive, notes)
         self._notes = notes
         self._pictures = InnerPictures(notes, "in it were not read")
-        self._main = next(
-            (part for kind, _, part in self._related("") if kind == "officeDocument"), "word/document.xml"
-        )
+        self._main = self._package.main("word/document.xml")
 
     def lines(self) -> list[str]:
         """Return the body and what stands beside it."""
         root = parse_xml(self._archive.read(self._main))
-        related = self._related(self._main)
+        related = self._package.related(self._main)
         styles = Styles()
         for kind, _, part in related:
-            if kind == "styles" and (read := self._part(part)) is not None:
+            if kind == "styles" and (read := self._package.parse(part)) is not None:
                 styles = read_styles(read)
         lines = WordText(styles, self._words_in_pictures(self._main)).read(_body(root))
         for wanted, title in _BESIDE.items():
             found: list[str] = []
             for kind, _, part in related:
-                if kind in wanted and (inner := self._part(part)) is not None:
+                if kind in wanted and (inner := self._package.parse(part)) is not None:
                     found += [line for line in self._beside(part, inner, styles) if line not in found]
             if any(line.strip() for line in found):
                 lines += [heading_line(1, title) + "\n\n", *found]
@@ -98,8 +98,8 @@ class _Word:
 
     def title(self) -> str:
         """Return the title of the document's properties."""
-        for kind, _, part in self._related(""):
-            if kind == "core-properties" and (root := self._part(part)) is not None:
+        for kind, _, part in self._package.related(""):
+            if kind == "core-properties" and (root := self._package.parse(part)) is not None:
                 return " ".join(("".join(e.text or "" for e in root if local(e) == "title")).split())
         return ""
 
@@ -116,40 +116,12 @@ class _Word:
             return lines
         if local(root) in ("hdr", "ftr"):
             return WordText(styles, pictures).read(root)
-        # A drawing's model, or a chart's stored values: words only.
-        words = [" ".join((e.text or "").split()) for e in root.iter() if local(e) in ("t", "v")]
-        return [f"{word}\n" for word in words if word] + ["\n"]
-
-    def _related(self, part: str) -> list[tuple[str, str, str]]:
-        """Return kind, id and part of what a part names, in the file's order."""
-        folder, name = posixpath.split(part)
-        place = posixpath.join(folder, "_rels", f"{name}.rels")
-        if place not in self._archive.namelist():
-            return []
-        root = self._part(place)
-        found = []
-        for relation in [] if root is None else root:
-            target = value(relation, "Target") or ""
-            if value(relation, "TargetMode") != "External":
-                whole = target.lstrip("/") if target.startswith("/") else posixpath.join(folder, target)
-                kind = (value(relation, "Type") or "").rpartition("/")[2]
-                found.append((kind, value(relation, "Id") or "", posixpath.normpath(whole)))
-        return found
-
-    def _part(self, part: str) -> Any:
-        """Parse a part; one that cannot be read costs itself only, and is named."""
-        from lxml.etree import LxmlError
-
-        try:
-            return parse_xml(self._archive.read(part))
-        except (LxmlError, zipfile.BadZipFile, zlib.error, *DAMAGE) as error:
-            self._notes.append(f"its part {part} could not be read ({error})")
-            return None
+        return [f"{line}\n" for line in (chart_lines(root) or diagram_lines(root))] + ["\n"]
 
     def _words_in_pictures(self, part: str) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
         seen: dict[str, list[str]] = {}
-        for kind, id, picture in self._related(part):
+        for kind, id, picture in self._package.related(part):
             if kind == "image":
                 if picture not in seen:
                     seen[picture] = self._words_in_picture(picture)

@@ -4,9 +4,11 @@ Scripts, styles and hidden parts are left out; nothing is fetched and nothing is
 """
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from retrieval.reading.decode import Decoded, decode
+from retrieval.reading.formats.html_rows import BETWEEN, Rows
 from retrieval.reading.headings import escape, fenced, heading_line
 from retrieval.reading.unreadable import Broken, Empty
 from retrieval.records import Document
@@ -29,22 +31,35 @@ _CHARSET = re.compile(rb"""<(?:meta|\?xml)[^>]{0,200}?(?:charset|encoding)\s*=\s
 _HEAD_BYTES = 4_096
 
 
-def read_html(data: bytes) -> Document:
+def read_html(data: bytes, words_in: Callable[[Any], list[str]] | None = None) -> Document:
     """Read a page.
+
+    Args:
+        data: The whole file.
+        words_in: Gives the words of a picture by its element, in lines; None leaves pictures out.
 
     Raises:
         Broken: It is nested deeper than any page that a person wrote.
         Empty: Nothing in it is visible text.
         NotText: It is binary.
     """
-    declared = _CHARSET.search(data[:_HEAD_BYTES])
-    decoded = decode(data, declared[1].decode("ascii", "ignore") if declared else None)
+    decoded = _decoded(data)
     root = _parse(decoded)
-    text = "" if root is None else _visible_text(root)
+    text = "" if root is None else _visible_text(root, words_in)
     if root is None or not re.search(r"\w", text):
         raise Empty("nothing on the page is visible text")
     title = " ".join((root.findtext(".//title") or root.findtext(".//h1") or "").split())
     return Document(text, "html", codec=decoded.codec, confidence=decoded.confidence, title=title)
+
+
+def parse_html(data: bytes) -> Any:
+    """Return the root of a page; None where there is nothing on it. Errors are those of `read_html`, without Empty."""
+    return _parse(_decoded(data))
+
+
+def _decoded(data: bytes) -> Decoded:
+    declared = _CHARSET.search(data[:_HEAD_BYTES])
+    return decode(data, declared[1].decode("ascii", "ignore") if declared else None)
 
 
 def _parse(decoded: Decoded) -> Any:
@@ -62,16 +77,17 @@ def _parse(decoded: Decoded) -> Any:
     return root
 
 
-def _visible_text(root: Any) -> str:
+def _visible_text(root: Any, words_in: Callable[[Any], list[str]] | None) -> str:
     from lxml import etree
 
-    page = _Page()
+    page = _Page(words_in)
     # Events instead of recursion: nesting costs no stack.
     walk = etree.iterwalk(root, events=("start", "end"))
     hidden = None
     for event, element in walk:
         if event == "start":
             if hidden is None and _is_hidden(element):
+                page.drawing(element)
                 hidden = element
                 walk.skip_subtree()
             elif hidden is None:
@@ -98,11 +114,13 @@ def _is_hidden(element: Any) -> bool:
 class _Page:
     """Text under construction: finished parts, and the line that is being written."""
 
-    def __init__(self) -> None:
+    def __init__(self, words_in: Callable[[Any], list[str]] | None) -> None:
+        self._words_in = words_in
         self._parts: list[str] = []
         self._line: list[str] = []
         self._pre = 0
         self._cells = 0
+        self._rows = [Rows()]  # of the tables that are open; a cell outside of any has the first's
 
     def open(self, element: Any) -> None:
         tag = element.tag
@@ -110,37 +128,74 @@ class _Page:
             self._end_line("\n\n")
             self._pre += 1
         elif tag in _CELLS:
-            if any(piece.strip() for piece in self._line):
-                self._line.append(" | ")
-            if self._is_data(element):
-                self._cells += 1
+            self._open_cell(element)
         elif _is_block(tag) or tag in _HEADINGS:
             self._end_line("\n\n")
+            self._rows += [Rows()] if tag == "table" else []
         elif tag in _LINES:
             self._end_line("\n")
-            if tag == "li":
-                self._line.append("- ")
+            self._line += ["- "] if tag == "li" else []
+            if tag == "tr":
+                self._rows[-1].begin_row()
         elif tag == "img":
             self._line.append(f" {element.get('alt') or ''} ")
+            self._picture(element)
+
+    def _open_cell(self, cell: Any) -> None:
+        if self._is_data(cell):
+            self._line += self._rows[-1].begin_cell(len(self._line))
+            self._cells += 1
+        elif any(piece.strip() for piece in self._line):
+            self._line.append(BETWEEN)
+
+    def drawing(self, element: Any) -> None:
+        """Take the pictures inside a drawing, as the covers of books have them, and its words."""
+        if element.tag == "svg":
+            for picture in element.iter("image"):
+                self._picture(picture)
+            for written in element.iter("text"):
+                self._end_line("\n")
+                self.write("".join(written.itertext()))
+                self._end_line("\n")
+
+    def _picture(self, element: Any) -> None:
+        lines = [] if self._words_in is None else self._words_in(element)
+        for line in lines:
+            self._end_line("\n")
+            self._line.append(line)
+        if lines:
+            self._end_line("\n")
 
     def close(self, element: Any) -> None:
         tag = element.tag
         if tag == "pre":
-            self._pre -= 1
-            if not self._pre:
-                raw = "".join(self._line).strip("\r\n")
-                self._line.clear()
-                if raw.strip():
-                    self._parts.append(fenced(raw) + "\n\n")
+            self._close_pre()
         elif tag in _HEADINGS:
             self._end_line("\n\n", level=_HEADINGS[tag])
         elif tag in _CELLS:
-            if self._is_data(element):
-                self._cells -= 1
+            self._close_cell(element)
+        elif tag == "tr" and not self._cells:
+            self._rows[-1].end_row(self._line)
+            self._end_line("\n")
         elif _is_block(tag):
             self._end_line("\n\n")
+            if tag == "table" and len(self._rows) > 1:
+                self._rows.pop()
         elif tag in _LINES:
             self._end_line("\n")
+
+    def _close_pre(self) -> None:
+        self._pre -= 1
+        if not self._pre:
+            raw = "".join(self._line).strip("\r\n")
+            self._line.clear()
+            if raw.strip():
+                self._parts.append(fenced(raw) + "\n\n")
+
+    def _close_cell(self, cell: Any) -> None:
+        if self._is_data(cell):
+            self._cells -= 1
+            self._rows[-1].end_cell(cell, self._line)
 
     def write(self, text: str | None) -> None:
         if text:

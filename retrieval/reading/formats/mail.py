@@ -3,8 +3,10 @@
 import email
 import email.policy
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from email.message import EmailMessage
+from functools import partial
+from typing import NamedTuple
 
 from retrieval.reading.formats.html import read_html
 from retrieval.reading.headings import escape, heading_line
@@ -13,35 +15,116 @@ from retrieval.records import Document
 
 _FIELDS = ("From", "To", "Cc", "Date")
 _MAX_ATTACHED = 50
+_MAX_MAILS = 10_000
+_BEGINNING = re.compile(rb"(?:\A|(?<=\n))From [^\r\n]*\r?\n(?=[\w-]+:)")
+_UNNAMED = "a file without a name"
+
+ReadAttached = Callable[[str, bytes], Document]
+"""Reads what is attached, given its name and bytes; raises `Unreadable`."""
 
 
-def read_mail(data: bytes, read_attached: Callable[[str, bytes], Document]) -> Document:
-    """Read a mail.
+class Attached(NamedTuple):
+    """A file that came with a mail."""
+
+    name: str
+    read: Callable[[], Document]
+    """Raises `Unreadable`, or what its mail's damage raises."""
+
+
+class Mail(NamedTuple):
+    """A mail, whatever program wrote it."""
+
+    subject: str
+    fields: Sequence[tuple[str, str]]
+    body: str
+    attached: Iterable[Attached]
+
+
+def read_mail(data: bytes, read_attached: ReadAttached) -> Document:
+    """Read a mail as it was sent (RFC 5322).
 
     Args:
-        data: As it was sent (RFC 5322).
-        read_attached: Reads what is attached, given its name and bytes; raises `Unreadable`.
+        data: The mail.
+        read_attached: Reads what is attached.
 
     Raises:
         Empty: There are no words in it.
     """
     message = email.message_from_bytes(data, policy=email.policy.default)
     assert isinstance(message, EmailMessage), "the policy makes these"
-    subject = _field(message, "Subject")
-    lines = [heading_line(1, subject or "Mail"), ""]
-    lines += [f"{name}: {text}" for name in _FIELDS if (text := _field(message, name))]
     notes: list[str] = []
-    lines += ["", _body(message, notes)]
-    for number, part in enumerate(message.iter_attachments()):
+    fields = [(name, text) for name in _FIELDS if (text := _field(message, name))]
+    mail = Mail(_field(message, "Subject"), fields, _body(message, notes), _attachments(message, read_attached))
+    return write_mail(mail, notes)
+
+
+def read_mailbox(data: bytes, read_attached: ReadAttached) -> Document:
+    """Read a mailbox, mail after mail (RFC 4155); a mail that cannot be read is noted.
+
+    Raises:
+        Empty: There is no mail in it with words.
+    """
+    texts, notes = list[str](), list[str]()
+    # As the standard library's `mailbox` parts them, which opens files only.
+    parts = _BEGINNING.split(data)[1:]
+    for number, mail in enumerate(parts[:_MAX_MAILS], 1):
+        try:
+            document = read_mail(mail, read_attached)
+        except Unreadable as error:
+            notes.append(f"mail {number} was not read: {error.reason}")
+            continue
+        texts.append(document.text)
+        notes += [f"{document.title or f'mail {number}'}: {note}" for note in document.notes]
+    if len(parts) > _MAX_MAILS:
+        notes.append(f"the mails after the first {_MAX_MAILS:,} were not read")
+    if not texts:
+        raise Empty("the mailbox has no mail with words")
+    return Document("\n\n".join(texts), "mail", notes=tuple(notes))
+
+
+def read_saved_page(data: bytes) -> Document:
+    """Read a page that a browser saved as one file (MHTML, RFC 2557).
+
+    Raises:
+        Broken, Empty, NotText: As `read_html`; there is no page in it.
+    """
+    message = email.message_from_bytes(data, policy=email.policy.default)
+    for part in message.walk():
+        if part.get_content_type() in ("text/html", "application/xhtml+xml"):
+            charset = part.get_content_charset()
+            page = part.get_payload(decode=True)
+            assert isinstance(page, bytes), "a part of text is no container"
+            try:
+                # The mark wins over the encoding that the page itself may name.
+                return read_html(page.decode(charset).encode("utf-8-sig") if charset else page)
+            except (LookupError, UnicodeDecodeError):
+                return read_html(page)
+    raise Empty("no page was saved in it")
+
+
+def write_mail(mail: Mail, notes: list[str]) -> Document:
+    """Write a mail as text; what cannot be read of what is attached is noted.
+
+    Raises:
+        Empty: There are no words in it.
+    """
+    lines = [heading_line(1, mail.subject or "Mail"), ""]
+    lines += [f"{name}: {text}" for name, text in mail.fields]
+    lines += ["", mail.body]
+    for number, attached in enumerate(mail.attached):
         if number == _MAX_ATTACHED:
             notes.append(f"what is attached after the first {_MAX_ATTACHED} files was not read")
             break
-        if isinstance(part, EmailMessage):
-            lines += _attached(part, read_attached, notes)
+        lines += _attached(attached, notes)
     text = "\n".join(lines).strip()
     if not re.search(r"\w", text.removeprefix("# Mail")):
         raise Empty("the mail has no words")
-    return Document(text, "mail", title=subject, notes=tuple(notes))
+    return Document(text, "mail", title=mail.subject, notes=tuple(notes))
+
+
+def plain_lines(content: str) -> str:
+    """Return a body of plain text so that none of its lines passes for a heading."""
+    return "\n".join(escape(line) for line in content.replace("\r\n", "\n").split("\n")).strip()
 
 
 def _field(message: EmailMessage, name: str) -> str:
@@ -60,21 +143,29 @@ def _body(message: EmailMessage, notes: list[str]) -> str:
         content = body.get_content()
         if not content.strip() and (other := message.get_body(("html",))) is not None:
             body, content = other, other.get_content()  # programs that write HTML alone leave an empty plain part
-        if body.get_content_subtype() == "html":
-            return read_html(content.encode()).text
-        return "\n".join(escape(line) for line in content.replace("\r\n", "\n").split("\n")).strip()
+        return read_html(content.encode()).text if body.get_content_subtype() == "html" else plain_lines(content)
     except (Unreadable, LookupError, ValueError, AttributeError) as error:
         notes.append(f"its words could not be read ({getattr(error, 'reason', error)})")
         return ""
 
 
-def _attached(part: EmailMessage, read_attached: Callable[[str, bytes], Document], notes: list[str]) -> list[str]:
-    name = " ".join((part.get_filename() or "a file without a name").split())
+def _attachments(message: EmailMessage, read_attached: ReadAttached) -> Iterator[Attached]:
+    for part in message.iter_attachments():
+        if isinstance(part, EmailMessage):
+            name = " ".join((part.get_filename() or _UNNAMED).split())
+            yield Attached(name, partial(_read_part, part, name, read_attached))
+
+
+def _read_part(part: EmailMessage, name: str, read_attached: ReadAttached) -> Document:
+    data = part.get_content() if part.get_content_type() != "message/rfc822" else part.get_content().as_bytes()
+    return read_attached(name, data.encode() if isinstance(data, str) else bytes(data))
+
+
+def _attached(attached: Attached, notes: list[str]) -> list[str]:
     try:
-        data = part.get_content() if part.get_content_type() != "message/rfc822" else part.get_content().as_bytes()
-        document = read_attached(name, data.encode() if isinstance(data, str) else bytes(data))
-    except (Unreadable, LookupError, ValueError, TypeError, AttributeError) as error:
-        notes.append(f"the attached {name!r} was not read: {getattr(error, 'reason', error)}")
+        document = attached.read()
+    except (Unreadable, LookupError, ValueError, TypeError, AttributeError, OSError) as error:
+        notes.append(f"the attached {attached.name!r} was not read: {getattr(error, 'reason', error)}")
         return []
-    notes += [f"{name}: {note}" for note in document.notes]
-    return ["", heading_line(1, f"Attached: {name}"), "", document.text]
+    notes += [f"{attached.name}: {note}" for note in document.notes]
+    return ["", heading_line(1, f"Attached: {attached.name}"), "", document.text]

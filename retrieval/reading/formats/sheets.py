@@ -1,7 +1,7 @@
 """Turns a workbook (Excel of any age, OpenDocument) into text: each sheet under its name, a line a row.
 
-Values are those that the program saved last; formulas are not computed. A row of the sheet is a line, empty ones too,
-so that a line's number in its sheet is the row's.
+Comments, text boxes and charts follow the cells of their sheet. Values are those that the program saved last; formulas
+are not computed. A row of the sheet is a line, empty ones too, so that a line's number in its sheet is the row's.
 """
 
 import datetime
@@ -9,6 +9,7 @@ import io
 import re
 
 from retrieval.reading.formats.archive import check_archive
+from retrieval.reading.formats.sheet_margins import read_margins
 from retrieval.reading.headings import escape, heading_line
 from retrieval.reading.unreadable import Broken, Empty, Encrypted
 from retrieval.records import Document
@@ -31,6 +32,7 @@ def read_workbook(data: bytes, *, max_unpacked_bytes: int) -> Document:
         check_archive(data, max_unpacked_bytes, "workbook")
     notes: list[str] = []
     parts: list[str] = []
+    margins = read_margins(data, notes) if data.startswith(b"PK") else {}
     cells = 0
     try:
         book = CalamineWorkbook.from_filelike(io.BytesIO(data))
@@ -43,12 +45,15 @@ def read_workbook(data: bytes, *, max_unpacked_bytes: int) -> Document:
             rows = [_row(row) for row in sheet.to_python(skip_empty_area=False)]
             while rows and not rows[-1]:
                 rows.pop()
-            if rows:
-                parts.append("\n".join((heading_line(1, " ".join(name.split())), *rows)))
+            name = " ".join(name.split())
+            beside = margins.pop(name, "")
+            if rows or beside:
+                parts.append("\n".join((heading_line(1, name), *rows, *filter(None, (beside,)))))
     except PasswordError:
         raise Encrypted from None
     except (CalamineError, ValueError, OSError, KeyError, IndexError) as error:
         raise Broken("workbook", str(error)) from None
+    parts += [f"{heading_line(1, name)}\n{beside}" for name, beside in margins.items()]
     text = "\n\n".join(parts)
     if not re.search(r"\w", "".join(part.partition("\n")[2] for part in parts)):
         raise Empty("no cell has a word")

@@ -1,4 +1,4 @@
-"""Turns a PowerPoint presentation into text: each slide a page, with its tables, pictures and the speaker's notes."""
+"""Turns a PowerPoint presentation into text: a page a slide, with tables, charts, diagrams, pictures, comments."""
 
 import io
 import re
@@ -6,12 +6,18 @@ import zipfile
 from collections.abc import Iterator
 from typing import Any
 
-from retrieval.reading.formats.archive import check_archive
+from retrieval.reading.formats.archive import check_archive, local, parse_xml, value
+from retrieval.reading.formats.drawing_words import chart_lines, diagram_lines, paragraphs
 from retrieval.reading.formats.inner_pictures import InnerPictures
 from retrieval.reading.unreadable import Broken, Empty, Unreadable
 from retrieval.records import Document, Page
 
 _BETWEEN = "\n\n"
+_UNREAD = {
+    "EMBEDDED_OLE_OBJECT": "save the embedded object as a file of its own",
+    "MEDIA": "films and sounds are not",
+    None: "its kind is not known",
+}  # by the names of pptx.enum.shapes.MSO_SHAPE_TYPE
 
 
 def read_slides(data: bytes, *, max_unpacked_bytes: int) -> Document:
@@ -58,6 +64,9 @@ class _Slides:
         if slide.has_notes_slide and slide.notes_slide.notes_text_frame is not None:
             said = slide.notes_slide.notes_text_frame.text.strip()
             lines += [f"Notes: {said}"] if said else []
+        for related in slide.part.rels.values():
+            if not related.is_external and related.reltype.endswith("/comments"):
+                lines += [f"Comment: {said}" for said in _comments(parse_xml(related.target_part.blob))]
         return "\n".join(lines)
 
     def _shape(self, shape: Any, number: int) -> Iterator[str]:
@@ -73,15 +82,35 @@ class _Slides:
                 yield " | ".join(" ".join(cell.text.split()) for cell in row.cells)
         elif shape.shape_type == MSO_SHAPE_TYPE.PICTURE:
             yield from self._picture(shape, number)
-        elif getattr(shape, "has_chart", False):
-            chart = shape.chart
-            yield from (f"{series.name}: {', '.join(map(str, series.values))}" for series in chart.series)
-            yield from (" | ".join(str(category) for category in plot.categories) for plot in chart.plots)
-        elif shape.shape_type in (MSO_SHAPE_TYPE.EMBEDDED_OLE_OBJECT, MSO_SHAPE_TYPE.MEDIA, None):
-            self.notes.append(f"slide {number}: {shape.name!r} was not read; its kind is not known")
+        else:
+            yield from self._drawn(shape, number)
+
+    def _drawn(self, shape: Any, number: int) -> Iterator[str]:
+        if getattr(shape, "has_chart", False):
+            yield from chart_lines(parse_xml(shape.chart.part.blob))
+        elif (model := _diagram(shape)) is not None:
+            yield from diagram_lines(parse_xml(model))
+        elif (kind := getattr(shape.shape_type, "name", None)) in _UNREAD or local(shape.element) == "graphicFrame":
+            why = _UNREAD.get(kind, _UNREAD[None])
+            self.notes.append(f"slide {number}: {shape.name!r} was not read; {why}")
 
     def _picture(self, shape: Any, number: int) -> Iterator[str]:
         try:
             yield from self._pictures.words(lambda: shape.image.blob)
         except (Unreadable, KeyError, ValueError, AttributeError) as error:
             self.notes.append(f"slide {number}: a picture could not be read ({getattr(error, 'reason', error)})")
+
+
+def _diagram(shape: Any) -> bytes | None:
+    """Return the model of a diagram (SmartArt), as python-pptx knows none; None where the shape is no diagram."""
+    names = [element for element in shape.element.iter() if local(element) == "relIds"]
+    model = value(names[0], "dm") if names else None
+    return None if model is None else bytes(shape.part.related_part(model).blob)
+
+
+def _comments(root: Any) -> Iterator[str]:
+    """Yield what comments say, in the form of old and of new programs."""
+    for comment in root:
+        said = paragraphs(comment) or ["".join(t.text or "" for t in comment.iter() if local(t) == "text")]
+        if words := " ".join(" ".join(said).split()):
+            yield words

@@ -8,28 +8,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from retrieval.reading.formats.archive import child, local, value
 from retrieval.reading.headings import escape, heading_line
 
 _DELETED = frozenset(("del", "moveFrom", "delText", "instrText", "rPr", "pPr", "sdtPr", "sdtEndPr", "tcPr", "fldData"))
 _SIGNS = {"tab": " ", "br": " ", "cr": " ", "noBreakHyphen": "-", "softHyphen": "", "ptab": " "}
 _ON = (None, "1", "true", "on")
 _HEADING_NAME = re.compile(r"heading ([1-9])$", re.IGNORECASE)
-
-
-def local(element: Any) -> str:
-    """Return an element's name without its namespace; comments and instructions have none."""
-    tag = element.tag
-    return tag.rpartition("}")[2] if isinstance(tag, str) else ""
-
-
-def value(element: Any, name: str) -> str | None:
-    """Return an attribute by its local name."""
-    return next((text for key, text in element.attrib.items() if key.rpartition("}")[2] == name), None)
-
-
-def child(element: Any, name: str) -> Any:
-    """Return the first child of a local name, or None."""
-    return None if element is None else next((inner for inner in element if local(inner) == name), None)
 
 
 @dataclass(frozen=True)

@@ -131,7 +131,7 @@ def test_sections_and_the_resolved_file_come_to_the_same(tmp_path: Path) -> None
         ("model: {lora_rank: 4}", UnknownKey, "did you mean 'adapter.lora_rank'"),
         ("zzz: 1", UnknownKey, "remove it"),
         ("stage: ppo", ValueRefused, "sft"),
-        ("flash_attn: fa2", KeyRefused, "flash_attn: auto"),
+        ("shift_attn: true", KeyRefused, "attention is that of the checkpoint"),
         ("expert_capacity: 2", KeyRefused, "top_k"),
         ("swanlab: {api_key: abc}", KeyRefused, "SWANLAB_API_KEY"),
         ("learning_rate: fast", ValueRefused, "'learning_rate'"),

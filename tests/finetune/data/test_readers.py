@@ -370,6 +370,23 @@ def test_a_registered_ranking_without_a_pair_is_a_broken_row(folder: Path) -> No
     assert reasons == ["a chosen answer without a rejected one", "a rejected answer without a chosen one"]
 
 
+def test_rows_of_a_registered_set_with_sounds_are_left_out_and_not_learned_without_them(folder: Path) -> None:
+    talk = [{"from": "human", "value": "<audio>What is heard?"}, {"from": "gpt", "value": "A bell."}]
+    columns = {"messages": "conversations", "audios": "sounds"}
+    save(folder, "dataset_info.json", {"bells": {"file_name": "b.json", "formatting": "sharegpt", "columns": columns}})
+    save(folder, "b.json", [{"conversations": talk, "sounds": ["bell.wav"]}])
+    assert [broken.reason for broken in read_dataset(folder / "bells").broken] == ["audio is not supported"]
+
+
+def test_parts_of_reasoning_and_calls_are_in_the_words_of_the_template(folder: Path) -> None:
+    call = '{"name": "add", "arguments": {"a": 1}}'
+    parts = [{"type": "reasoning", "value": "One more."}, {"type": "tool_call", "value": call}]
+    asked = {"role": "user", "content": [{"type": "text", "value": "One and one?"}]}
+    path = save(folder, "t.jsonl", json.dumps({"messages": [asked, {"role": "assistant", "content": parts}]}))
+    (sample,) = read_dataset(path).samples
+    assert sample.messages[1].text == f"<think>\nOne more.\n</think>\n\n<tool_call>\n{call}\n</tool_call>"
+
+
 def test_a_folder_of_files_is_one_data_set_and_max_samples_holds_over_all(folder: Path) -> None:
     for name in ("1.json", "2.json"):
         save(folder, name, [{"instruction": name, "output": str(n)} for n in range(3)])

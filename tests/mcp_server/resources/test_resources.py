@@ -232,6 +232,15 @@ async def test_a_hit_links_to_its_page_and_the_page_has_its_words_framed(mode: s
         framed = await png(client, str(link.uri))
         plain = await png(client, "kb://page/k3.pdf/1")
         assert framed.size == plain.size and framed.tobytes() != plain.tobytes()
+        region = hit["regions"][0]
+        places = ",".join(str(region[key]) for key in ("x1", "y1", "x2", "y2"))
+        assert (await png(client, f"kb://page/k3.pdf/1?frame={places}")).tobytes() == framed.tobytes()
+        for wrong in ("1,2,3", "a,b,c,d", ",,,", "1,2,3,-4", "1,2,3,4," * 300):
+            with pytest.raises(MCPError, match="names no places; give frame as x1,y1,x2,y2 in thousandths"):
+                await client.read_resource(f"kb://page/k3.pdf/1?frame={wrong}")
+        (settings.kb / "k3.pdf").write_bytes(page_pdf([(61, 300, "Another text."), (61, 700, "The K4.")]))
+        changed = await png(client, f"kb://page/k3.pdf/1?frame={places}")
+        assert changed.tobytes() == (await png(client, "kb://page/k3.pdf/1")).tobytes(), "nothing false is framed"
         for uri in (
             "kb://page/k3.pdf/2",
             "kb://page/devices%2Flamp.md/1",

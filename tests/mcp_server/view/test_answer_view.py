@@ -168,6 +168,62 @@ def test_without_resources_the_places_are_sketched_and_the_link_is_shown(host: A
     playwright.expect(started.view.locator("body")).to_contain_text("/tmp/a.png")
 
 
+FIELDS = [
+    {"name": "total", "value": "119.00", "status": "agrees", "source": "bills/a b.pdf", "page": 2,
+     "regions": [{"page": 2, "x1": 100, "y1": 200, "x2": 300, "y2": 220}], "words": "Total / 119.00", "note": ""},
+    {"name": "date", "value": "2024-05-03", "status": "unproven", "source": "", "page": None, "regions": [],
+     "words": "", "note": "it does not stand there as a whole"},
+    {"name": "number", "value": None, "status": "unproven", "source": "", "page": None, "regions": [], "words": "",
+     "note": "nothing was found for it"},
+    {"name": "seller", "value": "Ada", "status": "agrees", "source": "/pics/a.png", "page": None,
+     "regions": [{"page": 1, "x1": 250, "y1": 200, "x2": 500, "y2": 600}], "words": "Seller Ada", "note": ""},
+    {"name": "buyer", "value": "Bob", "status": "unproven", "source": "/pics/a.png", "page": None,
+     "regions": [{"page": 1, "x1": 100, "y1": 50, "x2": 200, "y2": 90}], "words": "Bob", "note": "no name"},
+]  # fmt: skip
+EXTRACTED = {**ANSWER, "fields": FIELDS, "boxes": [{**ANSWER["boxes"][0], "label": "seller"}]}
+FRAMED = "kb://page/bills%2Fa%20b.pdf/2?frame=100.0,200.0,300.0,220.0"
+
+
+def test_fields_are_a_table_and_a_value_leads_to_its_words_framed(host: Any) -> None:
+    started = host()
+    started.page.evaluate("([uri, data]) => { window.resources[uri] = data; }", [FRAMED, png(300, 400)])
+    started.notify("tool-input", {"arguments": {"question": "Read it.", "images": ["a.png"]}})
+    started.notify("tool-result", result(EXTRACTED))
+    rows = started.view.locator("table tr")
+    assert [row.split("\t") for row in rows.all_inner_texts()] == [
+        ["total", "119.00", "agrees"],
+        ["date", "2024-05-03", "unproven: it does not stand there as a whole"],
+        ["number", "–", "unproven: nothing was found for it"],
+        ["seller", "Ada", "agrees"],
+        ["buyer", "Bob", "unproven: no name"],
+    ]
+    buttons = started.view.locator("table button")
+    playwright.expect(buttons).to_have_count(3)
+    buttons.first.click()
+    proof = started.view.locator("figure.proof")
+    playwright.expect(proof.locator("img")).to_be_in_viewport()
+    playwright.expect(proof).to_be_focused()
+    playwright.expect(proof).to_contain_text("bills/a b.pdf, page 2, Total / 119.00")
+    buttons.nth(1).click()
+    playwright.expect(started.view.locator(".box")).to_be_focused()
+    playwright.expect(started.view.locator(".box span")).to_be_visible()
+    asked = [read["params"]["uri"] for read in started.heard("resources/read")]
+    buttons.nth(2).click()
+    playwright.expect(proof.locator(".sheet .line")).to_have_count(1)
+    playwright.expect(proof).to_contain_text("/pics/a.png")
+    read = [read["params"]["uri"] for read in started.heard("resources/read")]
+    assert FRAMED in asked and read == asked, "a picture that was given is not looked up among the documents"
+
+
+def test_fields_without_resources_have_their_sketch_and_follow_the_language(host: Any) -> None:
+    started = host({**BARE, "hostContext": {"locale": "zh-CN"}})
+    started.notify("tool-result", result({"answer": EXTRACTED}))  # as a job has it
+    playwright.expect(started.view.locator("table")).to_contain_text("未证实: nothing was found for it")
+    started.view.locator("table button").first.click()
+    playwright.expect(started.view.locator("figure.proof .line")).to_have_count(1)
+    playwright.expect(started.view.locator("figure.proof code")).to_have_text(FRAMED)
+
+
 def test_a_search_shows_its_hits_and_an_error_its_words(host: Any) -> None:
     started = host()
     hit = {**ANSWER["citations"][0], "text": "36 months from delivery", "match": "weak", "stale": True}
@@ -249,13 +305,16 @@ def test_where_tools_cannot_be_called_the_question_goes_into_the_chat(host: Any)
 def test_hostile_words_are_shown_and_never_run(host: Any) -> None:
     started = host()
     evil = "<img src=x onerror=\"parent.postMessage('run','*')\"><script>parent.postMessage('run','*')</script>"
-    hostile = json.loads(
-        json.dumps(ANSWER).replace("red circle", "EVIL").replace("36 months", "EVIL").replace("warranty", "EVIL")
-    )
-    text = json.loads(json.dumps(hostile).replace("EVIL", json.dumps(evil)[1:-1]))
+    said = json.dumps({**EXTRACTED, "boxes": ANSWER["boxes"]})
+    for words in ("119.00", "no name", "red circle", "36 months", "warranty"):
+        said = said.replace(words, "EVIL")
+    text = json.loads(said.replace("EVIL", json.dumps(evil)[1:-1]))
     started.notify("tool-result", result(text))
     playwright.expect(started.view.locator("#answer")).to_contain_text("<script>")
     started.view.locator(".box").hover()
+    for button in started.view.locator("table button").all():
+        button.click()
+    playwright.expect(started.view.locator("table")).to_contain_text("<script>")
     assert started.view.locator("main script").count() == 0 and started.view.locator('img[src="x"]').count() == 0
     assert "run" not in started.page.evaluate("window.heard.map(String)")
 
@@ -293,6 +352,10 @@ def anything(chance: random.Random, depth: int = 0) -> Any:
             "arguments",
             "images",
             "__proto__",
+            "fields",
+            "status",
+            "value",
+            "source",
             "degraded",
             "dark",
             "PASS",
@@ -314,7 +377,7 @@ def test_a_thousand_random_messages_leave_the_console_silent_and_the_view_alive(
     for n in range(1_000):
         params = anything(chance)
         if n % 3 == 0:
-            params = {"structuredContent": {**ANSWER, chance.choice([*ANSWER]): anything(chance, 1)}}
+            params = {"structuredContent": {**EXTRACTED, chance.choice([*EXTRACTED]): anything(chance, 1)}}
         message: Any = {"jsonrpc": "2.0", "method": f"ui/notifications/{chance.choice(methods)}", "params": params}
         if n % 10 == 9:
             odd: tuple[Any, ...] = (

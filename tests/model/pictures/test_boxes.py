@@ -20,7 +20,7 @@ def test_thousandths_become_pixels_of_the_picture() -> None:
         '{"bbox_2d": [0, 0, 1000, 500], "label": "cup"}',
         '```json\n[\n\t{"bbox_2d": [0, 0, 1000, 500], "label": "cup"}\n]\n```',
         'Here it is [see]: {"bbox_2d": [0, 0, 1000, 500], "label": "cup"}, I think.',
-        '{"objects": [{"bbox_2d": [0, 0, 1000, 500], "label": "cup"}]}',
+        '{"objects": [{"bbox_2d": [0, 0, 1000, 500], "label": " cup\\n"}]}',
         '[{"bbox_2d": [1000, 500, 0, 0], "label": "cup"}]',
         '[{"bbox_2d": [-20, -1e9, 4000, 499.9], "label": "cup"}]',
     ],

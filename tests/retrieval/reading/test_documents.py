@@ -173,6 +173,7 @@ def test_damage_to_a_word_document_is_a_reason_wherever_it_is() -> None:
     ("name", "data", "error", "reason"),
     [
         ("a.exe", b"MZ", UnknownType, r"'\.exe' are not read; convert it to one of \.txt"),
+        ("a.doc", b"\xd0\xcf\x11\xe0", UnknownType, r"'\.doc' are not read; convert it to \.docx$"),
         ("KERNEL", b"words", UnknownType, "'KERNEL'"),
         ("a.txt", b"", Empty, "no bytes"),
         ("a.txt", b" \r\n\t--- ***", Empty, "blanks and signs"),

@@ -44,6 +44,17 @@ def test_lines_come_from_top_to_bottom_and_left_to_right(monkeypatch: pytest.Mon
     assert 20 < x1 < 50 and 170 < y1 < 200 and 200 < x2 < 300 and 210 < y2 < 250
 
 
+@pytest.mark.parametrize("ground", ["white", "black"])
+def test_a_small_strip_is_read_with_ground_around_it_and_its_boxes_stay(ground: str) -> None:
+    strip = Image.new("RGB", (640, 60), ground)
+    ink = "white" if ground == "black" else "black"
+    ImageDraw.Draw(strip).text((20, 12), "Gate 42 is open", ink, ImageFont.load_default(30))
+    (line,) = read_picture(strip)
+    assert line.text == "Gate 42 is open"
+    x1, y1, x2, y2 = line.box
+    assert 5 < x1 < 30 and 5 < y1 < 25 and 200 < x2 < 300 and 35 < y2 <= 60
+
+
 def test_rows_are_told_by_half_a_lines_height() -> None:
     lines = [
         OcrLine("c", 1.0, (0, 31, 10, 51)),
@@ -115,7 +126,7 @@ def test_importing_the_readers_loads_none_of_their_engines() -> None:
         "headings",
         "formats.html",
         "ocr",
-        "formats.pdf",
+        "pdf.document",
         "pictures",
     )
     names = ", ".join(f"retrieval.reading.{module}" for module in modules)

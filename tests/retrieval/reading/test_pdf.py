@@ -3,12 +3,15 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+import pypdfium2.raw as raw
 import pytest
 from PIL import Image, ImageDraw, ImageFont
+from reportlab.pdfgen.canvas import Canvas
 
 from retrieval.reading.chunks import split
 from retrieval.reading.documents import ReadLimits, read_document
-from retrieval.reading.formats.pdf import read_pdf
+from retrieval.reading.pdf.document import read_pdf
+from retrieval.reading.pdf.plausible import PLAUSIBLE, plausibility
 from retrieval.reading.unreadable import Broken, Empty, Encrypted
 from retrieval.records import Document
 
@@ -149,3 +152,50 @@ def test_threads_may_read_at_once() -> None:
         thread.join()
     assert len(texts) == 4
     assert len(set(texts)) == 1
+
+
+def test_a_letter_that_is_no_character_and_columns_without_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    buffer, real = io.BytesIO(), raw.FPDFText_GetUnicode
+    page = Canvas(buffer)
+    page.grid([50, 100, 200, 300, 400], [500, 520, 540])
+    for y, words in ((525, ("Depot", "Rent")), (505, ("Brigg", "8150"))):
+        page.drawString(105, y, words[0])
+        page.drawString(305, y, words[1])
+    page.save()
+    monkeypatch.setattr(raw, "FPDFText_GetUnicode", lambda page, n: 0xE0E0E0 if n == 0 else real(page, n))
+    assert read_document(Path("a.pdf"), buffer.getvalue()).text == "\ufffdepot | Rent\nBrigg | 8150"
+
+
+@pytest.mark.parametrize("turn", [0, 90, 180, 270])
+def test_a_turned_page_with_a_table_over_two_columns_is_read_as_it_is_shown(turn: int) -> None:
+    buffer = io.BytesIO()
+    page = Canvas(buffer, pagesize=(600, 700) if turn in (0, 180) else (700, 600))
+    page.setPageRotation(turn)
+    page.translate(*{0: (0, 0), 90: (700, 0), 180: (600, 700), 270: (0, 600)}[turn])
+    page.rotate(turn)
+    page.grid([50, 200, 300], [600, 620, 640])
+    for y, cells in ((625, ("Depot", "Rent")), (605, ("Brigg", "8150"))):
+        page.drawString(55, y, cells[0])
+        page.drawString(205, y, cells[1])
+    for line in range(8):
+        page.drawString(50, 400 - 14 * line, f"left column line {line} goes on and")
+        page.drawString(320, 400 - 14 * line, f"right column line {line} goes on and")
+    page.save()
+    lines = read_document(Path("a.pdf"), buffer.getvalue()).text.splitlines()
+    assert lines[:2] == ["Depot | Rent", "Brigg | 8150"]
+    assert lines[2:] == [f"{side} column line {n} goes on and" for side in ("left", "right") for n in range(8)]
+
+
+@pytest.mark.parametrize(
+    ("title", "plausible"),
+    [
+        ("5(&20('$&,1", False),
+        ("f(x) = a*(b+c)", True),
+        ("12,345.67", True),
+        ("Îãëàâëåíèå", False),
+        ("Příliš žluťoučký kůň úpěl", True),
+        ("Đặng Thị Mỹ", True),
+    ],
+)
+def test_a_short_title_of_shifted_letters_is_told_from_a_formula(title: str, plausible: bool) -> None:
+    assert (plausibility(title) >= PLAUSIBLE) == plausible

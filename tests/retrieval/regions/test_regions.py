@@ -1,13 +1,17 @@
 """Where a passage stands on its page: pages written by hand, whose boxes can be computed by hand."""
 
+import math
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from retrieval.knowledge_base import KnowledgeBase
-from retrieval.records import Hit, Region
+from retrieval.records import Hit, Line, Region
 from retrieval.regions.letters import Letter, lines
+from retrieval.regions.ocr_lines import letters_of
 from retrieval.settings import RetrievalSettings
 from tests.retrieval.regions.page_pdf import page_pdf
 
@@ -121,6 +125,28 @@ def test_two_columns_are_framed_line_by_line_and_not_across_the_gutter(folder: P
     assert all(region.x2 < 520 or region.x1 > 520 for region in regions)
 
 
+@pytest.mark.parametrize("degrees", [0, 30])
+def test_chinese_of_a_font_that_is_not_there_fills_its_squares(degrees: int, folder: Path) -> None:
+    from reportlab.pdfbase.cidfonts import UnicodeCIDFont
+    from reportlab.pdfbase.pdfmetrics import registerFont
+    from reportlab.pdfgen.canvas import Canvas
+
+    registerFont(UnicodeCIDFont("STSong-Light"))
+    canvas: Any = Canvas(str(folder / "a.pdf"), pagesize=(1_000, 1_000))
+    canvas.setFont("STSong-Light", 20)
+    canvas.translate(300, 400)
+    canvas.rotate(degrees)
+    canvas.drawString(0, 0, "显微镜保修")
+    canvas.save()
+    base = synced(folder)
+    (region,) = base.locate(only_hit(base, "显微镜")).regions
+    # Five squares of 20 points from 0.12 of it below the line to 0.88 above it, turned, seen from above.
+    turn = complex(math.cos(math.radians(degrees)), math.sin(math.radians(degrees)))
+    corners = [complex(300, 400) + turn * complex(u, v) for u in (0.0, 100.0) for v in (-2.4, 17.6)]
+    xs, ys = [one.real for one in corners], [1_000 - one.imag for one in corners]
+    assert_near(region, min(xs), min(ys), max(xs), max(ys), by=1)
+
+
 def test_a_file_that_changed_after_indexing_frames_nothing(folder: Path) -> None:
     (folder / "a.pdf").write_bytes(page_pdf([(61, 700, "The warranty lasts 36 months.")]))
     base = synced(folder)
@@ -149,6 +175,8 @@ def test_verification_says_of_regions_that_they_are_exact_moved_changed_or_gone(
 def test_words_of_a_scan_are_framed_by_the_lines_that_ocr_read_and_kept(folder: Path) -> None:
     image = Image.new("RGB", (1_000, 1_000), "white")
     ImageDraw.Draw(image).text((100, 200), "Invoice number 4711", "black", ImageFont.load_default(64))
+    ink = ImageOps.invert(image.convert("L")).getbbox()
+    assert ink is not None
     image.save(folder / "scan.pdf", "PDF", resolution=150)
     ImageDraw.Draw(image).text((100, 500), "Paid", "black", ImageFont.load_default(64))
     image.save(folder / "photo.png")
@@ -156,12 +184,40 @@ def test_words_of_a_scan_are_framed_by_the_lines_that_ocr_read_and_kept(folder: 
     hits = {hit.source: hit for hit in base.search("invoice", 5).hits}
     for source in ("scan.pdf", "photo.png"):
         region = base.locate(hits[source]).regions[0]
-        assert_near(region, 100, 210, 720, 270, by=25)
+        assert_near(region, *ink, by=4)
         assert base.verify(hits[source]).regions_status == "exact"
     assert len(list((base.place / "lines").iterdir())) == 2
     (folder / "scan.pdf").unlink()
     base.sync()
     assert len(list((base.place / "lines").iterdir())) == 1
+
+
+TYPED = (
+    "The warranty of the microscope lasts three years.",
+    "Will it fill? It will, if it is filled in July.",
+    "Mr William Wilmington, 11 Hill Lane",
+    "Total amount due in May: EUR 1,119.00",
+    "Invoice No. INV-2024-0117, Date 03/05/2024",
+)
+
+
+@pytest.mark.parametrize("font", ["Times-Roman", "Helvetica", "Courier"])
+def test_words_of_a_line_that_ocr_read_are_framed_where_narrow_and_wide_letters_put_them(font: str) -> None:
+    from reportlab.pdfbase.pdfmetrics import stringWidth
+
+    def at(words: str) -> float:
+        return 100 + stringWidth(words, font, 16)
+
+    read = [Line(text, Region(1, 100, 100 + 40 * n, at(text), 120 + 40 * n)) for n, text in enumerate(TYPED)]
+    letters = list(letters_of(read))
+    for number, text in enumerate(TYPED):
+        own = [one for one in letters if one.line == number]
+        for word in re.finditer(r"\S{4,}", text):
+            before = sum(not sign.isspace() for sign in text[: word.start()])
+            found = own[before].region.x1, own[before + len(word[0]) - 1].region.x2
+            true = at(text[: word.start()]), at(text[: word.end()])
+            shared = min(found[1], true[1]) - max(found[0], true[0])
+            assert 2 * shared / (found[1] - found[0] + true[1] - true[0]) > 0.8, (word[0], found, true)
 
 
 @pytest.mark.heavy

@@ -1,7 +1,10 @@
 """Pictures that look like a picture, by a real CLIP with random weights: the same picture is nearest."""
 
 import json
+import threading
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -9,9 +12,12 @@ from PIL import Image
 from retrieval.embedders.embedder import EmbedderMissing
 from retrieval.embedders.pictures import PictureEmbedder
 from retrieval.knowledge_base import NO_IMAGE_EMBEDDER, KnowledgeBase
-from retrieval.records import Filter
+from retrieval.reading.kept_figures import Figure
+from retrieval.records import Filter, MediaType
+from retrieval.regions.figures import figures_in
 from retrieval.search.alike import look_alikes
 from retrieval.settings import RetrievalSettings
+from retrieval.sync.captions import Caption
 
 pytest.importorskip("sentence_transformers")
 
@@ -75,7 +81,61 @@ def test_what_there_was_no_time_for_is_said_and_done_next(clip: Path, folder: Pa
     base, embedder = opened(folder, str(clip)), PictureEmbedder(str(clip))
     image = Image.new("RGB", (90, 90), "blue")
     hits, notes = look_alikes(base.catalogue, base.folder, embedder, image, 5, budget_s=0.0)
-    assert hits == () and "3 pictures of the documents were not compared yet" in notes[0]
+    assert hits == () and "3 pictures and documents were not compared yet" in notes[0]
+    base.close()
+
+
+def with_figures(folder: Path, colours: tuple[str, ...]) -> None:
+    """A page a colour, each with words and a figure of it."""
+    from reportlab.lib.utils import ImageReader
+    from reportlab.pdfgen.canvas import Canvas
+
+    canvas: Any = Canvas(str(folder / "report.pdf"), pagesize=(600, 800))
+    for colour in colours:
+        canvas.drawString(60, 700, f"Words beside the figure in {colour}.")
+        canvas.drawImage(ImageReader(Image.new("RGB", (300, 300), colour)), 60, 400, 180, 160)
+        canvas.showPage()
+    canvas.save()
+
+
+class Captions:
+    def caption(self, picture: Image.Image, sha256: str, cancel: threading.Event) -> Caption:
+        return Caption("A square.", "fake")
+
+
+def test_figures_inside_documents_are_compared_too(clip: Path, folder: Path) -> None:
+    with_figures(folder, ("yellow", "purple"))
+    base = opened(folder, str(clip))
+    hits, notes = base.alike(Image.new("RGB", (90, 90), "purple"), 1)
+    assert (hits[0].source, hits[0].page, notes) == ("report.pdf", 2, ())
+    assert hits[0].score == pytest.approx(1.0, abs=1e-3) and "purple" in hits[0].text, "no caption yet: its page"
+    list(base.captions(Captions()))
+    (hit,), _ = base.alike(Image.new("RGB", (90, 90), "purple"), 1)
+    assert hit.headings == ("figure", "2") and base.locate(hit).regions[0].page == 2
+    base.close()
+
+
+def test_a_document_goes_on_where_there_was_no_time_for_more(clip: Path, folder: Path) -> None:
+    with_figures(folder, ("yellow", "purple", "orange"))
+    base, embedder = opened(folder, str(clip)), PictureEmbedder(str(clip))
+    image, found = Image.new("RGB", (90, 90), "orange"), list[int]()
+
+    def slowly(data: bytes, media_type: MediaType) -> Iterator[Figure]:
+        for figure in figures_in(data, media_type):
+            found.append(figure.page or 0)
+            yield figure
+
+    only = Filter(source="report.pdf")
+    ticks = iter([0.0, 0.0, *[9.0] * 50])
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("retrieval.search.alike.time.monotonic", lambda: next(ticks))
+        hits, notes = look_alikes(base.catalogue, base.folder, embedder, image, 5, only, slowly, budget_s=1.0)
+    assert [hit.page for hit in hits] == [1] and "1 pictures and documents were not compared yet" in notes[0]
+    hits, notes = look_alikes(base.catalogue, base.folder, embedder, image, 5, only, slowly)
+    assert hits[0].page == 3 and len(hits) == 3 and notes == ()
+    found.clear()
+    look_alikes(base.catalogue, base.folder, embedder, image, 5, only, slowly)
+    assert found == [], "what is known is not looked at again"
     base.close()
 
 

@@ -55,6 +55,15 @@ def test_a_rare_code_comes_first_bare_and_inside_a_question(base_of: Opened) -> 
         assert base.search(question).hits[0].source == "invoice7.txt"
 
 
+@pytest.mark.parametrize(
+    "question", ["strikethrough", "Which file is about strikethrough?", "show me the document on strikethrough"]
+)
+def test_a_word_that_only_a_files_name_holds_finds_the_file(base_of: Opened, question: str) -> None:
+    base = base_of({"strikethrough.txt": "Today's salmon: sold out.", "lamp.txt": "The lamp has a fan."})
+    first = base.search(question).hits[0]
+    assert (first.source, first.match) == ("strikethrough.txt", "relevant")
+
+
 def test_with_a_source_the_best_hit_is_shown_whatever_it_is_worth(base_of: Opened) -> None:
     base = base_of({"lamp.txt": "The lamp has a fan.", "leave.txt": "Annual leave is thirty days in this company."})
     question = "Does a lamp flicker whenever colleagues organise birthday parties downstairs?"
@@ -146,9 +155,12 @@ def test_a_misspelled_word_finds_the_nearest_one_and_the_outcome_says_so(base_of
             "leave.txt": "Annual leave is thirty days in this company.",
         }
     )
-    found = base.search("garantee")
-    assert [(hit.source, hit.match) for hit in found.hits] == [("lamp.txt", "weak")], "that it was meant is a guess"
-    assert 'spelling: nothing sure was found, so "guarantee" was searched for' in found.degraded
+    found = base.search("How long is the garantee of the lamp?")
+    assert (found.hits[0].source, found.hits[0].match) == ("lamp.txt", "relevant")
+    assert any('so "How long is the guarantee' in note for note in found.degraded)
+    guessed = base.search("Garantee")
+    assert [(hit.source, hit.match) for hit in guessed.hits] == [("lamp.txt", "weak")], "it may be a name"
+    assert 'spelling: a word stands nowhere, so "guarantee" was searched for' in guessed.degraded
     assert not base.search("submarine").hits, "nothing is near"
     assert not base.search("Is there anything about parking?").hits, "a near stem under another ending is another word"
     assert not any("spelling" in note for note in base.search("guarantee").degraded)

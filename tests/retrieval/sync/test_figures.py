@@ -96,6 +96,31 @@ def odt(first: Image.Image = RED) -> bytes:
     return buffer.getvalue()
 
 
+CHAPTER = (
+    "<html><body><p>Words of the book.</p><figure><img src='../art/red%20one.png' alt='not this'/>"
+    "<figcaption>The <b>mill</b> at dusk</figcaption></figure><p><img alt='A pond' src='../art/blue.png'/></p>"
+    "<img src='../art/gone.png'/><img src='../../../etc/passwd'/><img src='http://a.test/x.png'/>"
+    "<svg><image xlink:href='../art/red%20one.png'/></svg><img src='../art/broken.png'/><img src='../art/d.svg'/>"
+    "</body></html>"
+)
+
+
+def epub(**parts: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("META-INF/container.xml", '<container><rootfile full-path="in/b.opf"/></container>')
+        archive.writestr(
+            "in/b.opf",
+            '<package><manifest><item id="a" href="text/one%201.xhtml"/></manifest>'
+            '<spine><itemref idref="a"/></spine></package>',
+        )
+        archive.writestr("in/text/one 1.xhtml", CHAPTER)
+        inside = {"red one.png": png(RED), "blue.png": png(BLUE), "broken.png": png(RED)[:200], "d.svg": b"<svg/>"}
+        for name, data in (inside | parts).items():
+            archive.writestr(f"in/art/{name}", data)
+    return buffer.getvalue()
+
+
 MADE: dict[str, Callable[[], bytes]] = {"r.pdf": pdf, "l.docx": docx, "s.pptx": pptx, "n.odt": odt}
 
 
@@ -133,6 +158,46 @@ def test_the_figures_of_a_document_are_captioned_and_found_by_it(name: str, fold
     base.close()
 
 
+def test_a_picture_of_a_book_is_found_by_what_stands_under_it_and_by_its_caption(folder: Path) -> None:
+    (folder / "b.epub").write_bytes(epub())
+    base, captioner = opened(folder), Captioner()
+    base.sync()
+    row = base.catalogue.file("b.epub")
+    assert row is not None and sorted(note.split(" (not a whole")[0] for note in row.notes) == [
+        "drawings in it were not read (SVG, 1)",
+        "its picture ../etc/passwd is missing",
+        "its picture in/art/broken.png could not be read",
+        "its picture in/art/gone.png is missing",
+    ]
+    (made,) = base.captions(captioner)
+    assert (made.source, made.problem, captioner.asked) == ("b.epub", "", 2)
+    mill, pond = hit(base, "crimson chart"), hit(base, "azure square")
+    assert (mill.headings, mill.text) == (("figure", "1"), "The mill at dusk\nCaption by fake: A crimson chart.")
+    assert (pond.headings, pond.text) == (("figure", "2"), "A pond\nCaption by fake: An azure square.")
+    assert base.locate(pond).place == "figure 2" and base.verify(pond).status == "exact"
+    base.close()
+
+
+def test_words_in_the_pictures_of_a_book_are_read_where_they_stand(folder: Path) -> None:
+    sign = Image.new("RGB", (600, 200), "white")
+    ImageDraw.Draw(sign).text((40, 70), "Voltage 230 volts", fill="black", font=ImageFont.load_default(48))
+    (folder / "b.epub").write_bytes(epub(**{"blue.png": png(sign)}))
+    base = opened(folder)
+    base.sync()
+    assert "A pond\nVoltage 230 volts" in hit(base, "voltage").text
+    base.close()
+
+
+def test_a_book_that_unpacks_to_too_much_has_no_figures_and_a_reason(folder: Path) -> None:
+    bomb = epub(**{"red one.png": b"\0" * 300_000_000})
+    assert len(bomb) < 1_000_000 and list(figures_in(bomb, "book")) == []
+    (folder / "b.epub").write_bytes(bomb)
+    base = opened(folder)
+    ((source, reason),) = base.sync().reasons
+    assert source == "b.epub" and "its unpacked size in bytes" in reason
+    base.close()
+
+
 def test_a_figure_of_a_pdf_is_framed_on_its_page_and_shown_to_the_model(folder: Path) -> None:
     (folder / "r.pdf").write_bytes(pdf())
     base = opened(folder)
@@ -145,6 +210,30 @@ def test_a_figure_of_a_pdf_is_framed_on_its_page_and_shown_to_the_model(folder: 
     assert view is not None and view.page == 2 and view.part is not None and view.part.x1 < 100 < 400 < view.part.x2
     (folder / "r.pdf").write_bytes(pdf() + b"\n%changed")
     assert base.locate(found).regions == ()
+    base.close()
+
+
+def test_a_chart_that_is_drawn_of_lines_is_captioned_found_and_framed_as_pictures_are(folder: Path) -> None:
+    from reportlab.pdfgen.canvas import Canvas
+
+    buffer = io.BytesIO()
+    canvas: Any = Canvas(buffer, pagesize=(600, 800))
+    canvas.drawString(60, 700, "Words of the report.")
+    canvas.setFillColorRGB(1, 0, 0)
+    for n, high in enumerate((60, 150, 90, 120)):
+        canvas.rect(120 + 70 * n, 400, 50, high, stroke=0, fill=1)
+    canvas.line(110, 400, 400, 400)
+    canvas.save()
+    (folder / "c.pdf").write_bytes(buffer.getvalue())
+    base = opened(folder)
+    base.sync()
+    list(base.captions(Captioner()))
+    found = hit(base, "crimson chart")
+    assert (found.source, found.page, found.headings) == ("c.pdf", 1, ("figure", "1"))
+    (region,) = base.locate(found).regions
+    assert [region.x1, region.y2] == pytest.approx([110 / 0.6, 400 / 0.8], abs=8)
+    view = base.page_view(found)
+    assert view is not None and view.part is not None and view.part.x1 <= region.x1
     base.close()
 
 
@@ -227,7 +316,7 @@ def test_a_picture_in_strips_is_one_figure_and_a_scan_is_none(folder: Path) -> N
     assert figure.page == 1 and figure.region is not None and figure.region.y2 - figure.region.y1 == pytest.approx(250)
 
 
-@pytest.mark.parametrize("media_type", ["pdf", "docx", "slides", "opendocument"])
+@pytest.mark.parametrize("media_type", ["pdf", "docx", "slides", "opendocument", "book"])
 def test_what_is_damaged_has_no_figures(media_type: Any) -> None:
     assert list(figures_in(b"PK\x03\x04 broken", media_type)) == []
     assert list(figures_in(b"%PDF-1.4 broken", media_type)) == []

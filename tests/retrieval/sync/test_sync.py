@@ -257,6 +257,21 @@ def test_an_unreadable_file_is_listed_and_tried_again_when_it_changes(
     assert texts(catalogue)["a.txt"] == ["mended"]
 
 
+def test_a_mistake_of_a_reader_costs_its_file_alone(
+    catalogue: Catalogue, folder: Path, paragraphs: Recipe, letters: LetterEmbedder
+) -> None:
+    def read(path: Path, data: bytes) -> Document:
+        if path.name == "strange.txt":
+            raise IndexError("7")
+        return paragraphs.read(path, data)
+
+    write(folder / "strange.txt", "strange")
+    write(folder / "plain.txt", "plain")
+    report = sync(catalogue, folder, letters, replace(paragraphs, read=read))
+    assert report.skipped == 1 and "plain.txt" in texts(catalogue)
+    assert "a mistake in reading it (IndexError: 7)" in report.reasons[0][1]
+
+
 def test_a_file_that_breaks_takes_its_chunks_along(
     catalogue: Catalogue, folder: Path, paragraphs: Recipe, letters: LetterEmbedder
 ) -> None:

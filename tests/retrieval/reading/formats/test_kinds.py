@@ -2,12 +2,21 @@ import io
 import json
 import zipfile
 from email.message import EmailMessage
+from email.mime.image import MIMEImage
+from email.mime.multipart import MIMEMultipart
+from email.mime.text import MIMEText
 from pathlib import Path
 
 import pi_heif
 import pptx
 import pytest
+import xlsxwriter
+from lxml import etree
 from PIL import Image, ImageDraw, ImageFont
+from pptx.chart.data import CategoryChartData
+from pptx.enum.chart import XL_CHART_TYPE
+from pptx.opc.package import Part
+from pptx.opc.packuri import PackURI
 
 from retrieval.reading.chunks import split
 from retrieval.reading.documents import read_document
@@ -62,6 +71,60 @@ def test_a_row_of_a_workbook_is_cited_by_sheet_and_row_under_its_header() -> Non
     assert chunk.text == "Brigg | 8150"
     assert chunk.headings == ("Rents 2024, row 3", "Depot | Rent")
     assert document.text[chunk.start : chunk.end] == chunk.text
+
+
+def test_what_stands_beside_the_cells_of_a_workbook_is_read_under_its_sheet() -> None:
+    buffer = io.BytesIO()
+    with xlsxwriter.Workbook(buffer) as book:
+        sheet = book.add_worksheet("Rents")
+        sheet.add_table("A1:B3", {"data": [["Brigg", 8150], ["Hull", 9150]], "columns": [{"header": "Depot"}, {}]})
+        sheet.write_comment("B2", "Goes down in spring.", {"author": "Ada"})
+        sheet.insert_textbox("D2", "Ask Mr Vane first.")
+        chart = book.add_chart({"type": "bar"})
+        chart.add_series({"name": "Rent", "categories": "=Rents!$A$2:$A$3", "values": "=Rents!$B$2:$B$3"})
+        chart.set_title({"name": "Rents by depot"})
+        sheet.insert_chart("D8", chart)
+        book.add_worksheet("Words in a box alone").insert_textbox("A1", "Brigg closes in May.")
+    document = read_document(Path("rents.xlsx"), buffer.getvalue())
+    rows, beside, alone = split(document)
+    assert rows.text == "Brigg | 8150\nHull | 9150" and rows.headings[0] == "Rents, rows 2 to 3"
+    assert beside.headings == ("Rents", "Comments, text boxes and charts")
+    assert beside.text.splitlines()[2:] == [
+        "Ask Mr Vane first.", "Rents by depot", "Rent: Brigg 8150, Hull 9150", "B2: Ada: Goes down in spring.",
+    ]  # fmt: skip
+    assert alone.headings[0] == "Words in a box alone" and alone.text.endswith("Brigg closes in May.")
+    assert document.notes == ()
+
+
+def test_charts_diagrams_and_comments_of_a_slide_are_read() -> None:
+    shown = pptx.Presentation()
+    slide = shown.slides.add_slide(shown.slide_layouts[6])
+    data = CategoryChartData()
+    data.categories = ["Brigg", "Hull"]
+    data.add_series("Rent", (8150, 9150))
+    slide.shapes.add_chart(XL_CHART_TYPE.COLUMN_CLUSTERED, 0, 0, 99, 99, data)
+    points = "".join(
+        f"<d:pt><d:t><a:p>{''.join(f'<a:r><a:t>{run}</a:t></a:r>' for run in runs)}</a:p></d:t></d:pt>"
+        for runs in (("Or", "der"), ("Deliver",))
+    )
+    model = f'<d:dataModel xmlns:d="urn:d" xmlns:a="urn:a"><d:ptLst>{points}</d:ptLst></d:dataModel>'
+    comment = '<p:cmLst xmlns:p="urn:p"><p:cm><p:text>Check the rent.</p:text></p:cm></p:cmLst>'
+    office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    for name, kind, xml in (("diagrams/data1", "diagramData", model), ("comments/comment1", "comments", comment)):
+        part = Part(PackURI(f"/ppt/{name}.xml"), "application/xml", shown.part.package, xml.encode())
+        id = slide.part.relate_to(part, f"{office}/{kind}")
+        if kind == "diagramData":
+            frame = slide.shapes.add_table(1, 1, 0, 0, 9, 9)._element
+            (graphic,) = frame.iter("{http://schemas.openxmlformats.org/drawingml/2006/main}graphicData")
+            graphic.set("uri", "http://schemas.openxmlformats.org/drawingml/2006/diagram")
+            graphic[:] = [etree.fromstring(f'<d:relIds xmlns:d="urn:d" xmlns:r="{office}" r:dm="{id}"/>')]
+    buffer = io.BytesIO()
+    shown.save(buffer)
+    document = read_document(Path("rents.pptx"), buffer.getvalue())
+    assert document.text.splitlines() == [
+        "Rent: Brigg 8150, Hull 9150", "Order", "Deliver", "Comment: Check the rent.",
+    ]  # fmt: skip
+    assert document.notes == ()
 
 
 def test_a_slide_is_a_page_with_its_table_and_notes() -> None:
@@ -128,6 +191,8 @@ def test_a_mail_is_read_with_what_is_attached_and_names_what_is_not() -> None:
 @pytest.mark.parametrize(
     ("name", "data", "words"),
     [
+        ("a.svg", b"<svg xmlns='http://www.w3.org/2000/svg'><text>The mill burned</text></svg>", "The mill burned"),
+        ("a.ics", b"BEGIN:VEVENT\nSUMMARY:The mill\nEND:VEVENT", "BEGIN:VEVENT\nSUMMARY:The mill\nEND:VEVENT"),
         ("a.rtf", rb"{\rtf1\ansi\pard The \b mill\b0  burned in 1812.\par}", "The mill burned in 1812."),
         (
             "a.ipynb",
@@ -169,3 +234,31 @@ def test_heic_is_known() -> None:
     assert pi_heif.register_heif_opener
     with pytest.raises(Broken, match="picture"):
         read_document(Path("a.heic"), b"\0\0\0\x18ftypheic cut off")
+
+
+def test_cells_of_a_web_page_that_are_empty_or_span_rows_keep_their_columns() -> None:
+    rows = (
+        "<tr><th>Kind<th>Days<th>From</tr><tr><td rowspan=2>Annual<td>30<td>May</tr><tr><td>5 more<td></tr>"
+        "<tr><td></td><td>7</td></tr>"
+    )
+    document = read_document(Path("leave.html"), f"<table>{rows}</table><svg><text>By law</text></svg>".encode())
+    assert document.text.splitlines() == [
+        "Kind | Days | From", "Annual | 30 | May", "Annual | 5 more", "| 7", "", "By law",
+    ]  # fmt: skip
+
+
+def test_a_page_that_a_browser_saved_as_one_file_is_read_as_the_page() -> None:
+    page = MIMEText("<meta charset=gb2312><h1>Mühle</h1><p>Sie brannte.", "html", "utf-8")
+    saved = MIMEMultipart("related", _subparts=[page, MIMEImage(b"GIF89a", "gif")])
+    document = read_document(Path("mill.mhtml"), saved.as_bytes())
+    assert (document.title, document.text) == ("Mühle", "# Mühle\n\nSie brannte.")
+
+
+def test_a_mailbox_is_read_mail_by_mail() -> None:
+    mails = "".join(
+        f"From ada@example.org Thu Feb 29 10:00:00 2024\nSubject: Rents {n}\n\nFrom May on {n} less.\n\n"
+        for n in (1, 2)
+    )
+    document = read_document(Path("rents.mbox"), mails.encode())
+    assert [chunk.headings for chunk in split(document)] == [("Rents 1",), ("Rents 2",)]
+    assert document.text.endswith("From May on 2 less.") and document.notes == ()

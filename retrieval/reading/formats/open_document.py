@@ -1,7 +1,6 @@
-"""Turns OpenDocument texts and presentations, and books (EPUB), into text with headings; OCR reads pictures."""
+"""Turns OpenDocument texts and presentations into text with headings; OCR reads their pictures."""
 
 import io
-import posixpath
 import re
 import zipfile
 import zlib
@@ -9,10 +8,8 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
-from retrieval.reading.formats.archive import DAMAGE, check_archive, parse_xml
-from retrieval.reading.formats.html import read_html
+from retrieval.reading.formats.archive import DAMAGE, check_archive, local, parse_part, value
 from retrieval.reading.formats.inner_pictures import InnerPictures
-from retrieval.reading.formats.word_text import local, value
 from retrieval.reading.headings import escape, heading_line
 from retrieval.reading.unreadable import Broken, Empty, Encrypted, Unreadable
 from retrieval.records import Document
@@ -31,17 +28,17 @@ def read_open_document(data: bytes, *, max_unpacked_bytes: int) -> Document:
     """
     check_archive(data, max_unpacked_bytes, "OpenDocument")
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        manifest = _part(archive, "META-INF/manifest.xml", "OpenDocument", needed=False)
+        manifest = parse_part(archive, "META-INF/manifest.xml", "OpenDocument", needed=False)
         if manifest is not None and any(local(e) == "encryption-data" for e in manifest.iter()):
             raise Encrypted
-        root = _part(archive, "content.xml", "OpenDocument")
+        root = parse_part(archive, "content.xml", "OpenDocument")
         notes: list[str] = []
         blocks = _Blocks(_pictures_in(archive, notes))
         try:
             lines = list(blocks.of(root))
         except DAMAGE as error:
             raise Broken("OpenDocument", f"{type(error).__name__}: {error}") from None
-        styles = _part(archive, "styles.xml", "OpenDocument", needed=False)
+        styles = parse_part(archive, "styles.xml", "OpenDocument", needed=False)
         beside = [] if styles is None else [e for e in styles.iter() if local(e) in ("header", "footer")]
         for part in beside:
             lines += blocks.of(part)
@@ -126,46 +123,3 @@ def _pictures_in(archive: zipfile.ZipFile, notes: list[str]) -> Callable[[str], 
             return []
 
     return words
-
-
-def read_epub(data: bytes, *, max_unpacked_bytes: int) -> Document:
-    """Read a book: its chapters in their order.
-
-    Raises:
-        Broken: It is damaged.
-        Empty: No chapter has a word.
-        Encrypted: It wants a password.
-        TooLarge: It would unpack to more than `max_unpacked_bytes`.
-    """
-    check_archive(data, max_unpacked_bytes, "book")
-    notes: list[str] = []
-    chapters: list[str] = []
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        container = _part(archive, "META-INF/container.xml", "book")
-        place = next((value(e, "full-path") for e in container.iter() if local(e) == "rootfile"), None) or ""
-        package = _part(archive, place, "book")
-        items = {value(e, "id"): value(e, "href") or "" for e in package.iter() if local(e) == "item"}
-        order = [items.get(value(e, "idref"), "") for e in package.iter() if local(e) == "itemref"]
-        title = " ".join(next((e.text or "" for e in package.iter() if local(e) == "title"), "").split())
-        for chapter in filter(None, order):
-            try:
-                found = archive.read(posixpath.normpath(posixpath.join(posixpath.dirname(place), chapter)))
-                chapters.append(read_html(found).text)
-            except Empty:
-                continue
-            except (Unreadable, zipfile.BadZipFile, zlib.error, *DAMAGE) as error:
-                notes.append(f"its chapter {chapter} could not be read ({getattr(error, 'reason', error)})")
-    if not chapters:
-        raise Empty("no chapter has a word that could be read")
-    return Document("\n\n".join(chapters), "book", title=title, notes=tuple(notes))
-
-
-def _part(archive: zipfile.ZipFile, name: str, kind: str, *, needed: bool = True) -> Any:
-    from lxml.etree import LxmlError
-
-    if not needed and name not in archive.namelist():
-        return None
-    try:
-        return parse_xml(archive.read(name))
-    except (LxmlError, zipfile.BadZipFile, zlib.error, *DAMAGE) as error:
-        raise Broken(kind, f"its part {name!r}: {error}") from None

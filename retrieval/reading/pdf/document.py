@@ -1,6 +1,6 @@
 """Reads a PDF page by page: its own text, what is filled in, and what OCR sees where that is not all.
 
-Every page keeps its span of the text; what could not be read is a note, not a gap. The layout is `pdf_page`'s.
+Every page keeps its span of the text; what could not be read is a note, not a gap. The layout is `page`'s.
 """
 
 import math
@@ -8,11 +8,13 @@ import re
 from typing import TYPE_CHECKING
 
 from common.pdfium_lock import pdfium as _pdfium
-from retrieval.reading.formats.hyphens import join_lines
-from retrieval.reading.formats.pdf_page import annotations, page_text
-from retrieval.reading.formats.plausible import PLAUSIBLE, plausibility
 from retrieval.reading.ocr import Reading, lines_to_text, look_at
 from retrieval.reading.ocr_places import placed
+from retrieval.reading.pdf.annotations import annotations
+from retrieval.reading.pdf.hyphens import join_lines
+from retrieval.reading.pdf.objects import objects_on
+from retrieval.reading.pdf.page import page_text
+from retrieval.reading.pdf.plausible import PLAUSIBLE, plausibility
 from retrieval.reading.unreadable import Broken, Empty, Encrypted
 from retrieval.records import Document, Line, Page
 
@@ -207,8 +209,7 @@ def _is_pictured(page: "PdfPage") -> bool:
 
     left, bottom, right, top = page.get_bbox()
     area = max(1.0, (right - left) * (top - bottom))
-    for picture in page.get_objects([FPDF_PAGEOBJ_IMAGE]):
-        x1, y1, x2, y2 = picture.get_bounds()
+    for _, (x1, y1, x2, y2), _ in objects_on(page, [FPDF_PAGEOBJ_IMAGE]):
         x1, y1, x2, y2 = max(x1, left), max(y1, bottom), min(x2, right), min(y2, top)
         if (x2 - x1) > 0 and (y2 - y1) > 0 and (x2 - x1) * (y2 - y1) > _LARGE * area:
             textpage = page.get_textpage()
