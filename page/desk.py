@@ -28,7 +28,7 @@ from page.shelf import ChangeModel, Models
 from page.uploads import Uploads
 
 if TYPE_CHECKING:
-    from graph.agent import Archive
+    from graph.archive import Archive
     from graph.session_store import SessionInfo
     from model.pictures.picture import Picture
     from retrieval.records import Filter, SearchOutcome
