@@ -126,7 +126,7 @@ def test_two_columns_are_framed_line_by_line_and_not_across_the_gutter(folder: P
 
 
 @pytest.mark.parametrize("degrees", [0, 30])
-def test_chinese_of_a_font_that_is_not_there_fills_its_squares(degrees: int, folder: Path) -> None:
+def test_chinese_of_a_font_that_is_not_in_the_file_fills_its_squares(degrees: int, folder: Path) -> None:
     from reportlab.pdfbase.cidfonts import UnicodeCIDFont
     from reportlab.pdfbase.pdfmetrics import registerFont
     from reportlab.pdfgen.canvas import Canvas
@@ -144,7 +144,8 @@ def test_chinese_of_a_font_that_is_not_there_fills_its_squares(degrees: int, fol
     turn = complex(math.cos(math.radians(degrees)), math.sin(math.radians(degrees)))
     corners = [complex(300, 400) + turn * complex(u, v) for u in (0.0, 100.0) for v in (-2.4, 17.6)]
     xs, ys = [one.real for one in corners], [1_000 - one.imag for one in corners]
-    assert_near(region, min(xs), min(ys), max(xs), max(ys), by=1)
+    # Where the machine has such a font the signs have ink, which fills their squares nearly.
+    assert_near(region, min(xs), min(ys), max(xs), max(ys), by=3)
 
 
 def test_a_file_that_changed_after_indexing_frames_nothing(folder: Path) -> None:
