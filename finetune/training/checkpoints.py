@@ -15,6 +15,7 @@ from zipfile import is_zipfile
 from common.atomic_files import is_disk_full
 from finetune.config.schema import RESOLVED, FinetuneConfig
 from finetune.errors import FinetuneError
+from finetune.training.arguments import follows_best
 from model.adapters.attach import WEIGHTS
 from model.checkpoint import ModelFolderError, read_checkpoint, read_json, read_tensors
 
@@ -27,7 +28,8 @@ WHOLE_MODEL = ("config.json", "model*.safetensors", "model.safetensors.index.jso
 """Of a run that trains the model itself."""
 FULL_BELOW = 16 * 2**20  # bytes free, under which a failed write is put down to a full disk
 # What a checkpoint's weights and step count mean hangs on these; other keys may change at a resumption.
-BINDING = ("model.model_name_or_path", "evaluation.metric_for_best_model")
+BINDING = ("model.model_name_or_path",)
+OF_THE_BEST = ("evaluation.metric_for_best_model",)  # likewise, where the best checkpoint is followed
 
 
 class CheckpointBroken(FinetuneError):
@@ -250,7 +252,7 @@ def _check_same(checkpoint: Path, config: FinetuneConfig) -> None:
         return
     was: dict[str, dict[str, Any]] = yaml.safe_load(file.read_text("utf-8")) or {}
     now = config.to_dict()
-    binding = [*(f"adapter.{key}" for key in now["adapter"]), *BINDING]
+    binding = [*(f"adapter.{key}" for key in now["adapter"]), *BINDING, *(OF_THE_BEST if follows_best(config) else ())]
     for name in binding:
         section, _, key = name.partition(".")
         before = was.get(section, {}).get(key, now[section][key])

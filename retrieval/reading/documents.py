@@ -218,9 +218,11 @@ def _media_type(data: bytes, suffix: str, named: MediaType) -> MediaType:
             return "docx"
         raise Misnamed(suffix, "a zip archive")
     if data.startswith(_OLE):
+        if named == "mail":  # what is attached may be encrypted, and is noted then
+            return named
         if _OLE_ENCRYPTED in data:
             raise Encrypted
-        if named in ("spreadsheet", "mail"):
+        if named == "spreadsheet":
             return named
         raise Misnamed(suffix, "an Office file of before 2007")
     return named

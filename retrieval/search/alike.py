@@ -6,6 +6,7 @@ Vectors are made when they are first wanted, within a time, and kept (`kept_look
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -115,8 +116,9 @@ def _looks(
         if known is not None and known.whole:
             continue
         if time.monotonic() < deadline:
-            known = _looked_at(folder, row, embedder, find, known, deadline)
-            found[row.sha256], changed = known, True
+            looked = _looked_at(folder, row, embedder, find, known, deadline)
+            if looked is not None:
+                found[row.sha256], known, changed = looked, looked, True
         missing += known is None or not known.whole
     if changed and not catalogue.read_only:
         kept = {row.sha256 for row in catalogue.files()}
@@ -131,12 +133,15 @@ def _looked_at(
     find: FindFigures | None,
     known: Looks | None,
     deadline: float,
-) -> Looks:
-    """Go on with a document where it was left, until its end or the deadline."""
+) -> Looks | None:
+    """Go on with a document where it was left, until its end or the deadline; None where it is not as indexed."""
+    content = _content(folder, row)
+    if content is None:
+        return None
     vectors = [] if known is None else list(known.vectors)
     pages = [] if known is None else list(known.pages)
     whole = True
-    for page, image in islice(_pictures(folder, row, find), len(vectors), None):
+    for page, image in islice(_pictures(content, row, find), len(vectors), None):
         if time.monotonic() >= deadline and len(vectors) > (0 if known is None else len(known.vectors)):
             whole = False
             break
@@ -145,22 +150,23 @@ def _looked_at(
     return Looks(np.stack(vectors) if vectors else np.zeros((0, 0), np.float32), tuple(pages), whole)
 
 
-def _pictures(folder: Path, row: FileRow, find: FindFigures | None) -> "Iterator[tuple[int | None, Image.Image]]":
-    """Give a document's pictures with their pages; none where it has changed or cannot be read."""
+def _content(folder: Path, row: FileRow) -> bytes | None:
+    """Return a document's bytes; None where it is away, locked or another one by now."""
     path = inside(Path(os.path.realpath(folder)), row.source)
-    if path is None:
-        return
     try:
-        content = read_content(path, row.size)
-        if content.sha256 != row.sha256:
-            return
-        if row.media_type == "image":
-            yield None, open_picture(content.data, max_pixels=ReadLimits().max_pixels)
-            return
+        content = None if path is None else read_content(path, row.size)
     except (Unreadable, OSError):
-        return
-    if find is not None and row.media_type is not None:
-        yield from ((figure.page, figure.image) for figure in find(content.data, row.media_type))
+        return None
+    return None if content is None or content.sha256 != row.sha256 else content.data
+
+
+def _pictures(content: bytes, row: FileRow, find: FindFigures | None) -> "Iterator[tuple[int | None, Image.Image]]":
+    """Give a document's pictures with their pages; none where it is a damaged one."""
+    if row.media_type == "image":
+        with suppress(Unreadable):
+            yield None, open_picture(content, max_pixels=ReadLimits().max_pixels)
+    elif find is not None and row.media_type is not None:
+        yield from ((figure.page, figure.image) for figure in find(content, row.media_type))
 
 
 def _passage(catalogue: Catalogue, row: FileRow, number: int, page: int) -> Chunk | None:

@@ -5,6 +5,8 @@ The file can be deleted at any time. A picture has one vector, another document 
 
 import hashlib
 import io
+import zipfile
+import zlib
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -47,7 +49,7 @@ def read_looks(path: Path) -> dict[str, Looks]:
                 whole = pages[-1:] != [_UNFINISHED]
                 found[name] = Looks(file[name], tuple(pages if whole else pages[:-1]), whole)
             return found
-    except (OSError, ValueError, EOFError, KeyError):
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error):
         return {}
 
 

@@ -13,6 +13,8 @@ SHORTEST = 4
 """Letters that a word must have; of shorter ones everything is within reach of everything."""
 TWO_EDITS_FROM = 8
 """Letters from which two slips may be in one word."""
+MOST_SLIPS = 3
+"""Unknown words up to which they may be slips."""
 SURE_FROM = 7
 """Letters from which a word with one slip is hardly another word."""
 OTHER_ENDING = 2
@@ -39,6 +41,11 @@ def respelled(question: str, lexical: TantivyIndex, read: Read, language: str | 
         read: Gives passages by their numbers, for the words as they are written there.
         language: Of the question.
     """
+    words = [word for word in _WORD.findall(question) if len(word) >= SHORTEST]
+    tokens = [token for word in words for token in query_tokens(word, language)]
+    known, named = lexical.frequencies(tokens), lexical.frequencies_in_names(tokens)
+    if sum(not (known[token] or named[token]) for token in known) > MOST_SLIPS:
+        return None  # another language, or another subject
     sure: list[bool] = []
 
     def mended(match: re.Match[str]) -> str:

@@ -101,7 +101,7 @@ class Searcher:
                 # Whatever the passage says, that a short word or a name was meant is a guess.
                 hits = again.hits if meant.sure else tuple(map(_weak, again.hits))
                 note = f'spelling: a word stands nowhere, so "{meant.text}" was searched for'
-                return replace(again, hits=hits, degraded=(*again.degraded, note))
+                return replace(again, hits=hits, degraded=(*missing, *again.degraded, note))
         unread = None if any("multilingual" in note for note in found.degraded) else self._unread()
         if unread and unsure:
             return replace(found, degraded=(*found.degraded, unread))

@@ -20,7 +20,7 @@ _PATTERNS = tuple(
     for pattern in (
         rf"""^\s*(?:in\s+)?(?:which|what)\s+(?:ones?\s+)?(?:of\s+)?(?:(?:my|the|these|those|our|your|all)\s+)*
              {_ENGLISH_NOUN}\s+(?:(?:here|there|that|do\s+i\s+have\s+that|of\s+mine)\s+)?{_ENGLISH_VERB}
-             \s+(?!to\s)(?P<about>.+)""",
+             \s+(?!to\s|\d)(?P<about>.+)""",
         rf"""^\s*(?:(?:please|can\s+you|could\s+you)\s+)*
              (?:find|show|give|get|open|list|locate|search\s+for|look\s+for|where\s+(?:is|are)|i\s+need
              |i(?:'m|\s+am)\s+looking\s+for|do\s+i\s+have|is\s+there|are\s+there)\s+(?:me\s+|us\s+)?
@@ -52,13 +52,18 @@ _PATTERNS = tuple(
 )
 
 
+_LONGEST = 200
+_AND_THEN = re.compile(r"\s+and\s+(?:then\s+)?(?:tell|show|give|say|list|explain|summari[sz]e)\b.*", re.IGNORECASE)
 _AROUND = "".join((" \t\n", "?.!", "?。", '"“”'))
 
 
 def wanted_of_document(question: str) -> str | None:
     """Return what the document is to be about that a question asks for; None where it asks for no document."""
+    question = " ".join(question.split())
+    if len(question) > _LONGEST:
+        return None  # whoever says more than this asks for more
     for pattern in _PATTERNS:
         if match := pattern.match(question):
-            about = match["about"].strip(_AROUND)
+            about = _AND_THEN.sub("", match["about"]).strip(_AROUND)
             return about if sum(map(str.isalnum, about)) > 1 else None
     return None

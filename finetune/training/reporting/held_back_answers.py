@@ -39,6 +39,10 @@ class HeldBackAnswers:
 
     run: Run
 
+    @property
+    def _deciding(self) -> str:
+        return self.run.config.evaluation.metric_for_best_model.removeprefix("eval_")
+
     def __call__(self, model: Any) -> dict[str, float]:
         """Return the mean of each measure by its name, such as `exact`, in percent; one that fits no row is left out.
 
@@ -67,4 +71,6 @@ class HeldBackAnswers:
             known = [score for score in scores(metric, rows) if score is not None]
             if known:
                 found[metric.name] = sum(known) / len(known)
+            elif metric.name == self._deciding:  # of no row there is an answer: the worst that can be, and no end
+                found[metric.name] = 0.0
         return found

@@ -87,7 +87,7 @@ class _Word:
         lines = WordText(styles, self._words_in_pictures(self._main)).read(_body(root))
         for wanted, title in _BESIDE.items():
             found: list[str] = []
-            for kind, _, part in related:
+            for kind, part in dict.fromkeys((kind, part) for kind, _, part in related):
                 if kind in wanted and (inner := self._package.parse(part)) is not None:
                     found += [line for line in self._beside(part, inner, styles) if line not in found]
             if any(line.strip() for line in found):

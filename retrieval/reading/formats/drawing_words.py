@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from retrieval.reading.formats.archive import local
+from retrieval.reading.formats.archive import local, value
 
 MAX_VALUES = 200
 """Of a series that are written out; more is data, which no search finds by its words."""
@@ -19,10 +19,10 @@ def chart_lines(root: Any) -> list[str]:
     """Return a chart's titles, and for each series its name and values, each behind its category."""
     lines = [line for title in _all(root, "title") if (line := " ".join(paragraphs(title)))]
     for series in _all(root, "ser"):
-        name = " ".join(_values(series, "tx"))
+        name = " ".join(_values(series, "tx").values())
         categories = _values(series, "cat") or _values(series, "xVal")
-        numbers = list(map(_number, _values(series, "val") or _values(series, "yVal")))[:MAX_VALUES]
-        pairs = [f"{categories[i]} {number}" if i < len(categories) else number for i, number in enumerate(numbers)]
+        numbers = list((_values(series, "val") or _values(series, "yVal")).items())[:MAX_VALUES]
+        pairs = [" ".join(filter(None, (categories.get(place), _number(value)))) for place, value in numbers]
         if name or pairs:
             lines.append(": ".join(filter(None, (name, ", ".join(pairs)))))
     return lines
@@ -39,9 +39,17 @@ def paragraphs(element: Any) -> list[str]:
     return [line for words in found if (line := " ".join(words.split()))]
 
 
-def _values(series: Any, of: str) -> list[str]:
-    """Return the stored values of a part of a series in their order."""
-    return [" ".join((v.text or "").split()) for part in _all(series, of) for v in _all(part, "v")]
+def _values(series: Any, of: str) -> dict[int, str]:
+    """Return the stored values of a part of a series by their places; an empty cell has none."""
+    found: dict[int, str] = {}
+    for part in _all(series, of):
+        for point in _all(part, "pt"):
+            place = value(point, "idx") or ""
+            words = " ".join(" ".join(v.text or "" for v in _all(point, "v")).split())
+            found[int(place) if place.isdecimal() else len(found)] = words
+        if not found and (words := " ".join(" ".join(v.text or "" for v in _all(part, "v")).split())):
+            found[0] = words
+    return found
 
 
 def _number(text: str) -> str:

@@ -100,7 +100,8 @@ class _Book:
         names = set(archive.namelist())
         # Some programs write the addresses of parts as they are, and some with percent signs.
         plain = [posixpath.normpath(posixpath.join(posixpath.dirname(place), one)) for one in filter(None, order)]
-        self.chapters = [one if one in names else unquote(one) for one in plain]
+        # Each once: a spine may name one chapter any number of times.
+        self.chapters = list(dict.fromkeys(one if one in names else unquote(one) for one in plain))
         self.title = " ".join(next((e.text or "" for e in package.iter() if local(e) == "title"), "").split())
 
 

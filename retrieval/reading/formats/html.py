@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from retrieval.reading.decode import Decoded, decode
-from retrieval.reading.formats.html_rows import BETWEEN, Rows
+from retrieval.reading.formats.html_rows import BETWEEN, Repeats, Rows
 from retrieval.reading.headings import escape, fenced, heading_line
 from retrieval.reading.unreadable import Broken, Empty
 from retrieval.records import Document
@@ -87,7 +87,8 @@ def _visible_text(root: Any, words_in: Callable[[Any], list[str]] | None) -> str
     for event, element in walk:
         if event == "start":
             if hidden is None and _is_hidden(element):
-                page.drawing(element)
+                if not _is_put_away(element):
+                    page.drawing(element)
                 hidden = element
                 walk.skip_subtree()
             elif hidden is None:
@@ -104,11 +105,11 @@ def _visible_text(root: Any, words_in: Callable[[Any], list[str]] | None) -> str
 
 
 def _is_hidden(element: Any) -> bool:
-    return (
-        bool(_is_unseen(element.tag))
-        or element.get("hidden") is not None
-        or bool(_HIDDEN_STYLE.search(element.get("style") or ""))
-    )
+    return bool(_is_unseen(element.tag)) or _is_put_away(element)
+
+
+def _is_put_away(element: Any) -> bool:
+    return element.get("hidden") is not None or bool(_HIDDEN_STYLE.search(element.get("style") or ""))
 
 
 class _Page:
@@ -120,7 +121,8 @@ class _Page:
         self._line: list[str] = []
         self._pre = 0
         self._cells = 0
-        self._rows = [Rows()]  # of the tables that are open; a cell outside of any has the first's
+        self._repeats = Repeats()
+        self._rows = [Rows(self._repeats)]  # of the tables that are open; a cell outside of any has the first's
 
     def open(self, element: Any) -> None:
         tag = element.tag
@@ -131,7 +133,7 @@ class _Page:
             self._open_cell(element)
         elif _is_block(tag) or tag in _HEADINGS:
             self._end_line("\n\n")
-            self._rows += [Rows()] if tag == "table" else []
+            self._rows += [Rows(self._repeats)] if tag == "table" else []
         elif tag in _LINES:
             self._end_line("\n")
             self._line += ["- "] if tag == "li" else []

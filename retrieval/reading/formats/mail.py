@@ -2,6 +2,7 @@
 
 import email
 import email.policy
+import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from email.message import EmailMessage
@@ -16,7 +17,10 @@ from retrieval.records import Document
 _FIELDS = ("From", "To", "Cc", "Date")
 _MAX_ATTACHED = 50
 _MAX_MAILS = 10_000
-_BEGINNING = re.compile(rb"(?:\A|(?<=\n))From [^\r\n]*\r?\n(?=[\w-]+:)")
+# With the time at which it came: a line of a text may begin so, too.
+_BEGINNING = re.compile(rb"(?:\A|(?<=\n))From \S+ [^\r\n]*\d\d:\d\d[^\r\n]*\r?\n(?=[\w-]+:)")
+_QUOTED_FROM = re.compile(rb"^>(?=>*From )", re.MULTILINE)
+_log = logging.getLogger(__name__)
 _UNNAMED = "a file without a name"
 
 ReadAttached = Callable[[str, bytes], Document]
@@ -69,9 +73,9 @@ def read_mailbox(data: bytes, read_attached: ReadAttached) -> Document:
     parts = _BEGINNING.split(data)[1:]
     for number, mail in enumerate(parts[:_MAX_MAILS], 1):
         try:
-            document = read_mail(mail, read_attached)
-        except Unreadable as error:
-            notes.append(f"mail {number} was not read: {error.reason}")
+            document = read_mail(_QUOTED_FROM.sub(b"", mail), read_attached)
+        except Exception as error:  # a mistake of a reader costs its mail alone
+            notes.append(f"mail {number} was not read: {_reason(error)}")
             continue
         texts.append(document.text)
         notes += [f"{document.title or f'mail {number}'}: {note}" for note in document.notes]
@@ -164,8 +168,15 @@ def _read_part(part: EmailMessage, name: str, read_attached: ReadAttached) -> Do
 def _attached(attached: Attached, notes: list[str]) -> list[str]:
     try:
         document = attached.read()
-    except (Unreadable, LookupError, ValueError, TypeError, AttributeError, OSError) as error:
-        notes.append(f"the attached {attached.name!r} was not read: {getattr(error, 'reason', error)}")
+    except Exception as error:  # likewise its attachment
+        notes.append(f"the attached {attached.name!r} was not read: {_reason(error)}")
         return []
     notes += [f"{attached.name}: {note}" for note in document.notes]
     return ["", heading_line(1, f"Attached: {attached.name}"), "", document.text]
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, Unreadable):
+        return str(error.reason)
+    _log.warning("a mail or what is attached to it could not be read", exc_info=error)
+    return str(error) or type(error).__name__

@@ -30,6 +30,12 @@ _NAME, _SMTP, _ADDRESS, _KIND = 0x3001, 0x39FE, 0x3003, 0x0C15
 _LONG_FILE, _FILE, _DATA = 0x3707, 0x3704, 0x3701
 _UNICODE, _EIGHT_BIT, _BINARY, _INNER = "001F", "001E", "0102", "000D"
 _TO, _CC = 1, 2
+_PAGES = {
+    **dict.fromkeys((50220, 50221, 50222), "iso2022_jp"), 50225: "iso2022_kr", 20866: "koi8_r", 21866: "koi8_u",
+    **{28590 + part: f"iso8859_{part}" for part in (*range(1, 12), 13, 14, 15, 16)},
+    51932: "euc_jp", 51936: "gb2312", 51949: "euc_kr", 54936: "gb18030", 20127: "ascii", 65000: "utf_7",
+}  # fmt: skip
+"""Python's names of code pages that it does not know by their numbers."""
 _EPOCH = datetime.datetime(1601, 1, 1, tzinfo=datetime.UTC)
 _MAX_DEPTH = 5  # of messages in messages
 
@@ -177,7 +183,9 @@ def _person(name: str, address: str) -> str:
 
 def _decoded(data: bytes, page: int) -> str:
     """Decode a text of 8 bits: as UTF-8 where it is, else by the page that the message names, else by its looks."""
-    for codec in ("utf-8", f"cp{page}"):
+    named = _PAGES.get(page, f"cp{page}")
+    # Words of ISO-2022 are ASCII to the eye of UTF-8.
+    for codec in (named, "utf-8") if named.startswith("iso2022") else ("utf-8", named):
         try:
             return data.decode(codec)
         except (UnicodeDecodeError, LookupError):

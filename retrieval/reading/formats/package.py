@@ -7,6 +7,9 @@ from typing import Any, NamedTuple
 
 from retrieval.reading.formats.archive import DAMAGE, parse_xml, value
 
+_MOST_RELATED = 10_000
+"""Of one part: each may name a large one, and the same again."""
+
 
 class Related(NamedTuple):
     """A part that another part names."""
@@ -36,7 +39,7 @@ class Package:
                 whole = target.lstrip("/") if target.startswith("/") else posixpath.join(folder, target)
                 kind = (value(relation, "Type") or "").rpartition("/")[2]
                 found.append(Related(kind, value(relation, "Id") or "", posixpath.normpath(whole)))
-        return found
+        return found[:_MOST_RELATED]
 
     def main(self, otherwise: str) -> str:
         """Return the part that the file is about."""

@@ -51,8 +51,7 @@ class _Book:
 
     def lines(self, sheet: str) -> Iterator[str]:
         """Yield the words beside a sheet's cells."""
-        related = self._package.related(sheet)
-        for kind, _, part in related:
+        for kind, part in dict.fromkeys((kind, part) for kind, _, part in self._package.related(sheet)):
             if not part.endswith(".xml"):
                 continue
             if kind in ("comments", "threadedComment") and (root := self._package.parse(part)) is not None:
@@ -63,7 +62,7 @@ class _Book:
     def _drawing(self, part: str) -> Iterator[str]:
         if (root := self._package.parse(part)) is not None:
             yield from box_lines(root)
-        for kind, _, inner in self._package.related(part):
+        for kind, inner in dict.fromkeys((kind, inner) for kind, _, inner in self._package.related(part)):
             if kind == "chart" and (root := self._package.parse(inner)) is not None:
                 yield from chart_lines(root)
             if kind == "diagramData" and (root := self._package.parse(inner)) is not None:

@@ -45,4 +45,9 @@ def _is_shifted(written: str) -> bool:
     """Say whether it is full of signs that are letters a constant further on, as of a short title in such a font."""
     if len(written) < _SHIFTED_FROM or sum(sign in _PUNCTUATION for sign in written) < 0.4 * len(written):
         return False
-    return sum(_LATIN.match(chr(ord(sign) + _SHIFT)) is not None for sign in written) >= 0.8 * len(written)
+    # Digits are a constant before letters, too, and stand in sums and lists of numbers.
+    signs = [sign for sign in written if not sign.isdigit()]
+    digits = len(written) - len(signs)
+    return digits <= len(signs) and (
+        sum(_LATIN.match(chr(ord(sign) + _SHIFT)) is not None for sign in signs) >= 0.8 * len(signs)
+    )

@@ -192,6 +192,7 @@ def test_a_turned_page_with_a_table_over_two_columns_is_read_as_it_is_shown(turn
         ("5(&20('$&,1", False),
         ("f(x) = a*(b+c)", True),
         ("12,345.67", True),
+        ("10,5% 12,3% 9,8%", True),
         ("Îãëàâëåíèå", False),
         ("Příliš žluťoučký kůň úpěl", True),
         ("Đặng Thị Mỹ", True),

@@ -76,6 +76,8 @@ def test_words_that_only_ask_are_taken_off(question: str, left: str) -> None:
         "document retention period",
         "What is the document retention period?",
         "Which file is about to be deleted?",
+        "Which reports have about 500 pages?",
+        "where is" + " " * 900 + "x",
         "What document do I need for the visa?",
         "What is in the report about the budget?",
         "What does the contract say about termination?",

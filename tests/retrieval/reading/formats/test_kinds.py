@@ -20,7 +20,9 @@ from pptx.opc.packuri import PackURI
 
 from retrieval.reading.chunks import split
 from retrieval.reading.documents import read_document
+from retrieval.reading.formats.mail import read_mailbox
 from retrieval.reading.unreadable import Broken, Unreadable
+from retrieval.records import Document
 
 _NS = 'xmlns:office="urn:o" xmlns:text="urn:t" xmlns:table="urn:b" xmlns:draw="urn:d" xmlns:presentation="urn:p"'
 
@@ -262,3 +264,56 @@ def test_a_mailbox_is_read_mail_by_mail() -> None:
     document = read_document(Path("rents.mbox"), mails.encode())
     assert [chunk.headings for chunk in split(document)] == [("Rents 1",), ("Rents 2",)]
     assert document.text.endswith("From May on 2 less.") and document.notes == ()
+
+
+def test_a_cell_that_spans_keeps_its_width_and_is_not_said_again_without_end() -> None:
+    rows = "<tr><th colspan=2 rowspan=2>X<th rowspan=2>Y<th colspan=2>Z</tr><tr><th>z1<th>z2</tr>"
+    document = read_document(Path("a.html"), f"<table>{rows}<tr><td>1<td>2<td>3<td>4<td>5</tr></table>".encode())
+    assert document.text.splitlines() == ["X | Y | Z", "X | Y | z1 | z2", "1 | 2 | 3 | 4 | 5"]
+    bomb = f"<table><tr><td rowspan=1000>{'x' * 2000}<td>y</tr>{'<tr><td>z</tr>' * 999}</table>"
+    assert len(read_document(Path("a.html"), bomb.encode()).text) < 200_000
+
+
+def test_an_icon_that_is_not_shown_does_not_speak() -> None:
+    page = b"<svg style='display:none'><text>sprite</text></svg><p>The mill burned.</p>"
+    assert read_document(Path("a.html"), page).text == "The mill burned."
+
+
+def test_a_chart_keeps_each_value_behind_its_category_where_a_cell_is_empty() -> None:
+    buffer = io.BytesIO()
+    with xlsxwriter.Workbook(buffer) as book:
+        sheet = book.add_worksheet("Rents")
+        for row, cells in enumerate((("Jan", 1), ("Feb", None), ("Mar", 3))):
+            sheet.write_row(row, 0, cells)
+        chart = book.add_chart({"type": "line"})
+        chart.add_series({"categories": "=Rents!$A$1:$A$3", "values": "=Rents!$B$1:$B$3"})
+        sheet.insert_chart("D1", chart)
+    assert read_document(Path("a.xlsx"), buffer.getvalue()).text.splitlines()[-1].endswith("Jan 1, Mar 3")
+
+
+def test_a_shape_that_cannot_be_read_costs_itself_only() -> None:
+    shown = pptx.Presentation()
+    slide = shown.slides.add_slide(shown.slide_layouts[5])
+    slide.shapes.title.text = "Budget is 42"
+    box = slide.shapes.add_textbox(0, 0, 9, 9)._element
+    box.remove(box.txBody)
+    for geometry in list(box.spPr):
+        box.spPr.remove(geometry)
+    box.nvSpPr.cNvSpPr.attrib.clear()
+    buffer = io.BytesIO()
+    shown.save(buffer)
+    assert read_document(Path("a.pptx"), buffer.getvalue()).text == "Budget is 42"
+
+
+def test_a_damaged_attachment_costs_neither_its_mail_nor_the_mailbox() -> None:
+    mail = EmailMessage()
+    mail["Subject"] = "Rents"
+    mail.set_content("They go down.\nFrom here on we go\nNote: all of us.")
+    mail.add_attachment(b"words", "text", "plain", filename="a.csv")
+
+    def read_attached(name: str, data: bytes) -> Document:
+        raise RecursionError
+
+    boxed = b"From a@b Thu Feb 29 10:00:00 2024\n" + mail.as_bytes() + b"\n"
+    document = read_mailbox(boxed * 2, read_attached)
+    assert document.text.count("Note: all of us.") == 2 and len(document.notes) == 2

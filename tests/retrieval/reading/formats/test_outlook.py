@@ -80,6 +80,21 @@ def test_eight_bit_words_are_read_by_the_page_that_the_message_names() -> None:
     assert document.title == "Аренда" and document.text.endswith("Снизится весной")
 
 
+@pytest.mark.parametrize(("page", "codec", "text"), [(50220, "iso2022_jp", "日本語の文"), (20866, "koi8_r", "Аренда")])
+def test_pages_that_python_names_otherwise_are_known(page: int, codec: str, text: str) -> None:
+    fixed = properties(struct.pack("<HHIQ", 3, 0x3FFD, 6, page))
+    message = compound_file({**fixed, **narrow(0x0037, text.encode(codec))})
+    assert read_document(Path("a.msg"), message).title == text
+
+
+def test_a_mail_with_a_protected_attachment_is_read() -> None:
+    locked = compound_file({"EncryptedPackage": b"locked"})
+    message = {**properties(), **wide(0x0037, "Rents"), "__attach_version1.0_#00000000": attached("a.docx", locked)}
+    document = read_document(Path("a.msg"), compound_file(message))
+    assert document.title == "Rents"
+    assert "the attached 'a.docx' was not read: protected by a password" in document.notes[0]
+
+
 def test_a_body_of_html_alone_is_read_as_html() -> None:
     html = narrow(0x1013, b"<p>The rent <b>goes</b> down.</p>", "0102")
     assert read_document(Path("a.msg"), compound_file({**properties(), **html})).text.endswith("The rent goes down.")
