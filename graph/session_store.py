@@ -8,7 +8,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import rmtree
@@ -223,8 +223,8 @@ class Sessions:
         file = Path(self._where).expanduser()
         file.parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(file, timeout=_BUSY_MS / 1000, check_same_thread=False)
-        self._closing.callback(connection.close)
         saver = SqliteSaver(connection)
+        self._closing.callback(_close_when_idle, connection, saver.lock)
         saver.setup()
         with suppress(OSError):
             file.chmod(0o600)  # conversations are the user's own
@@ -241,6 +241,12 @@ class Sessions:
         saver = self._closing.enter_context(PostgresSaver.from_conn_string(self._where))
         saver.setup()
         return saver
+
+
+def _close_when_idle(connection: sqlite3.Connection, lock: AbstractContextManager[Any]) -> None:
+    # SQLite crashes the process when a connection is closed under a query of another thread.
+    with lock:
+        connection.close()
 
 
 def check_id(session_id: str) -> str:

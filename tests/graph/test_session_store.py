@@ -27,6 +27,19 @@ def reopened(archive: Archive, tmp_path: Path) -> Archive:
     return Archive(Sessions(str(tmp_path / "home" / "sessions.sqlite"), tmp_path / "home" / "sessions"), tmp_path)
 
 
+def test_a_store_is_not_closed_under_a_query_of_another_thread(archive: Archive) -> None:
+    """SQLite would end the process."""
+    saver = cast(Any, archive.sessions.checkpointer)
+    closing = threading.Thread(target=archive.sessions.close)
+    with saver.lock:  # as a query holds it
+        closing.start()
+        closing.join(0.2)
+        assert closing.is_alive()
+        saver.conn.execute("SELECT 1")
+    closing.join(10)
+    assert not closing.is_alive()
+
+
 def test_a_later_question_sees_the_earlier_turn_and_its_picture_after_a_restart(
     agent_of: Any, archive: Archive, tmp_path: Path, picture: str
 ) -> None:

@@ -49,7 +49,9 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "experts": MoeLoraConfig(
             **{**STRONG, "lora_alpha": 640}, target_modules=ATTENTION, init_weights=False, router="modality"
         ),
-        "mixing": MoeLoraConfig(**STRONG, target_modules=ATTENTION, init_weights=False, token_mixing=3),
+        "mixing": MoeLoraConfig(
+            **{**STRONG, "lora_alpha": 640}, target_modules=ATTENTION, init_weights=False, token_mixing=3
+        ),
         "tower": LoraConfig(**STRONG, target_modules=TOWER, init_lora_weights=False),
         "multiway": MultiwayConfig(
             num_multiway_layers=2,
