@@ -88,7 +88,6 @@ def test_trained_saved_and_loaded_it_answers_as_it_was_trained(kind: str, pictur
     chat = ChatQwen3VL(loaded=active_adapter, max_new_tokens=10)
     for text in ("How many objects are there?", "What colour is it?", "How many objects are there?"):
         messages, turns = asked(picture, text)
-        assert chat.invoke(messages).text == written(model, active_adapter, encode(active_adapter.processor, turns)), (
-            text
-        )
+        answered = chat.invoke(messages).text.rstrip("�")  # as in `written`: bytes of no character
+        assert answered == written(model, active_adapter, encode(active_adapter.processor, turns)), text
     chat.close()
