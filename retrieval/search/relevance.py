@@ -55,11 +55,11 @@ def log_small(count: int) -> float:
     return math.log(MANY / min(MANY, max(FEW, count)))
 
 
-BOTH = Curve(-2.64, 2.44, 17.37, -3.6, 3.95, 0.53)
+BOTH = Curve(-2.58, 2.44, 17.37, -3.6, 3.95, 0.53)
 """Where the passage's vector and its words can be compared."""
 WORDS = Curve(-5.29, 8.87, 0.0, -0.62, 4.61, 0.42)
 """Where only its words can."""
-LIKENESS = Curve(-0.56, 0.0, 11.74, 0.0, 0.0, 0.21)
+LIKENESS = Curve(-0.4, 0.0, 11.74, 0.0, 0.0, 0.21)
 """Where only its vector can: the passages are written in another language than the question."""
 THRESHOLD = 0.5
 """Below it a passage is left out; between the two it is shown and called weak. Each curve is so placed that of no
