@@ -22,17 +22,17 @@ from finetune.data.drawn.domains import DOMAINS, Drawn, draw_mixture
 from finetune.data.sample import ImageFile, Message, Origin, Sample
 from graph.prompts import SYSTEM
 
-# Seven linear layers of a decoder layer. LoRA has 61,056 parameters in each, the mixtures 60,928 with their routers.
+# Seven linear layers of a decoder layer. LoRA has 393,984 parameters in all, the mixtures 390,144 with their routers.
 EQUAL: dict[str, dict[str, Any]] = {
     "lora": {"finetuning_type": "lora", "lora_rank": 18},
     "moe_lora, token": {"finetuning_type": "moe_lora", "lora_rank": 4, "num_experts": 4, "top_k": 2},
     "moe_lora, modality": {
         "finetuning_type": "moe_lora", "lora_rank": 4, "num_experts": 4, "top_k": 1, "router": "modality",
     },
-    # In front of the decoder, so not layer by layer: 366,336 in all, as LoRA has in its 42 linear layers.
+    # In front of the decoder, so not layer by layer: 393,408.
     "multiway": {
         "finetuning_type": "multiway", "num_multiway_layers": 1, "num_fusion_layers": 1, "num_experts": 4, "top_k": 2,
-        "expert_size": 24, "shared_expert_size": 48, "fusion_size": 155, "attention_heads": 4,
+        "expert_size": 28, "shared_expert_size": 48, "fusion_size": 170, "attention_heads": 4,
         "attention_head_dim": 32, "attention_rope_dim": 16, "q_rank": 32, "kv_rank": 32,
     },
 }  # fmt: skip
