@@ -89,7 +89,11 @@ def test_pages_that_python_names_otherwise_are_known(page: int, codec: str, text
 
 def test_a_mail_with_a_protected_attachment_is_read() -> None:
     locked = compound_file({"EncryptedPackage": b"locked"})
-    message = {**properties(), **wide(0x0037, "Rents"), "__attach_version1.0_#00000000": attached("a.docx", locked)}
+    message: Folder = {
+        **properties(),
+        **wide(0x0037, "Rents"),
+        "__attach_version1.0_#00000000": attached("a.docx", locked),
+    }
     document = read_document(Path("a.msg"), compound_file(message))
     assert document.title == "Rents"
     assert "the attached 'a.docx' was not read: protected by a password" in document.notes[0]
