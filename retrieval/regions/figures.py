@@ -8,14 +8,13 @@ import hashlib
 import io
 import re
 import zipfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from retrieval.reading.documents import ReadLimits
-from retrieval.reading.formats.archive import DAMAGE, check_archive
+from retrieval.reading.formats.archive import DAMAGE, LOST, check_archive
 from retrieval.reading.formats.epub import book_pictures
 from retrieval.reading.kept_figures import Figure
 from retrieval.reading.pictures import open_picture
@@ -115,7 +114,7 @@ def _of_slides(data: bytes) -> Iterator[Figure]:
         for number, slide in enumerate(slides, 1):
             for blob in _blobs(slide.shapes):
                 yield from _opened(blob, number)
-    except (Unreadable, zipfile.BadZipFile, zlib.error, *DAMAGE):
+    except LOST:
         return
 
 
@@ -137,7 +136,7 @@ def _of_book(data: bytes) -> Iterator[Figure]:
         for picture in book_pictures(data, max_unpacked_bytes=ReadLimits().unpacked_bytes):
             for figure in _opened(picture.data, None):
                 yield replace(figure, caption=picture.caption)
-    except (Unreadable, zipfile.BadZipFile, zlib.error, *DAMAGE):
+    except LOST:
         return
 
 
@@ -147,7 +146,7 @@ def _of_archive(data: bytes) -> Iterator[Figure]:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             for name in sorted(filter(_MEDIA.fullmatch, archive.namelist()), key=_naturally):
                 yield from _opened(archive.read(name), None)
-    except (Unreadable, zipfile.BadZipFile, zlib.error, *DAMAGE):
+    except LOST:
         return
 
 

@@ -44,8 +44,9 @@ def respelled(question: str, lexical: TantivyIndex, read: Read, language: str | 
     words = [word for word in _WORD.findall(question) if len(word) >= SHORTEST]
     tokens = [token for word in words for token in query_tokens(word, language)]
     known, named = lexical.frequencies(tokens), lexical.frequencies_in_names(tokens)
-    if sum(not (known[token] or named[token]) for token in known) > MOST_SLIPS:
-        return None  # another language, or another subject
+    unknown = {token for token in known if not (known[token] or named[token])}
+    if not 0 < len(unknown) <= MOST_SLIPS:
+        return None  # nothing to mend; or so much that it is another language, or another subject
     sure: list[bool] = []
 
     def mended(match: re.Match[str]) -> str:
@@ -53,7 +54,7 @@ def respelled(question: str, lexical: TantivyIndex, read: Read, language: str | 
         tokens = query_tokens(word, language)
         if word.casefold() in function_words(language or "en"):
             return word
-        if len(word) < SHORTEST or len(tokens) != 1 or _is_known(tokens[0], lexical):
+        if len(word) < SHORTEST or len(tokens) != 1 or tokens[0] not in unknown:
             return word
         near = _nearest(word, tokens[0], lexical, read, language)
         if near is not None:
@@ -62,10 +63,6 @@ def respelled(question: str, lexical: TantivyIndex, read: Read, language: str | 
 
     text = _WORD.sub(mended, question)
     return Respelled(text, all(sure)) if sure else None
-
-
-def _is_known(token: str, lexical: TantivyIndex) -> bool:
-    return bool(lexical.frequencies([token])[token] or lexical.frequencies_in_names([token])[token])
 
 
 def _nearest(word: str, token: str, lexical: TantivyIndex, read: Read, language: str | None) -> str | None:

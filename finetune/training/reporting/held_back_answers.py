@@ -22,7 +22,7 @@ def measures_of_answers(config: FinetuneConfig, samples: Sequence[Sample]) -> Ch
     if not config.evaluation.predict_with_generate or not samples:
         return Choice(())
     rows = [case_of(sample).answered("") for sample in samples]
-    found, deciding = suitable(rows), config.evaluation.metric_for_best_model.removeprefix("eval_")
+    found, deciding = suitable(rows), _deciding(config)
     if deciding not in METRICS:
         return found
     check_names([deciding])
@@ -38,10 +38,6 @@ class HeldBackAnswers:
     """Asks the model about all of these rows, among several processes each about its share."""
 
     run: Run
-
-    @property
-    def _deciding(self) -> str:
-        return self.run.config.evaluation.metric_for_best_model.removeprefix("eval_")
 
     def __call__(self, model: Any) -> dict[str, float]:
         """Return the mean of each measure by its name, such as `exact`, in percent; one that fits no row is left out.
@@ -71,6 +67,10 @@ class HeldBackAnswers:
             known = [score for score in scores(metric, rows) if score is not None]
             if known:
                 found[metric.name] = sum(known) / len(known)
-            elif metric.name == self._deciding:  # of no row there is an answer: the worst that can be, and no end
+            elif metric.name == _deciding(run.config):  # no row has an answer: the worst that can be, and no end
                 found[metric.name] = 0.0
         return found
+
+
+def _deciding(config: FinetuneConfig) -> str:
+    return config.evaluation.metric_for_best_model.removeprefix("eval_")

@@ -5,11 +5,13 @@ import zipfile
 import zlib
 from typing import Any
 
-from retrieval.reading.unreadable import Broken, Encrypted, TooLarge
+from retrieval.reading.unreadable import Broken, Encrypted, TooLarge, Unreadable
 
 _MAX_PARTS = 10_000
 DAMAGE = (KeyError, ValueError, AttributeError, IndexError, TypeError, EOFError, NotImplementedError, RecursionError)
 """What parts that are not as their format says make our readers and the libraries raise."""
+LOST = (Unreadable, zipfile.BadZipFile, zlib.error, *DAMAGE)
+"""Where the rest of the file is read without a part: what taking that out of the archive and reading it may raise."""
 
 
 def check_archive(data: bytes, max_unpacked_bytes: int, kind: str) -> None:

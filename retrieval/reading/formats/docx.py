@@ -10,13 +10,13 @@ import zipfile
 import zlib
 from typing import Any
 
-from retrieval.reading.formats.archive import DAMAGE, check_archive, child, local, parse_xml, value
+from retrieval.reading.formats.archive import DAMAGE, LOST, check_archive, child, local, parse_xml, value
 from retrieval.reading.formats.drawing_words import chart_lines, diagram_lines
 from retrieval.reading.formats.inner_pictures import InnerPictures
 from retrieval.reading.formats.package import Package
 from retrieval.reading.formats.word_text import Styles, WordText, read_styles
 from retrieval.reading.headings import heading_line
-from retrieval.reading.unreadable import Broken, Empty, Unreadable
+from retrieval.reading.unreadable import Broken, Empty
 from retrieval.records import Document
 
 _MIN_PICTURE_BYTES = 200
@@ -131,7 +131,7 @@ class _Word:
     def _words_in_picture(self, part: str) -> list[str]:
         try:
             return self._pictures.words(lambda: self._archive.read(part))
-        except (Unreadable, zipfile.BadZipFile, zlib.error, *DAMAGE) as error:
+        except LOST as error:
             self._notes.append(f"its picture {part} could not be read ({getattr(error, 'reason', error)})")
             return []
 

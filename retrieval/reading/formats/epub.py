@@ -6,21 +6,19 @@ Nothing outside of the archive is asked for. A part that is missing or damaged c
 import io
 import posixpath
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from retrieval.reading.formats.archive import DAMAGE, check_archive, local, parse_part, value
+from retrieval.reading.formats.archive import LOST, check_archive, local, parse_part, value
 from retrieval.reading.formats.html import parse_html, read_html
 from retrieval.reading.formats.inner_pictures import InnerPictures
-from retrieval.reading.unreadable import Empty, Unreadable
+from retrieval.reading.unreadable import Empty
 from retrieval.records import Document
 
 CAPTION_CHARS = 500
-_LOST = (Unreadable, zipfile.BadZipFile, zlib.error, *DAMAGE)
 
 
 @dataclass(frozen=True)
@@ -52,7 +50,7 @@ def read_epub(data: bytes, *, max_unpacked_bytes: int) -> Document:
                 chapters.append(read_html(archive.read(chapter), partial(_words_at, words, chapter)).text)
             except Empty:
                 continue
-            except _LOST as error:
+            except LOST as error:
                 notes.append(f"its chapter {chapter} could not be read ({getattr(error, 'reason', error)})")
         drawings = [name for name in archive.namelist() if name.lower().endswith((".svg", ".svgz"))]
     if not chapters:
@@ -75,7 +73,7 @@ def book_pictures(data: bytes, *, max_unpacked_bytes: int) -> Iterator[BookPictu
             try:
                 root = parse_html(archive.read(chapter))
                 pictures = [] if root is None else list(root.iter("img", "image"))
-            except _LOST:
+            except LOST:
                 continue
             for element in pictures:
                 name = _inside(chapter, address_of(element))
@@ -84,7 +82,7 @@ def book_pictures(data: bytes, *, max_unpacked_bytes: int) -> Iterator[BookPictu
                 seen.add(name)
                 try:
                     yield BookPicture(archive.read(name), _caption(element))
-                except _LOST:
+                except LOST:
                     continue
 
 
@@ -142,7 +140,7 @@ def _words_in_pictures(archive: zipfile.ZipFile, notes: list[str]) -> Callable[[
             return []
         try:
             return inner.words(lambda: archive.read(name))
-        except _LOST as error:
+        except LOST as error:
             notes.append(f"its picture {name} could not be read ({getattr(error, 'reason', error)})")
             return []
 

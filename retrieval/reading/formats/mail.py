@@ -21,7 +21,7 @@ _MAX_MAILS = 10_000
 _BEGINNING = re.compile(rb"(?:\A|(?<=\n))From \S+ [^\r\n]*\d\d:\d\d[^\r\n]*\r?\n(?=[\w-]+:)")
 _QUOTED_FROM = re.compile(rb"^>(?=>*From )", re.MULTILINE)
 _log = logging.getLogger(__name__)
-_UNNAMED = "a file without a name"
+UNNAMED = "a file without a name"
 
 ReadAttached = Callable[[str, bytes], Document]
 """Reads what is attached, given its name and bytes; raises `Unreadable`."""
@@ -156,7 +156,7 @@ def _body(message: EmailMessage, notes: list[str]) -> str:
 def _attachments(message: EmailMessage, read_attached: ReadAttached) -> Iterator[Attached]:
     for part in message.iter_attachments():
         if isinstance(part, EmailMessage):
-            name = " ".join((part.get_filename() or _UNNAMED).split())
+            name = " ".join((part.get_filename() or UNNAMED).split())
             yield Attached(name, partial(_read_part, part, name, read_attached))
 
 

@@ -3,15 +3,14 @@
 import io
 import re
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any
 
-from retrieval.reading.formats.archive import DAMAGE, check_archive, local, parse_part, value
+from retrieval.reading.formats.archive import DAMAGE, LOST, check_archive, local, parse_part, value
 from retrieval.reading.formats.inner_pictures import InnerPictures
 from retrieval.reading.headings import escape, heading_line
-from retrieval.reading.unreadable import Broken, Empty, Encrypted, Unreadable
+from retrieval.reading.unreadable import Broken, Empty, Encrypted
 from retrieval.records import Document
 
 _UNSEEN = frozenset(("tracked-changes", "sequence-decls", "forms", "desc"))
@@ -118,7 +117,7 @@ def _pictures_in(archive: zipfile.ZipFile, notes: list[str]) -> Callable[[str], 
             return []
         try:
             return inner.words(lambda: archive.read(name))
-        except (Unreadable, zipfile.BadZipFile, zlib.error, *DAMAGE) as error:
+        except LOST as error:
             notes.append(f"its picture {name} could not be read ({getattr(error, 'reason', error)})")
             return []
 

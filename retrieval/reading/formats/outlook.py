@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from retrieval.reading.decode import decode
 from retrieval.reading.formats.html import read_html
-from retrieval.reading.formats.mail import Attached, Mail, ReadAttached, plain_lines, write_mail
+from retrieval.reading.formats.mail import UNNAMED, Attached, Mail, ReadAttached, plain_lines, write_mail
 from retrieval.reading.unreadable import Broken, Unreadable
 from retrieval.records import Document
 
@@ -158,7 +158,7 @@ class _Message(_Storage):
     def _attached(self) -> Iterator[Attached]:
         for path in sorted(self.inner("__attach_version1.0_#")):
             part = _Storage(self.file, path, self.page)
-            name = part.line(_LONG_FILE) or part.line(_FILE) or part.line(_NAME) or "a file without a name"
+            name = part.line(_LONG_FILE) or part.line(_FILE) or part.line(_NAME) or UNNAMED
             if part.has(_DATA, _INNER):
                 yield Attached(name, partial(self._inner_message, (*path, f"__substg1.0_{_DATA:04X}{_INNER}")))
             else:

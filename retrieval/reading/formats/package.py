@@ -45,14 +45,6 @@ class Package:
         """Return the part that the file is about."""
         return next((related.part for related in self.related("") if related.kind == "officeDocument"), otherwise)
 
-    def read(self, part: str) -> bytes:
-        """Return a part's bytes.
-
-        Raises:
-            KeyError, zipfile.BadZipFile, zlib.error: It is not there, or damaged.
-        """
-        return self._archive.read(part)
-
     def parse(self, part: str) -> Any:
         """Return the root of a part's XML; None, and a note, where it cannot be read."""
         from lxml.etree import LxmlError

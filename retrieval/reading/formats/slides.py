@@ -7,14 +7,14 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
-from retrieval.reading.formats.archive import DAMAGE, check_archive, local, parse_xml, value
+from retrieval.reading.formats.archive import DAMAGE, LOST, check_archive, local, parse_xml, value
 from retrieval.reading.formats.drawing_words import chart_lines, diagram_lines, paragraphs
 from retrieval.reading.formats.inner_pictures import InnerPictures
 from retrieval.reading.unreadable import Broken, Empty, Unreadable
 from retrieval.records import Document, Page
 
 _BETWEEN = "\n\n"
-_LOST = (Unreadable, zipfile.BadZipFile, zlib.error, SyntaxError, *DAMAGE)  # lxml's errors of syntax are Python's
+_LOST = (*LOST, SyntaxError)  # lxml's errors of syntax are Python's
 _UNREAD = {
     "EMBEDDED_OLE_OBJECT": "save the embedded object as a file of its own",
     "MEDIA": "films and sounds are not",
@@ -44,7 +44,7 @@ def read_slides(data: bytes, *, max_unpacked_bytes: int) -> Document:
         parts = [reader.slide(slide, number) for number, slide in enumerate(shown.slides, 1)]
     except (PythonPptxError, LxmlError, zipfile.BadZipFile, zlib.error) as error:
         raise Broken("presentation", str(error)) from None
-    except (KeyError, ValueError, AttributeError, IndexError, TypeError, NotImplementedError) as error:
+    except DAMAGE as error:
         raise Broken("presentation", f"{type(error).__name__}: {error}") from None
     text = _BETWEEN.join(parts)
     if not re.search(r"\w", text):
