@@ -15,6 +15,7 @@ from finetune.data.drawn.scenes import Scene
 from finetune.tiny import pictures
 from finetune.tiny.features import feature_file, grid_of, in_slots
 from finetune.tiny.rows import Branch, Layout, Rows, RowWriter
+from finetune.tiny.targets import Targets, targets_of
 
 if TYPE_CHECKING:
     from transformers import Qwen2Tokenizer
@@ -43,6 +44,8 @@ class Part:
     """(B, pictures, V, 1 + deepstack, C); None where there are no pictures, or `pixels` holds them."""
     pixels: np.ndarray | None = None
     """(B * pictures, H, W, 3) of bytes."""
+    targets: Targets | None = None
+    """What the visual tokens of `pixels` show."""
 
 
 class Store:
@@ -118,7 +121,10 @@ def _part(
     grids = [[store.grids[f] for f, _ in group] for group in groups]
     rows = writer(layout, grids, [_talks(rng, kind, of, ease, terse) for of in scenes])
     if released:
-        return Part(kind, rows, None, pictures.load(store.drawn, file).pixels[[n for _, n in taken]])
+        numbers = [n for _, n in taken]
+        pixels = pictures.load(store.drawn, file).pixels[numbers]
+        shown = pictures.Drawings(pixels, [store.scenes[file][n] for n in numbers])
+        return Part(kind, rows, None, pixels, targets_of(shown))
     seen = [in_slots(torch.from_numpy(np.array(store.features[f][n : n + 1]))) for f, n in taken]
     return Part(kind, rows, torch.cat(seen).unflatten(0, (layout.rows, layout.pictures)))
 

@@ -2,7 +2,8 @@
 
 First pictures are drawn, and the vision tower learns densely what each of its tokens shows (`dense`). Then language
 is learned over what the tower says of the pictures: the tower frozen and run once over all of them, and at the end
-trained along at a small rate. Interrupted at any moment, the same command goes on from the last checkpoint.
+trained along at a small rate, by language and densely. Interrupted at any moment, the same command goes on from the
+last checkpoint.
 """
 
 import argparse
@@ -20,7 +21,7 @@ from tqdm import tqdm
 from finetune.tiny import pictures, row_model
 from finetune.tiny.batches import LAYOUTS, Batches, Part, Store, make_batch
 from finetune.tiny.build import IGNORE_INDEX, build_tower, save_untrained
-from finetune.tiny.dense import train_tower
+from finetune.tiny.dense import Head, dense_loss, train_tower
 from finetune.tiny.features import compute_all, features_of, in_slots
 from finetune.tiny.first_embeddings import embed_as_seen
 from finetune.tiny.optimizers import build_optimizers, load_state, save_state, set_learning_rates
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 SHARES = {"pictures": 0.65, "compare": 0.1, "text": 0.25}
 """Of the loss: counted by words, the few that are learned of text would hardly weigh."""
+DENSE_SHARE = 0.1  # of the dense loss beside that of language, once the tower is trained along
 TOWER_SHARE = 0.1  # of the language side's rates, once the tower is trained along
 EVALUATION_SEED, EVALUATION_FILES, EVALUATION_BATCHES = 1_000_003, 6, 9
 
@@ -63,9 +65,9 @@ def train(options: argparse.Namespace) -> None:
     drawn, features = options.out / "pictures", options.out / "features"
     bf16, files = options.dtype == "bf16", min(options.files, options.language_files)
     pictures.draw_all(drawn, options.files, options.seed, options.processes)
-    visual, head = build_tower(options.seed), None
+    visual, heads = build_tower(options.seed), None
     if options.tower_steps:
-        visual, head = train_tower(
+        visual, heads = train_tower(
             drawn, options.files, options.tower_steps, options.out,
             seed=options.seed, bf16=bf16, save_every=options.save_every,
         )  # fmt: skip
@@ -75,10 +77,12 @@ def train(options: argparse.Namespace) -> None:
     compute_all(visual, held_out / "pictures", held_out / "features", EVALUATION_FILES, bf16=bf16)
     model = untrained(options.out / "untrained", options.seed)
     model.model.visual.load_state_dict(visual.state_dict())
-    if head is not None:
-        embed_as_seen(model, Qwen2Tokenizer.from_pretrained(options.out / "untrained"), head)
+    if heads is not None:
+        first = heads[0]
+        assert isinstance(first, Head), "of the merger's output"
+        embed_as_seen(model, Qwen2Tokenizer.from_pretrained(options.out / "untrained"), first)
     with nullcontext(row_model.layer) if options.plain else row_model.compiled() as run:
-        _train_language(model, options, files, bf16, run)
+        _train_language(model, heads, options, files, bf16, run)
     save_model(model, options.out / "untrained", options.out / "model")
 
 
@@ -93,18 +97,21 @@ def untrained(folder: Path, seed: int) -> "Qwen3VLForConditionalGeneration":
 
 
 def _train_language(
-    model: "Qwen3VLForConditionalGeneration", options: argparse.Namespace, files: int, bf16: bool, run: row_model.Layer
-) -> None:
+    model: "Qwen3VLForConditionalGeneration", heads: torch.nn.ModuleList | None, options: argparse.Namespace,
+    files: int, bf16: bool, run: row_model.Layer,
+) -> None:  # fmt: skip
     from transformers import Qwen2Tokenizer
 
     out, steps = options.out, options.steps
     release_at = options.release_at if options.release_at is not None else round(steps * 0.85)
     tokenizer = Qwen2Tokenizer.from_pretrained(out / "untrained")
     model.train()
-    language = torch.nn.ModuleDict({"text": model.model.language_model})
+    kept_heads = heads if heads is not None else torch.nn.ModuleList()
+    language = torch.nn.ModuleDict({"text": model.model.language_model, "heads": kept_heads})
     optimizers = [*build_optimizers(language), *build_optimizers(model.model.visual, TOWER_SHARE)]
+    learned = torch.nn.ModuleDict({"model": model, "heads": kept_heads})
     state_file, log_file = out / "state.pt", out / "log.jsonl"
-    step = load_state(state_file, model, optimizers) if state_file.exists() else 0
+    step = load_state(state_file, learned, optimizers) if state_file.exists() else 0
     batches = DataLoader(
         Batches(out / "pictures", out / "features", files, tokenizer, options.seed, step, steps, release_at),
         batch_size=None, num_workers=1, prefetch_factor=4,
@@ -120,12 +127,17 @@ def _train_language(
         for parts in batches:
             model.model.visual.requires_grad_(step >= release_at)
             set_learning_rates(optimizers, step, steps)
-            scored = [row_model.loss_of(model, p.rows, features_for(model, p, bf16), bf16=bf16, run=run) for p in parts]
+            seen = [features_for(model, part, bf16) for part in parts]
+            scored = [
+                row_model.loss_of(model, part.rows, features, bf16=bf16, run=run)
+                for part, features in zip(parts, seen, strict=True)
+            ]
             shares = [SHARES[p.kind] for p in parts]
             means = [share * total / max(count, 1) for share, (total, count) in zip(shares, scored, strict=True)]
             loss = sum(means, torch.zeros(())) / sum(shares)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            dense = _dense_loss(heads, parts, seen)
+            (loss + DENSE_SHARE * dense).backward()
+            torch.nn.utils.clip_grad_norm_(learned.parameters(), 1.0)
             for optimizer in optimizers:
                 optimizer.step()
                 optimizer.zero_grad()
@@ -135,11 +147,22 @@ def _train_language(
             bar.set_postfix(loss=f"{losses[-1]:.3f}")
             if step % 50 == 0:
                 recent = losses[-50:]
-                _log(log_file, step=step, loss=sum(recent) / len(recent), cpu_s=round(time.process_time() - began))
+                line = {"loss": sum(recent) / len(recent), "dense": round(dense.item(), 3)}
+                _log(log_file, step=step, **line, cpu_s=round(time.process_time() - began))
             if step % options.save_every == 0 or step == steps:
-                save_state(state_file, model, optimizers, step)
+                save_state(state_file, learned, optimizers, step)
             if step % options.evaluate_every == 0 or step == steps:
                 _log(log_file, step=step, exact=exact_by_kind(model, tests[step > release_at], run, bf16))
+
+
+def _dense_loss(heads: torch.nn.ModuleList | None, parts: list[Part], seen: list[torch.Tensor | None]) -> torch.Tensor:
+    """Return the dense loss of the pictures that the tower is trained along on; 0 where there are none."""
+    loss = torch.zeros(())
+    for part, features in zip(parts, seen, strict=True):
+        if heads is not None and features is not None and part.targets is not None:
+            tokens = features.flatten(0, 1)[:, : part.targets.middle[0].numel()].flatten(0, 1)
+            loss = loss + SHARES[part.kind] * dense_loss(heads, tokens.unbind(1), part.targets)
+    return loss
 
 
 def features_for(model: "Qwen3VLForConditionalGeneration", part: Part, bf16: bool) -> torch.Tensor | None:

@@ -1,5 +1,6 @@
 """The bundled checkpoint's training: what it learns is what the product says, and it survives a kill."""
 
+import math
 import re
 import subprocess
 import sys
@@ -23,11 +24,12 @@ from finetune.data.drawn.turns import KINDS
 from finetune.data.drawn.wording import Wording
 from finetune.tiny import pictures, row_model
 from finetune.tiny.build import IGNORE_INDEX, build_tower, save_untrained
-from finetune.tiny.dense import targets_of, tower_outputs
+from finetune.tiny.dense import tower_outputs
 from finetune.tiny.features import compute_all, features_of
 from finetune.tiny.optimizers import learning_rate_share
 from finetune.tiny.patches import patches_of
 from finetune.tiny.rows import SLOTS, Branch, Layout, Rows, RowWriter
+from finetune.tiny.targets import targets_of
 from finetune.tiny.train import save_model
 from graph import prompts
 from graph.answer import Grade, Plan, Query, Review
@@ -228,8 +230,16 @@ def test_dense_targets_say_what_stands_at_each_token() -> None:
     assert targets.classes["rank"][0, 1, 2] == 0 and targets.classes["size"][0, 1, 2] == 1
     x1, _, x2, _ = ((targets.box[0, 1, 2] + torch.tensor([2.5, 1.5, 2.5, 1.5])) * 32).tolist()
     assert 50 <= x1 < 60 and 100 < x2 <= 110
+    bottom = 48 + 30 * math.cos(math.radians(36))  # a star's two lower points
+    assert (targets.place[0, 1, 2] * 192)[[0, 3]].tolist() == pytest.approx([x1, bottom])
+    top, left = (int(targets.classes[edge][0, 1, 2]) for edge in ("top", "left"))
+    assert (top, left) == (1, 5)  # twentieths of 192: the star begins at 19 and at 52
     letters = targets.letter[0][targets.letter[0] > 0].tolist()
     assert letters == [14, 15] and targets.letters[0].sum() == 2  # N and O
+    in_row = {name: targets.classes[name][0, 5] for name in ("first", "last", "order")}
+    assert {name: classes[classes >= 0].tolist() for name, classes in in_row.items()} == {
+        "first": [13, 14], "last": [13, 14], "order": [0, 1]
+    }  # fmt: skip
 
 
 def test_features_are_what_transformers_gives_each_picture_alone(

@@ -66,7 +66,9 @@ ENGLISH = Wording(
             "Locate the {name}.", "Where is the {name}?", "Find the {name} and give its box.",
             "Give the bounding box of the {name}.", "Where in the picture is the {name}?", "Mark the {name}.",
             "Return the box of the {name}.", "Point to the {name}.", "Where's the {name}?", "Detect the {name}.",
-            "Draw a box around the {name}.", "Find the {name}.",
+            "Draw a box around the {name}.", "Find the {name}.", "Show me the {name}.", "Show the {name}.",
+            "Where can I find the {name}?", "Where do you see the {name}?", "What are the coordinates of the {name}?",
+            "Box the {name}.", "Give me the coordinates of the {name}.", "Show where to find the {name}.",
         ),
         "more": (
             "Which picture has more {many}?", "Which image shows more {many}?",
