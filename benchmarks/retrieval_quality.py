@@ -23,6 +23,7 @@ from benchmarks.report import publish
 from retrieval.embedders.embedder import Embedder
 from retrieval.embedders.open import open_embedder
 from retrieval.index.dense import ExactIndex
+from retrieval.everyday_words import share_of_passages
 from retrieval.index.lexical import TantivyIndex
 from retrieval.index.searched_words import STRAY
 from retrieval.language import SNOWBALL, UNKNOWN, language_of, languages_of
@@ -163,7 +164,8 @@ def search_lexically(
             found.append(index.search(query_tokens(plain, language), CANDIDATES))
             frequencies = index.frequencies(document_tokens(question, language))
             weights.append(lexical_weight(question, frequencies, index.count, language))
-            raised.append(raising(terms(plain, language), word_worths(frequencies, frequencies, index.count)))
+            everyday = {token: share_of_passages(token, language) for token in frequencies}
+            raised.append(raising(terms(plain, language), word_worths(frequencies, index.count, everyday)))
         index.close()
     return found, weights, raised
 

@@ -189,7 +189,7 @@ def _spaced(run: str, language: str | None, both: bool) -> tuple[str, tuple[tupl
         with_marks = words
     found: list[tuple[str, bool]] = []
     for word, as_written in zip(words, with_marks, strict=True):
-        spoken = _language_of_word(word, language)
+        spoken = language_of_word(word, language)
         if spoken == "en":  # its marks come from other languages, and its stemmer knows none
             as_written = word
         function = as_written in function_words(spoken)
@@ -200,7 +200,7 @@ def _spaced(run: str, language: str | None, both: bool) -> tuple[str, tuple[tupl
     return run[:MAX_TOKEN_CHARS] if is_name else "", tuple(found)
 
 
-def _language_of_word(word: str, language: str | None) -> str:
+def language_of_word(word: str, language: str | None) -> str:
     """Return the language of the text if it is written in this word's script, else the usual one of the script."""
     script = script_of(word[0]) or "other"
     if language and language != UNKNOWN and _SCRIPT_OF.get(language, "latin") == script:

@@ -255,7 +255,7 @@ def _check_sum(folder: Path, file: Path) -> None:
         raise ProjectionDamaged(folder, f"{file.name} is not what was written")
 
 
-def idf(frequency: int, count: int) -> float:
+def idf(frequency: float, count: int) -> float:
     """Return what a word is worth that stands in `frequency` of `count` passages; never negative."""
     return math.log((count + 1) / (frequency + 0.5))
 

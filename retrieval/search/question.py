@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from retrieval.everyday_words import share_of_passages
 from retrieval.index.lexical import TantivyIndex
 from retrieval.index.searched_words import languages_held
 from retrieval.language import UNKNOWN, language_of, languages_of
@@ -64,8 +65,10 @@ def read_question(text: str, lexical: TantivyIndex) -> Question:
     # What the words stand for hangs on the language; of a few words several are possible, and each is tried.
     languages: list[str | None] = [*languages_of(text, held)] or [None]
     read = [(one, language) for language in languages for one in readings(text)]
-    tokens = [token for pair in read for token in document_tokens(*pair)]
+    spoken = {token: language for one, language in reversed(read) for token in document_tokens(one, language)}
+    tokens = list(spoken)
     frequencies, in_names = lexical.frequencies(tokens), lexical.frequencies_in_names(tokens)
+    everyday = {token: share_of_passages(token, language) for token, language in spoken.items()}
     # A word that only a file's name holds finds that file.
     findable = {token: frequency or in_names[token] for token, frequency in frequencies.items()}
     seen = max(lexical_weight(text, findable, lexical.count, language) for language in languages)
@@ -79,7 +82,7 @@ def read_question(text: str, lexical: TantivyIndex) -> Question:
         words=tuple(_either([query_tokens(plain, one) for one in languages])),
         language=sure if foreign else languages[0],
         readings=asked,
-        worth=word_worths(frequencies, frequencies, lexical.count),
+        worth=word_worths(frequencies, lexical.count, everyday),
         codes=tuple(codes(text)),
         quoted=tuple(map(tuple, phrases(text, languages[0]))),
         named=tuple(named),

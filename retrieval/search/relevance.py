@@ -6,11 +6,11 @@ Constants and threshold are fitted, and judged on collections that they were not
 """
 
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from retrieval.index.lexical import worths
+from retrieval.index.lexical import idf
 from retrieval.terms import Term, weight
 
 if TYPE_CHECKING:
@@ -55,9 +55,9 @@ def log_small(count: int) -> float:
     return math.log(MANY / min(MANY, max(FEW, count)))
 
 
-BOTH = Curve(-2.58, 2.44, 17.37, -3.6, 3.95, 0.53)
+BOTH = Curve(-3.49, 2.11, 16.95, -3.44, 5.01, 0.68)
 """Where the passage's vector and its words can be compared."""
-WORDS = Curve(-5.29, 8.87, 0.0, -0.62, 4.61, 0.42)
+WORDS = Curve(-6.46, 8.85, 0.0, -0.24, 5.07, 0.55)
 """Where only its words can."""
 LIKENESS = Curve(-0.4, 0.0, 11.74, 0.0, 0.0, 0.21)
 """Where only its vector can: the passages are written in another language than the question."""
@@ -67,7 +67,8 @@ collection it was fitted on more than 3 % of the answerable questions get nothin
 WHOLE = 0.95
 """Coverage at which the words alone may decide."""
 UNSEEN = 1000
-"""Passages that are taken for there when a word's rarity is reckoned: a dozen real ones cannot tell what is rare."""
+"""Everyday passages that are taken for there when a word's rarity is reckoned: a dozen real ones cannot tell what is
+rare, and three hundred about one subject not what people say about anything."""
 
 # Each answers the one beside it and none of the others.
 _PROBES = {
@@ -80,9 +81,18 @@ _PROBES = {
 }
 
 
-def word_worths(tokens: Iterable[str], frequencies: Mapping[str, int], count: int) -> dict[str, float]:
-    """Return what each of a question's tokens counts for in its coverage; arguments as of `lexical.worths`."""
-    return worths(tokens, frequencies, count + UNSEEN)
+def word_worths(frequencies: Mapping[str, int], count: int, everyday: Mapping[str, float]) -> dict[str, float]:
+    """Return what each of a question's tokens counts for in its coverage: the rarer, the more.
+
+    Args:
+        frequencies: In how many passages each of them stands.
+        count: How many passages there are.
+        everyday: In which share of everyday passages each of them stands, as `everyday_words` says.
+    """
+    return {
+        token: idf(frequency + UNSEEN * everyday.get(token, 0.0), count + UNSEEN)
+        for token, frequency in frequencies.items()
+    }
 
 
 def coverage(asked: Collection[Term], worth: Mapping[str, float], held: Collection[str]) -> float:

@@ -92,10 +92,15 @@ def test_the_characters_of_a_chinese_word_are_less_than_the_word() -> None:
 
 
 def test_a_dozen_passages_do_not_make_an_unknown_word_count_much_more_than_a_known_one() -> None:
-    worth = word_worths(["known", "unknown"], {"known": 1}, 12)
+    worth = word_worths({"known": 1, "unknown": 0}, 12, {})
     assert 1 < worth["unknown"] / worth["known"] < 1.25
-    many = word_worths(["rare", "common"], {"rare": 1, "common": 50_000}, 100_000)
+    many = word_worths({"rare": 1, "common": 50_000}, 100_000, {})
     assert many["rare"] > 10 * many["common"]
+
+
+def test_what_is_said_about_anything_counts_for_less_though_no_passage_holds_it() -> None:
+    worth = word_worths({"name": 0, "fresnel": 0}, 12, {"name": 0.07})
+    assert worth["fresnel"] > 2 * worth["name"]
 
 
 def test_likeness_is_none_for_the_unrelated_and_one_for_the_same_whatever_the_embedder() -> None:

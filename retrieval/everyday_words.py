@@ -1,0 +1,76 @@
+"""How often a word stands in everyday texts: few passages cannot tell what is rare in a language from what they lack.
+
+Frequencies are those of the library wordfreq (Robyn Speer, "rspeer/wordfreq", Zenodo 2022), which reads no network. A
+language's list is loaded when a question in it first asks for it.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping
+from functools import lru_cache
+
+from retrieval.tokens import document_tokens, is_unspaced, language_of_word
+
+PASSAGE_WORDS = 120
+"""Of the everyday passages in which a word is said to stand or not."""
+LEAST, LEAST_OF_PAIRS = 3e-5, 3e-6
+"""Share of the words of a language from which one is looked at: a rarer one stands in a few passages of a thousand."""
+_LISTED_AS = {"no": "nb", "sr": "sh", "hr": "sh", "tl": "fil"}
+_UNSPACED = frozenset({"zh", "ja", "ko", "th"})
+_LETTERS_A_WORD = 1.6  # of Chinese running text
+
+
+def share_of_passages(token: str, language: str | None) -> float:
+    """Return in which share of everyday passages a token stands, 0 to 1.
+
+    Args:
+        token: As `retrieval.tokens` cuts it.
+        language: Of the text that it is from, ISO 639-1; None takes the usual one of its script.
+    """
+    if is_unspaced(token[:1]):
+        found = _pair_frequency(token, language if language in _UNSPACED else "zh")
+    else:
+        found = _stems(language_of_word(token, language)).get(token, 0.0)
+    return 1 - math.exp(-found * PASSAGE_WORDS)
+
+
+def _pair_frequency(token: str, language: str) -> float:
+    """Return how often a character or a pair stands for each word of running text.
+
+    A pair that is in no word is at the seam of two: that happens as often as its characters meet by chance.
+    """
+    characters, pairs = _characters(language)
+    chances = [characters.get(char, 0.0) for char in token]
+    if len(token) == 1:
+        return chances[0] * _LETTERS_A_WORD
+    return max(pairs.get(token, 0.0), math.prod(chances))
+
+
+@lru_cache(maxsize=8)
+def _stems(language: str) -> Mapping[str, float]:
+    """Return the frequency of a language's common words, those with one stem together."""
+    frequencies = defaultdict[str, float](float)
+    for word, frequency in _listed(language).items():
+        if frequency >= LEAST and len(tokens := dict.fromkeys(document_tokens(word, language))) == 1:
+            frequencies[next(iter(tokens))] += frequency
+    return frequencies
+
+
+@lru_cache(maxsize=4)
+def _characters(language: str) -> tuple[Mapping[str, float], Mapping[str, float]]:
+    """Return the share of each character in running text, and how often each pair is within a word."""
+    characters, pairs = defaultdict[str, float](float), defaultdict[str, float](float)
+    for word, frequency in _listed(language).items():
+        for token in document_tokens(word, language) if frequency >= LEAST_OF_PAIRS else ():
+            if is_unspaced(token[:1]):
+                (characters if len(token) == 1 else pairs)[token] += frequency
+    whole = sum(characters.values())
+    return {char: frequency / whole for char, frequency in characters.items()}, pairs
+
+
+def _listed(language: str) -> Mapping[str, float]:
+    """Return the words of a language with their share of all; none where no list is known."""
+    from wordfreq import available_languages, get_frequency_dict
+
+    code = _LISTED_AS.get(language, language)
+    return get_frequency_dict(code, "small") if code in available_languages("small") else {}
