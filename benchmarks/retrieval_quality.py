@@ -22,8 +22,8 @@ import numpy as np
 from benchmarks.report import publish
 from retrieval.embedders.embedder import Embedder
 from retrieval.embedders.open import open_embedder
-from retrieval.index.dense import ExactIndex
 from retrieval.everyday_words import share_of_passages
+from retrieval.index.dense import ExactIndex
 from retrieval.index.lexical import TantivyIndex
 from retrieval.index.searched_words import STRAY
 from retrieval.language import SNOWBALL, UNKNOWN, language_of, languages_of

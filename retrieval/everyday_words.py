@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from functools import lru_cache
 
-from retrieval.tokens import document_tokens, is_unspaced, language_of_word
+from retrieval.tokens import PAIRED, document_tokens, is_unspaced, language_of_word
 
 PASSAGE_WORDS = 120
 """Of the everyday passages in which a word is said to stand or not."""
@@ -27,8 +27,10 @@ def share_of_passages(token: str, language: str | None) -> float:
         token: As `retrieval.tokens` cuts it.
         language: Of the text that it is from, ISO 639-1; None takes the usual one of its script.
     """
-    if is_unspaced(token[:1]):
+    if is_unspaced(token):
         found = _pair_frequency(token, language if language in _UNSPACED else "zh")
+    elif PAIRED in token:
+        found = math.prod(_stems(language or "vi").get(syllable, 0.0) for syllable in token.split(PAIRED))
     else:
         found = _stems(language_of_word(token, language)).get(token, 0.0)
     return 1 - math.exp(-found * PASSAGE_WORDS)
@@ -62,7 +64,7 @@ def _characters(language: str) -> tuple[Mapping[str, float], Mapping[str, float]
     characters, pairs = defaultdict[str, float](float), defaultdict[str, float](float)
     for word, frequency in _listed(language).items():
         for token in document_tokens(word, language) if frequency >= LEAST_OF_PAIRS else ():
-            if is_unspaced(token[:1]):
+            if is_unspaced(token):
                 (characters if len(token) == 1 else pairs)[token] += frequency
     whole = sum(characters.values())
     return {char: frequency / whole for char, frequency in characters.items()}, pairs

@@ -8,13 +8,25 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from retrieval.number_forms import other_forms
-from retrieval.tokens import MAX_TOKEN_CHARS, Piece, document_tokens, folded, is_unspaced, pieces, query_tokens
+from retrieval.tokens import (
+    MAX_TOKEN_CHARS,
+    PAIRED,
+    Piece,
+    beside_words,
+    document_tokens,
+    folded,
+    is_part,
+    pieces,
+    query_tokens,
+    syllable_pairs,
+)
 
 _QUOTED = re.compile(r"[\"“”„«「『]([^\"“”„«»「」『』]+)[\"“”»」』]")
 
 
-CHARACTER = 0.4
-"""What a character of a script without spaces counts for beside a pair: 开 and 会 are everywhere, 开会 is a word."""
+PART = 0.4
+"""What a part of a word counts for beside the whole: 开 and 会 are everywhere, 开会 is a word. So is a syllable a part
+where syllables are written apart."""
 
 
 class Term(NamedTuple):
@@ -24,6 +36,8 @@ class Term(NamedTuple):
     """Tokens that must all be there."""
     names: tuple[str, ...] = ()
     """Tokens of which any one stands for all of it: a code as it is written, a date or an amount in its one form."""
+    share: float = 1.0
+    """Of a word's weight: of a part of one `PART`."""
 
     def held_by(self, tokens: Collection[str]) -> bool:
         """Say whether a passage of these tokens has all of it."""
@@ -44,6 +58,12 @@ def terms(text: str, language: str | None = None) -> list[Term]:
             group = []
         group.append(piece)
     found |= _terms_of(group, forms)
+    pairs = syllable_pairs(text, language)
+    syllables = {syllable for pair in pairs for syllable in pair.split(PAIRED)}
+    found = {
+        term._replace(share=PART) if len(term.words) == 1 and term.words[0] in syllables else term: function
+        for term, function in found.items()
+    } | {Term((pair,)): False for pair in pairs}
     return [term for term, function in found.items() if not function] or list(found)
 
 
@@ -55,14 +75,14 @@ def _terms_of(group: Sequence[Piece], forms: Sequence[tuple[str, int, int]]) -> 
     written = [form for form, start, end in forms if start < group[-1].end and group[0].start < end]
     names = dict.fromkeys([*(piece.whole for piece in group if piece.whole and len(group) == 1), *written])
     if not names:
-        return {Term((word,)): function for word, function in words}
+        return {Term((word,), share=PART if is_part(word) else 1.0): function for word, function in words}
     return {Term(tuple(word for word, function in words if not function), tuple(names)): False}
 
 
 def weight(term: Term, worth: Mapping[str, float]) -> float:
     """Return what a term counts for, given its tokens' worth: its words, and its name where it has one."""
     whole = sum(worth[word] for word in term.words) + max((worth[name] for name in term.names), default=0.0)
-    return CHARACTER * whole if len(term.words) == 1 and is_unspaced(term.words[0]) else whole
+    return term.share * whole
 
 
 def phrases(text: str, language: str | None = None) -> list[list[str]]:
@@ -71,8 +91,8 @@ def phrases(text: str, language: str | None = None) -> list[list[str]]:
 
 
 def _in_a_row(text: str, language: str | None) -> list[str]:
-    """Return a phrase's tokens without the other forms of its numbers, which stand elsewhere in a passage."""
-    tokens, others = document_tokens(text, language), list(other_forms(folded(text)))
+    """Return a phrase's tokens without those that stand elsewhere in a passage."""
+    tokens, others = document_tokens(text, language), beside_words(folded(text), language)
     return tokens[: len(tokens) - len(others)]
 
 

@@ -8,16 +8,15 @@ import re
 import threading
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from itertools import pairwise
 from typing import Literal, NamedTuple
 
 from retrieval.function_words import function_words
 from retrieval.language import SNOWBALL, UNKNOWN
 from retrieval.number_forms import other_forms
 
-TOKENS_FINGERPRINT = "tokens-3"
+TOKENS_FINGERPRINT = "tokens-4"
 """Changes whenever the same text may give other tokens; an index made under another one must be rebuilt."""
 
 MAX_TOKEN_CHARS = 64
@@ -64,6 +63,14 @@ _SCRIPT_OF: Mapping[str, Script] = {
     "hy": "other", "ja": "kana", "ko": "hangul", "th": "southeast", "zh": "han",
 }  # fmt: skip
 """Of the languages that are not written in Latin letters; Serbian is written in both, and mostly in Latin ones here."""
+_PARTS: Mapping[Script, int] = {"han": 1, "kana": 1, "hangul": 1, "southeast": 3}
+"""Characters of the smaller of the two units that scripts without spaces are cut into; the larger has one more. Of an
+alphabet's letters each is everywhere, and so is every second pair."""
+_LETTERS_A_WORD = 5  # about, in Thai
+_SYLLABLES = frozenset({"vi"})
+"""Languages that put a space between syllables, of which two make a word."""
+PAIRED = "~"
+"""Between two of them that are one token; no word has it."""
 _MARKS_MATTER = frozenset({"vi"})
 """Languages in which a word without its marks is another word."""
 # Marks belong to the letter before them: without \u0300-\u036f and the Indic vowel signs a word would fall apart.
@@ -97,8 +104,11 @@ def document_tokens(text: str, language: str | None = None) -> list[str]:
 
 
 def query_tokens(text: str, language: str | None = None) -> list[str]:
-    """Return the tokens of a question, without function words unless it consists of nothing else."""
-    pairs = list(_tokens(text, language))
+    """Return the tokens that a question is searched by, without function words unless it consists of nothing else.
+
+    Pairs of syllables are left out: measured, passages are ranked better without them.
+    """
+    pairs = [(token, function) for token, function in _tokens(text, language) if PAIRED not in token]
     return [token for token, function in pairs if not function] or [token for token, _ in pairs]
 
 
@@ -111,8 +121,23 @@ def script_of(char: str) -> Script | None:
 
 
 def is_unspaced(token: str) -> bool:
-    """Say whether a token is one character of a script that is written without spaces."""
-    return len(token) == 1 and script_of(token) in ("han", "kana", "hangul", "southeast")
+    """Say whether a token is in a script that is written without spaces."""
+    return script_of(token[0]) in _PARTS
+
+
+def is_part(token: str) -> bool:
+    """Say whether a token is the smaller unit of a script that is written without spaces, mostly a part of a word."""
+    script = script_of(token[0])
+    return script is not None and len(token) == _PARTS.get(script)
+
+
+def words_in(tokens: Sequence[str]) -> float:
+    """Return about how many words a text of these tokens is; those of Chinese, Japanese and Korean count as one each.
+
+    What a question's length says was measured so. Of an alphabet's units there are many more to a word.
+    """
+    alphabetic = sum(1 for token in tokens if script_of(token[0]) == "southeast")
+    return len(tokens) - alphabetic + alphabetic / (2 * _LETTERS_A_WORD)
 
 
 def script_counts(text: str) -> Counter[Script]:
@@ -160,20 +185,43 @@ def _tokens(text: str, language: str | None, *, both: bool = False) -> Iterator[
         if piece.whole:
             yield piece.whole, False
         yield from piece.words
-    # Behind the words, so that those of a phrase still stand together.
-    yield from ((form[:MAX_TOKEN_CHARS], False) for form, _, _ in other_forms(text))
+    yield from ((token, False) for token in beside_words(text, language))
+
+
+def beside_words(text: str, language: str | None) -> list[str]:
+    """Return the tokens that stand behind those of a folded text's words, so that those of a phrase stay together.
+
+    They are the other forms of its numbers and, where a word is written as several, each pair of neighbours.
+    """
+    forms = [form[:MAX_TOKEN_CHARS] for form, _, _ in other_forms(text)]
+    return [*forms, *syllable_pairs(text, language)]
+
+
+def syllable_pairs(text: str, language: str | None) -> list[str]:
+    """Return each two neighbours of a folded text in a language that writes syllables apart, but for function words."""
+    if language not in _SYLLABLES:
+        return []
+    found, last = list[str](), None
+    for piece in pieces(text, language):
+        word = piece.words[0] if len(piece.words) == 1 and not piece.whole else ("", True)
+        this = (piece.end, word[0]) if not word[1] and word[0].isalpha() else None
+        if last and this and text[last[0] : piece.start] == " ":
+            found.append(f"{last[1]}{PAIRED}{this[1]}")
+        last = this
+    return found
 
 
 def _unspaced(run: str) -> Iterator[tuple[str, bool]]:
-    """Yield the characters of a run and its pairs of neighbours."""
+    """Yield the characters of a run and its pairs of neighbours; of an alphabet three and four letters."""
     run = run.translate(_simplified())
+    part = _PARTS.get(script_of(run[0]) or "other", 1)
     asking = [False] * len(run)
     for match in _CHINESE_ASKING.finditer(run):
         asking[match.start() : match.end()] = [True] * len(match.group())
-    for char, asks in zip(run, asking, strict=True):
-        yield char, asks or char in _CHINESE
-    for (first, asks), (second, asks_too) in pairwise(zip(run, asking, strict=True)):
-        yield first + second, asks or asks_too or (first in _CHINESE and second in _CHINESE)  # 什么, 多少, 的是
+    for size in (min(part, len(run)), part + 1):
+        for start in range(len(run) - size + 1):
+            token, asks = run[start : start + size], any(asking[start : start + size])
+            yield token, asks or all(char in _CHINESE for char in token)  # 什么, 多少, 的是
 
 
 def _spaced(run: str, language: str | None, both: bool) -> tuple[str, tuple[tuple[str, bool], ...]]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from retrieval.index.lexical import idf
 from retrieval.terms import Term, weight
+from retrieval.tokens import words_in
 
 if TYPE_CHECKING:
     from retrieval.embedders.embedder import Embedder
@@ -34,7 +35,7 @@ class Curve:
     small: float = 0.0
     """For `log_small`: among few passages chance finds less that looks like an answer."""
 
-    def at(self, covered: float, like: float, words: int, count: int) -> float:
+    def at(self, covered: float, like: float, words: float, count: int) -> float:
         """Return the chance that the passage helps, 0 to 1."""
         length = math.log(max(1, words))
         odds = self.bias + self.coverage * covered + self.likeness * like
@@ -113,9 +114,9 @@ def coverage(asked: Collection[Term], worth: Mapping[str, float], held: Collecti
     return got / whole if whole > 0 else 0.0
 
 
-def length(asked: Collection[Term]) -> int:
+def length(asked: Collection[Term]) -> float:
     """Return how many words a question's coverage is a share of."""
-    return sum(len(term.words) + bool(term.names) for term in asked)
+    return words_in([word for term in asked for word in term.words]) + sum(1 for term in asked if term.names)
 
 
 def unrelated_cosine(embedder: "Embedder") -> float:
@@ -145,7 +146,7 @@ def likeness(cosine: float, unrelated: float) -> float:
 def relevance(
     covered: float,
     like: float | None,
-    words: int = 4,
+    words: float = 4,
     count: int = MANY,
     *,
     lexical_sees: bool = True,

@@ -91,6 +91,12 @@ def test_the_characters_of_a_chinese_word_are_less_than_the_word() -> None:
     assert coverage(asked, worth, frozenset(document_tokens("周五开会"))) == 1
 
 
+def test_the_syllables_of_a_vietnamese_word_are_less_than_the_word() -> None:
+    asked, worth = terms("kiểm soát", "vi"), dict.fromkeys(document_tokens("kiểm soát", "vi"), 1.0)
+    assert coverage(asked, worth, frozenset(document_tokens("kiểm tra và soát vé", "vi"))) == pytest.approx(0.8 / 1.8)
+    assert coverage(asked, worth, frozenset(document_tokens("mất kiểm soát", "vi"))) == 1
+
+
 def test_a_dozen_passages_do_not_make_an_unknown_word_count_much_more_than_a_known_one() -> None:
     worth = word_worths({"known": 1, "unknown": 0}, 12, {})
     assert 1 < worth["unknown"] / worth["known"] < 1.25
