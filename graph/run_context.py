@@ -20,6 +20,7 @@ from graph.history import History
 from graph.prompts import Prompts
 from graph.reading.decisions import Unreadable, read_decision, read_fields
 from graph.repetition import RepetitionGuard
+from graph.spoken import Spoken
 from graph.wording.conversation import show
 from model.call_options import Cancelled, DeadlineExceeded
 from model.errors import ModelError
@@ -269,19 +270,20 @@ class RunContext:
     ) -> tuple[AIMessage, str]:
         whole: Any = None
         said = thought = ""
-        guard = RepetitionGuard()
+        guard, spoken = RepetitionGuard(), Spoken()
         chunks = self.chat.stream(list(messages), max_new_tokens=self.max_new_tokens, **self._limits(node), **options)
         for chunk in chunks:
             whole = chunk if whole is None else whole + chunk
             if chunk.additional_kwargs.get(WITHDRAWN_KEY):
-                said, thought, guard = "", thought + said, RepetitionGuard()
+                said, thought, guard, spoken = "", thought + said, RepetitionGuard(), Spoken()
                 self.on_event(Event(node=node, kind="withdrawn"))
             if new := thinking_of(chunk):
                 thought += new
                 self.on_event(Event(node=node, kind="thinking", text=new))
             if chunk.text:
                 said += chunk.text
-                self.on_event(Event(node=node, kind="text", text=chunk.text))
+                if shown := spoken.add(chunk.text):
+                    self.on_event(Event(node=node, kind="text", text=shown))
                 if guard.add(chunk.text):
                     break
         end = dict(whole.response_metadata) if whole is not None else {}
@@ -289,7 +291,8 @@ class RunContext:
             chunks.close()  # type: ignore[attr-defined]  # a generator: its model writes no further
             said, end["finish_reason"] = said[: guard.cut_at].rstrip(), REPETITION
             self.on_event(Event(node=node, kind="withdrawn"))
-            self.on_event(Event(node=node, kind="text", text=said))
+            if shown := Spoken().add(said):
+                self.on_event(Event(node=node, kind="text", text=shown))
         assert whole is not None, "a stream always ends with a chunk that carries the usage"
         thought_in_text, said = split_thinking(said)
         message = AIMessage(said, usage_metadata=whole.usage_metadata, response_metadata=end)

@@ -13,7 +13,7 @@ from retrieval.tokens import PAIRED, document_tokens, is_unspaced, language_of_w
 
 PASSAGE_WORDS = 120
 """Of the everyday passages in which a word is said to stand or not."""
-LEAST, LEAST_OF_PAIRS = 3e-5, 3e-6
+LEAST, LEAST_OF_PAIRS = 3e-5, 1e-5
 """Share of the words of a language from which one is looked at: a rarer one stands in a few passages of a thousand."""
 _LISTED_AS = {"no": "nb", "sr": "sh", "hr": "sh", "tl": "fil"}
 _UNSPACED = frozenset({"zh", "ja", "ko", "th"})

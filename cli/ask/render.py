@@ -1,6 +1,5 @@
 """An answer on the terminal: words to stdout as they come, a status line on stderr, then what it rests on."""
 
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -48,17 +47,12 @@ def status_line() -> Iterator[StatusLine]:
         line.hide()
 
 
-# Boxes as the model writes them, or the beginning of such: the answer says them in words.
-_DATA = re.compile(r"\s*(?:[\[{]|`{1,3}$|```(?:j|js|jso)?$|```json)")
-
-
 class Transcript:
     """Prints drafts as they are written, and in the end what else the answer holds."""
 
     def __init__(self, line: StatusLine) -> None:
         self._line = line
-        self._draft = ""  # what the present node has written
-        self._printed = False  # whether that stands on the screen: data for programs does not
+        self._draft = ""  # what the present node has printed
         self._drafts = 0
         self._reviewed = False  # whether a reviewer ran since the last draft
 
@@ -70,39 +64,34 @@ class Transcript:
         if event.kind == "thinking":
             self._line.say("Thinking …")
             return
-        if self._printed and not self._draft.endswith("\n"):
+        if self._draft and not self._draft.endswith("\n"):
             click.echo()
             self._draft += "\n"
-        if event.kind == "withdrawn":
-            if self._printed:
-                click.echo("(That was the model thinking aloud; its answer follows.)")
-                self._drafts -= 1
-            self._draft, self._printed = "", False
+        if event.kind == "withdrawn" and self._draft:
+            click.echo("(That was the model thinking aloud; its answer follows.)")
+            self._draft, self._drafts = "", self._drafts - 1
         if event.kind == "start":
             self._reviewed = self._reviewed or event.node == "reviewer"
             self._line.say(DOING.get(event.node, event.node).capitalize() + " …")
             if event.node == "responder":
-                self._draft, self._printed = "", False
+                self._draft = ""
 
     def _write(self, text: str) -> None:
-        self._draft += text
-        if not self._printed:
-            if not self._draft.strip() or _DATA.match(self._draft):
-                return
+        if not self._draft:
             self._line.hide()
             if self._drafts:
                 click.echo("\nThe review asked for a new answer:" if self._reviewed else "\nAnother draft:")
-            self._drafts, self._reviewed, self._printed = self._drafts + 1, False, True
-            text = self._draft
+            self._drafts, self._reviewed = self._drafts + 1, False
+        self._draft += text
         click.echo(text, nl=False)
 
     def finish(self, answer: Answer, question: str, standing: Sequence[str] = ()) -> None:
         """Print the answer, unless its very words stand there already, what it rests on, and the standing notes."""
         self._line.hide()
         words = printable(answer.answer)
-        if self._printed and not self._draft.endswith("\n"):
+        if self._draft and not self._draft.endswith("\n"):
             click.echo()
-        if not self._printed or self._draft.strip() != words.strip():
+        if self._draft.strip() != words.strip():
             if self._drafts:
                 click.echo("\nThe final answer:")
             click.echo(words)

@@ -6,7 +6,7 @@ from typing import Any
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langgraph.runtime import Runtime
 
-from graph.answer import Event, Extraction, Moderation
+from graph.answer import Extraction, Moderation
 from graph.errors import Undecided
 from graph.evidence.page_pictures import with_pages
 from graph.evidence.passages import leading, listed, quoted
@@ -168,7 +168,6 @@ def _filled(context: RunContext, conversation: list[BaseMessage], task: str) -> 
     else:
         found, raw = context.decide("responder", Extraction, conversation)
         text = json.dumps({item.name: item.value for item in found.items}, ensure_ascii=False)
-    context.on_event(Event(node="responder", kind="text", text=text))
     return AIMessage(text, response_metadata=raw.response_metadata)
 
 

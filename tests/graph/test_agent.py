@@ -96,10 +96,12 @@ def test_events_tell_each_node_and_the_words_of_the_answer(agent_of: Any, pictur
 
 def test_boxes_become_pixels_and_words(agent_of: Any, picture: str) -> None:
     agent, _ = agent_of(PLAN, '[{"bbox_2d": [0, 100, 500, 1000], "label": "cup"}]', PASS)
-    answer = agent.ask("Where is the cup?", [picture])
+    events: list[Event] = []
+    answer = agent.ask("Where is the cup?", [picture], on_event=events.append)
     box = answer.boxes[0]
     assert (box.label, box.image, box.x1, box.y1, box.x2, box.y2) == ("cup", 0, 0, 10, 100, 100)
     assert answer.answer == "cup: x 0 to 100, y 10 to 100 (pixels)"
+    assert "".join(event.text for event in events) == "", "nobody is shown boxes as the model writes them"
 
 
 def test_a_cut_draft_is_marked_and_not_reviewed(agent_of: Any, picture: str) -> None:

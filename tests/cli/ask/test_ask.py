@@ -111,14 +111,6 @@ def test_a_final_answer_other_than_the_last_draft_follows_it(
     assert result.stdout.splitlines()[:4] == ["Three of them.", "", "The final answer:", "Three circles."]
 
 
-@pytest.mark.parametrize("data", ['[{"bbox_2d": []}]', '```json\n{"bbox_2d": []}\n```'])
-def test_boxes_as_the_model_writes_them_are_not_printed_before_their_words(
-    lorgnette: Any, scripted_agent: Any, answer: Answer, data: str
-) -> None:
-    result = lorgnette("ask", "Where?", agent=scripted_agent(answer, [*draft(data), *review()]))
-    assert result.stdout.splitlines()[0] == "Three circles." and "bbox" not in result.stdout
-
-
 def test_terminal_commands_in_the_words_become_harmless(lorgnette: Any, scripted_agent: Any, answer: Answer) -> None:
     result = lorgnette("ask", "How many?", agent=scripted_agent(answer, draft("\x1b[2JTwo\x07")))
     assert "\x1b" not in result.stdout and "\x07" not in result.stdout

@@ -1,0 +1,27 @@
+"""What of a draft is shown while it is written."""
+
+import pytest
+
+from graph.spoken import Spoken
+
+
+def shown(*pieces: str) -> list[str]:
+    """Return what is shown after each piece."""
+    spoken = Spoken()
+    return [spoken.add(piece) for piece in pieces]
+
+
+def test_words_are_shown_as_they_come() -> None:
+    assert shown("Two", " boxes", ' [{"a": 1}]') == ["Two", " boxes", ' [{"a": 1}]']
+
+
+@pytest.mark.parametrize(
+    "pieces", [('[{"bbox_2d"', ": [1, 2, 3, 4]}]"), ("```", "json", '\n{"bbox_2d": []}', "\n```"), ("\n ", "{", "}")]
+)
+def test_boxes_as_the_model_writes_them_are_not_shown(pieces: tuple[str, ...]) -> None:
+    assert "".join(shown(*pieces)) == ""
+
+
+def test_what_only_began_like_data_is_shown_as_soon_as_it_is_words() -> None:
+    assert shown("``", "`", "python", "\nprint()") == ["", "", "```python", "\nprint()"]
+    assert shown(" ", "`", "x` is one") == ["", "", " `x` is one"]
