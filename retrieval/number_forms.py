@@ -30,23 +30,27 @@ _MONTHS = {
     for name in names.split()
 }
 _MONTH = "|".join(sorted(_MONTHS, key=len, reverse=True))
+# Chinese, Japanese, Korean and Thai put no space before a number or behind it.
+_LETTER = r"[^\W\u0e00-\u0e7f\u2e80-\u9fff\uac00-\ud7ff\uf900-\ufaff]"
 _DATES = re.compile(
-    rf"""(?<![\w.,/-])(?:
+    rf"""(?<!{_LETTER})(?<![.,/-])(?:
         (?P<y1>[12]\d{{3}})[-/.](?P<m1>\d{{1,2}})[-/.](?P<d1>\d{{1,2}})
         |(?P<d2>\d{{1,2}})(?P<sep>[./-])(?P<m2>\d{{1,2}})(?P=sep)(?P<y2>[12]\d{{3}})
         |(?P<d3>\d{{1,2}})(?:st|nd|rd|th|\.|º)?\s(?:de\s|of\s)?(?P<m3>{_MONTH})\.?,?\s(?:de\s)?(?P<y3>[12]\d{{3}})
         |(?P<m4>{_MONTH})\.?\s(?P<d4>\d{{1,2}})(?:st|nd|rd|th)?,?\s(?P<y4>[12]\d{{3}})
         |(?P<y5>[12]\d{{3}})\s?[年년]\s?(?P<m5>\d{{1,2}})\s?[月월]\s?(?P<d5>\d{{1,2}})\s?[日号號일]
-    )(?![\w/-])""",
+    )(?!{_LETTER}|[/-])""",
     re.VERBOSE,
 )
 _GROUPED = r"\d{1,3}(?:(?P<by>[.\u0020'’])\d{3}(?!\d))(?:(?P=by)\d{3}(?!\d))*"
 _AMOUNTS = re.compile(
-    rf"(?<![\w.,])(?:(?P<whole>{_GROUPED})(?:,(?P<cents>\d{{1,2}}))?|(?P<plain>\d+),(?P<decimals>\d{{1,2}}))(?![\w,])"
+    rf"(?<!{_LETTER})(?<![.,])(?:(?P<whole>{_GROUPED})(?:,(?P<cents>\d{{1,2}}))?|(?P<plain>\d+),(?P<decimals>\d{{1,2}}))(?!{_LETTER}|,)"
 )
 _JOINED = re.compile(
-    r"(?<![\w.])(?=[a-z0-9/-]*\d)[a-z0-9]+(?:[-/][a-z0-9]+)+(?![\w-])"  # INV-2024-0007
-    r"|(?<!\w)(?:[a-z]{2}\d{2}|\d{4})(?:\s[a-z0-9]{4}){2,}(?:\s[a-z0-9]{1,4})?(?!\w)"  # as bank accounts are written
+    rf"(?<!{_LETTER})(?<!\.)(?=[a-z0-9/-]*\d)[a-z0-9]+(?:[-/][a-z0-9]+)+(?!{_LETTER}|-)"  # INV-2024-0007
+    # As bank accounts are written, and telephone numbers and orders:
+    rf"|(?<!{_LETTER})(?:[a-z]{{2}}\d{{2}}|\d{{4}})(?:\s[a-z0-9]{{4}}){{2,}}(?:\s[a-z0-9]{{1,4}})?(?!{_LETTER})"
+    rf"|(?<!{_LETTER})\d{{4}}\s\d{{4}}(?!{_LETTER})"
 )
 _SHORTEST_RUN = 5  # shorter ones would be the same by chance
 

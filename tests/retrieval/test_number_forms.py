@@ -26,6 +26,12 @@ def test_an_amount_is_found_however_its_thousands_and_decimals_are_set_apart(wri
     assert "1234.50" in document_tokens(f"The sum of {written} EUR is due.")
 
 
+def test_a_number_is_found_where_no_space_stands_before_it_or_behind_it() -> None:
+    """So Chinese, Japanese, Korean and Thai write."""
+    tokens = document_tokens("截至2024年5月3日起，合同HT-123456共1.234,50元")
+    assert {"2024-05-03", "ht123456", "1234.50"} <= set(tokens)
+
+
 @pytest.mark.parametrize("written", ["1,000,000", "1.000.000", "1 000 000", "1000000"])
 def test_a_whole_number_is_found_however_it_is_grouped(written: str) -> None:
     assert "1000000" in document_tokens(f"about {written} people")
@@ -36,6 +42,7 @@ def test_a_whole_number_is_found_however_it_is_grouped(written: str) -> None:
     [
         ("INV-2024-0007", "inv20240007"),
         ("4711-0815", "47110815"),
+        ("4711 0815", "47110815"),
         ("DE89 3704 0044 0532 0130 00", "de89370400440532013000"),
     ],
 )
