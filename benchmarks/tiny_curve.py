@@ -46,10 +46,15 @@ def tower(log: Path) -> list[dict[str, Any]]:
         before = line["cpu_s"]
         if line["step"] % TOWER_EVERY == 0:
             recent = ordered[max(0, number + 1 - TOWER_MEAN) : number + 1]
-            shares = [name for name in line if name not in ("step", "loss", "cpu_s")]
-            means = {name: round(100 * sum(one[name] for one in recent) / len(recent), 1) for name in shares}
+            means = {name: round(100 * sum(one[name] for one in recent) / len(recent), 1) for name in shares(line)}
             rows.append({"step": line["step"], "CPU minutes": round(seconds / 60, 1), **means})
-    return rows
+    columns = dict.fromkeys(name for row in reversed(rows) for name in row)  # a run may have learned more later
+    return [{name: row.get(name) for name in columns} for row in rows]
+
+
+def shares(line: dict[str, float]) -> list[str]:
+    """Return which shares of right answers a line of the log has."""
+    return [name for name in line if name not in ("step", "loss", "cpu_s")]
 
 
 def language(log: Path) -> list[dict[str, Any]]:
