@@ -46,7 +46,8 @@ def tower(log: Path) -> list[dict[str, Any]]:
         before = line["cpu_s"]
         if line["step"] % TOWER_EVERY == 0:
             recent = ordered[max(0, number + 1 - TOWER_MEAN) : number + 1]
-            means = {name: round(100 * sum(one[name] for one in recent) / len(recent), 1) for name in shares(line)}
+            known = {name: [one[name] for one in recent if name in one] for name in shares(line)}
+            means = {name: round(100 * sum(some) / len(some), 1) for name, some in known.items()}
             rows.append({"step": line["step"], "CPU minutes": round(seconds / 60, 1), **means})
     columns = dict.fromkeys(name for row in reversed(rows) for name in row)  # a run may have learned more later
     return [{name: row.get(name) for name in columns} for row in rows]

@@ -1,15 +1,19 @@
 """Which of a draft's words may be shown while it is written: boxes as a model writes them are for programs.
 
-The answer says them in words. Whether a draft begins with them shows after a few characters, so those are waited for.
+The answer says them in words. Whether a draft begins with them shows after some characters, so those are waited for.
 """
 
 import re
 
-_DATA = re.compile(r"\s*(?:[\[{]|`{1,3}$|```(?:j|js|jso)?$|```json)")
+_DATA = re.compile(r"(?:[\[{]|`{1,3}$|```(?:j|js|jso)?$|```json)", re.IGNORECASE)
+_BOXES = re.compile(r"bbox|box_2d|point", re.IGNORECASE)
+_UNSEEN = " \t\r\n\ufeff\u200b"
+WAITED_FOR = 80
+"""Characters after which data that names no box is shown, such as JSON that was asked for, or a number in brackets."""
 
 
 class Spoken:
-    """Holds a draft back as long as it may be data for programs."""
+    """Holds a draft back as long as it may begin with boxes."""
 
     def __init__(self) -> None:
         self._held = ""
@@ -20,7 +24,8 @@ class Spoken:
         if self._is_words:
             return text
         self._held += text
-        if not self._held.strip() or _DATA.match(self._held):
+        said = self._held.strip(_UNSEEN)
+        if not said or (_DATA.match(said) and (len(said) < WAITED_FOR or _BOXES.search(said))):
             return ""
         self._is_words = True
         return self._held

@@ -9,15 +9,14 @@ from collections import defaultdict
 from collections.abc import Mapping
 from functools import lru_cache
 
-from retrieval.tokens import PAIRED, document_tokens, is_unspaced, language_of_word
+from retrieval.tokens import PAIRED, document_tokens, is_unspaced, language_of_word, query_tokens, script_of
 
 PASSAGE_WORDS = 120
 """Of the everyday passages in which a word is said to stand or not."""
 LEAST, LEAST_OF_PAIRS = 3e-5, 1e-5
 """Share of the words of a language from which one is looked at: a rarer one stands in a few passages of a thousand."""
 _LISTED_AS = {"no": "nb", "sr": "sh", "hr": "sh", "tl": "fil"}
-_UNSPACED = frozenset({"zh", "ja", "ko", "th"})
-_LETTERS_A_WORD = 1.6  # of Chinese running text
+_CHARACTERS_A_WORD = 1.6  # of Chinese running text
 
 
 def share_of_passages(token: str, language: str | None) -> float:
@@ -28,12 +27,18 @@ def share_of_passages(token: str, language: str | None) -> float:
         language: Of the text that it is from, ISO 639-1; None takes the usual one of its script.
     """
     if is_unspaced(token):
-        found = _pair_frequency(token, language if language in _UNSPACED else "zh")
+        found = _pair_frequency(token, _language_of_characters(token, language))
     elif PAIRED in token:
         found = math.prod(_stems(language or "vi").get(syllable, 0.0) for syllable in token.split(PAIRED))
     else:
         found = _stems(language_of_word(token, language)).get(token, 0.0)
     return 1 - math.exp(-found * PASSAGE_WORDS)
+
+
+def _language_of_characters(token: str, language: str | None) -> str:
+    """Return the language of a script's characters; Chinese ones are also Japanese."""
+    script = script_of(token[0])
+    return {"kana": "ja", "hangul": "ko", "southeast": "th"}.get(script or "", "ja" if language == "ja" else "zh")
 
 
 def _pair_frequency(token: str, language: str) -> float:
@@ -44,7 +49,7 @@ def _pair_frequency(token: str, language: str) -> float:
     characters, pairs = _characters(language)
     chances = [characters.get(char, 0.0) for char in token]
     if len(token) == 1:
-        return chances[0] * _LETTERS_A_WORD
+        return chances[0] * _CHARACTERS_A_WORD
     return max(pairs.get(token, 0.0), math.prod(chances))
 
 
@@ -53,8 +58,8 @@ def _stems(language: str) -> Mapping[str, float]:
     """Return the frequency of a language's common words, those with one stem together."""
     frequencies = defaultdict[str, float](float)
     for word, frequency in _listed(language).items():
-        if frequency >= LEAST and len(tokens := dict.fromkeys(document_tokens(word, language))) == 1:
-            frequencies[next(iter(tokens))] += frequency
+        if frequency >= LEAST and len(tokens := query_tokens(word, language)) == 1:
+            frequencies[tokens[0]] += frequency
     return frequencies
 
 

@@ -30,8 +30,8 @@ _MONTHS = {
     for name in names.split()
 }
 _MONTH = "|".join(sorted(_MONTHS, key=len, reverse=True))
-# Chinese, Japanese, Korean and Thai put no space before a number or behind it.
-_LETTER = r"[^\W\u0e00-\u0e7f\u2e80-\u9fff\uac00-\ud7ff\uf900-\ufaff]"
+# Chinese, Japanese, Korean and Thai put no space before a number or behind it. Thai digits are no letters.
+_LETTER = r"[^\W\u0e00-\u0e4f\u0e5a-\u0e7f\u2e80-\u9fff\uac00-\ud7ff\uf900-\ufaff]"
 _DATES = re.compile(
     rf"""(?<!{_LETTER})(?<![.,/-])(?:
         (?P<y1>[12]\d{{3}})[-/.](?P<m1>\d{{1,2}})[-/.](?P<d1>\d{{1,2}})
@@ -44,14 +44,18 @@ _DATES = re.compile(
 )
 _GROUPED = r"\d{1,3}(?:(?P<by>[.\u0020'’])\d{3}(?!\d))(?:(?P=by)\d{3}(?!\d))*"
 _AMOUNTS = re.compile(
-    rf"(?<!{_LETTER})(?<![.,])(?:(?P<whole>{_GROUPED})(?:,(?P<cents>\d{{1,2}}))?|(?P<plain>\d+),(?P<decimals>\d{{1,2}}))(?!{_LETTER}|,)"
+    rf"(?<!{_LETTER})(?<![.,])(?P<whole>{_GROUPED})(?:,(?P<cents>\d{{1,2}}))?(?!{_LETTER}|,)"
+    # A Chinese comma between two numbers is folded to the same sign, so here nothing may touch.
+    r"|(?<![\w.,])(?P<plain>\d+),(?P<decimals>\d{1,2})(?![\w,])"
 )
 _JOINED = re.compile(
     rf"(?<!{_LETTER})(?<!\.)(?=[a-z0-9/-]*\d)[a-z0-9]+(?:[-/][a-z0-9]+)+(?!{_LETTER}|-)"  # INV-2024-0007
     # As bank accounts are written, and telephone numbers and orders:
-    rf"|(?<!{_LETTER})(?:[a-z]{{2}}\d{{2}}|\d{{4}})(?:\s[a-z0-9]{{4}}){{2,}}(?:\s[a-z0-9]{{1,4}})?(?!{_LETTER})"
-    rf"|(?<!{_LETTER})\d{{4}}\s\d{{4}}(?!{_LETTER})"
+    rf"|(?<!{_LETTER})[a-z]{{2}}\d{{2}}(?:\u0020(?:[a-z]{{4}}(?=\u0020\d)|(?=[a-z]*\d)[a-z0-9]{{4}})){{2,}}"
+    rf"(?:\u0020\d{{1,4}})?(?!{_LETTER})"
+    rf"|(?<!{_LETTER})(?<![.,])\d{{4}}(?:\u0020\d{{4}})+(?:\u0020\d{{1,3}})?(?!{_LETTER}|[.,]\d)"
 )
+_YEARS = re.compile(r"(?:(?:19|20)\d\d\s?)+")
 _SHORTEST_RUN = 5  # shorter ones would be the same by chance
 
 
@@ -60,7 +64,8 @@ def other_forms(text: str) -> Iterator[tuple[str, int, int]]:
 
     A date like 3/5/2024 is given both ways round: nobody can tell which was meant.
     """
-    for match in _DATES.finditer(text):
+    dates = list(_DATES.finditer(text))
+    for match in dates:
         yield from ((form, *match.span()) for form in dict.fromkeys(_iso(match)) if form != match.group())
     for match in _AMOUNTS.finditer(text):
         whole = match["plain"] or re.sub(r"\D", "", match["whole"])
@@ -68,7 +73,10 @@ def other_forms(text: str) -> Iterator[tuple[str, int, int]]:
         yield f"{whole}.{cents}" if cents else whole, *match.span()
     for match in _JOINED.finditer(text):
         run = re.sub(r"[^a-z0-9]", "", match.group())
-        if len(run) >= _SHORTEST_RUN and sum(map(str.isdigit, run)) > 2 and not _DATES.fullmatch(match.group()):
+        is_date = any(one.start() < match.end() and match.start() < one.end() for one in dates)
+        if len(run) < _SHORTEST_RUN or is_date or _YEARS.fullmatch(match.group()):
+            continue
+        if sum(map(str.isdigit, run)) > 2:
             yield run, *match.span()
 
 

@@ -16,6 +16,7 @@ from retrieval.tokens import (
     document_tokens,
     folded,
     is_part,
+    is_unspaced,
     pieces,
     query_tokens,
     syllable_pairs,
@@ -93,12 +94,17 @@ def phrases(text: str, language: str | None = None) -> list[list[str]]:
 def _in_a_row(text: str, language: str | None) -> list[str]:
     """Return a phrase's tokens without those that stand elsewhere in a passage."""
     tokens, others = document_tokens(text, language), beside_words(folded(text), language)
-    return tokens[: len(tokens) - len(others)]
+    return _without_overlaps(tokens[: len(tokens) - len(others)])
+
+
+def _without_overlaps(tokens: Sequence[str]) -> list[str]:
+    """Leave out the larger units of scripts without spaces, which stand behind all the smaller ones of a run."""
+    return [token for token in tokens if is_part(token) or not is_unspaced(token)]
 
 
 def holds_phrase(tokens: Sequence[str], phrase: Sequence[str]) -> bool:
     """Say whether the tokens of a passage hold those of a phrase, one after the other."""
-    return f" {' '.join(phrase)} " in f" {' '.join(tokens)} "
+    return f" {' '.join(phrase)} " in f" {' '.join(_without_overlaps(tokens))} "
 
 
 def codes(text: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Turns text into the words that both sides of a lexical search count: stems, codes, CJK characters and pairs.
+"""Turns text into the words that both sides of a lexical search count: stems, codes, characters and pairs.
 
 Does not score, and keeps no positions. Documents and queries go through the same rules, but only queries lose their
 function words: a document's length must not depend on a list that may grow.
@@ -48,9 +48,10 @@ _RANGES: tuple[tuple[Script, str], ...] = (
     ("han", "\u2e80-\u2fdf\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"),
     ("kana", "\u3040-\u30ff\u31f0-\u31ff"),
     ("hangul", "\u1100-\u11ff\u3130-\u318f\ua960-\ua97f\uac00-\ud7ff"),
-    # Thai, Lao, Burmese, Khmer: written without spaces as well, so they are cut as CJK is.
+    # Thai, Lao, Burmese, Khmer: written without spaces as well, but with an alphabet.
     ("southeast", "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"),
 )
+_SOUTHEAST = dict(_RANGES)["southeast"]
 _UNSPACED = "".join(chars for script, chars in _RANGES if script in ("han", "kana", "hangul", "southeast"))
 _SCRIPT = re.compile("|".join(f"(?P<{script}>[{chars}])" for script, chars in _RANGES))
 _USUAL: Mapping[Script, str] = {
@@ -67,8 +68,10 @@ _PARTS: Mapping[Script, int] = {"han": 1, "kana": 1, "hangul": 1, "southeast": 3
 """Characters of the smaller of the two units that scripts without spaces are cut into; the larger has one more. Of an
 alphabet's letters each is everywhere, and so is every second pair."""
 _LETTERS_A_WORD = 5  # about, in Thai
+_ALPHABET_OR_NOT = re.compile(rf"[{_SOUTHEAST}]+|[^{_SOUTHEAST}]+")
 _SYLLABLES = frozenset({"vi"})
 """Languages that put a space between syllables, of which two make a word."""
+_SYLLABLE = re.compile(r"[b-df-hj-np-tv-xz]*[aeiouy]+[b-df-hj-np-tv-xz]*")  # a foreign name has more vowels
 PAIRED = "~"
 """Between two of them that are one token; no word has it."""
 _MARKS_MATTER = frozenset({"vi"})
@@ -90,6 +93,8 @@ _CHINESE_ASKING = re.compile(
 )
 # Signs that are not seen, and letters that they would tear apart.
 _UNSEEN = dict.fromkeys([0xAD, 0x180E, 0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF])
+_SPACED = {0xFF0C: ", "}
+"""A Chinese comma, which would become the one inside of a number: 5000，300 are two."""
 _ABBREVIATIONS = frozenset({"e.g", "i.e"})
 
 
@@ -108,8 +113,8 @@ def query_tokens(text: str, language: str | None = None) -> list[str]:
 
     Pairs of syllables are left out: measured, passages are ranked better without them.
     """
-    pairs = [(token, function) for token, function in _tokens(text, language) if PAIRED not in token]
-    return [token for token, function in pairs if not function] or [token for token, _ in pairs]
+    found = [(token, function) for token, function in _tokens(text, language) if PAIRED not in token]
+    return [token for token, function in found if not function] or [token for token, _ in found]
 
 
 def script_of(char: str) -> Script | None:
@@ -161,7 +166,7 @@ class Piece(NamedTuple):
 def folded(text: str) -> str:
     """Return the text in the letters that tokens are written in."""
     # Twice, because case folding may leave characters that compatibility normalisation would have changed.
-    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text.translate(_UNSEEN)).casefold())
+    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text.translate(_UNSEEN | _SPACED)).casefold())
     return _THOUSANDS.sub("", text)
 
 
@@ -204,16 +209,22 @@ def syllable_pairs(text: str, language: str | None) -> list[str]:
     found, last = list[str](), None
     for piece in pieces(text, language):
         word = piece.words[0] if len(piece.words) == 1 and not piece.whole else ("", True)
-        this = (piece.end, word[0]) if not word[1] and word[0].isalpha() else None
-        if last and this and text[last[0] : piece.start] == " ":
+        this = (piece.end, word[0]) if not word[1] and _SYLLABLE.fullmatch(_fold(word[0])) else None
+        between = text[last[0] : piece.start] if last else ""
+        if last and this and between.isspace() and "\n\n" not in between:
             found.append(f"{last[1]}{PAIRED}{this[1]}")
         last = this
     return found
 
 
 def _unspaced(run: str) -> Iterator[tuple[str, bool]]:
-    """Yield the characters of a run and its pairs of neighbours; of an alphabet three and four letters."""
-    run = run.translate(_simplified())
+    """Yield the characters of a run and its pairs of neighbours; of an alphabet each three and four letters."""
+    for part in _ALPHABET_OR_NOT.findall(run.translate(_simplified())):
+        yield from _units(part)
+
+
+def _units(run: str) -> Iterator[tuple[str, bool]]:
+    """Yield the units of a run of one kind of script."""
     part = _PARTS.get(script_of(run[0]) or "other", 1)
     asking = [False] * len(run)
     for match in _CHINESE_ASKING.finditer(run):

@@ -77,6 +77,8 @@ class Transcript:
                 self._draft = ""
 
     def _write(self, text: str) -> None:
+        if not text:
+            return
         if not self._draft:
             self._line.hide()
             if self._drafts:

@@ -58,11 +58,19 @@ def learning_rate_share(step: int, steps: int) -> float:
 
 
 def load_state(file: Path, module: torch.nn.Module, optimizers: Sequence[torch.optim.Optimizer]) -> int:
-    """Take up module and optimizers where the checkpoint left them; returns its step."""
+    """Take up module and optimizers where the checkpoint left them; returns its step.
+
+    Raises:
+        SystemExit: Another version of the recipe wrote it, or one that was told to leave the dense stage out.
+    """
     state = torch.load(file, weights_only=True)
-    module.load_state_dict(state["model"])
-    for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
-        optimizer.load_state_dict(saved)
+    try:
+        module.load_state_dict(state["model"])
+        for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+    except (RuntimeError, ValueError) as error:
+        message = f"{file} is of another version of the recipe or of other options; begin in a new folder"
+        raise SystemExit(message) from error
     return int(state["step"])
 
 

@@ -118,9 +118,12 @@ def numbers_in(text: str) -> Iterator[tuple[int, int, Kind]]:
     """Yield what else in a text could be a value with digits, and of what kind it is."""
     taken = [(start, end) for start, end, _ in dates_in(text)]
     yield from ((start, end, "date") for start, end in taken)
-    for found in re.finditer(r"\S+", text):
+    rest = text
+    for start, end in taken:
+        rest = rest[:start] + " " * (end - start) + rest[end:]
+    for found in re.finditer(r"\S+", rest):
         start, end = found.span()
-        if not any(map(str.isdigit, found[0])) or any(start < b and end > a for a, b in taken):
+        if not any(map(str.isdigit, found[0])):
             continue
         core = found[0].strip("()[]:;,.*#")
         amount = _AMOUNT.fullmatch(core)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from retrieval.terms import Term
-from retrieval.tokens import is_unspaced
+from retrieval.tokens import PAIRED, is_unspaced
 
 TOGETHER = 0.3
 """Added to the score of a passage in which all of them do; benchmarks/retrieval_quality.py measures it."""
@@ -25,7 +25,7 @@ def together(asked: Sequence[Term], tokens: Sequence[str], worth: Mapping[str, f
         worth: Of the question's tokens; a pair is worth as much as the commoner of the two.
     """
     words = [term.names[0] if term.names else term.words[0] for term in asked if term.names or term.words]
-    pairs = list(pairwise(word for word in words if not is_unspaced(word)))
+    pairs = list(pairwise(word for word in words if not is_unspaced(word) and PAIRED not in word))
     if not pairs:
         return 0.0
     places: dict[str, list[int]] = {word: [] for pair in pairs for word in pair}

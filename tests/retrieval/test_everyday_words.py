@@ -13,6 +13,9 @@ from retrieval.tokens import document_tokens
         ("numbers", "stethoscope", "en"),
         ("Jahr", "Fahrtenbuch", "de"),
         ("année", "chaudière", "fr"),
+        ("journée", "chaudière", "fr"),
+        ("không", "xăng", "vi"),
+        ("się", "śruba", "pl"),
         ("год", "бетон", "ru"),
         ("意思", "体检", "zh"),
         ("時間", "体检", "zh"),
@@ -37,4 +40,9 @@ def test_a_word_whose_language_cannot_be_told_is_taken_in_the_usual_one_of_its_s
 
 
 def test_of_a_language_without_a_list_nothing_is_common() -> None:
-    assert share_of_passages("sw" * 3, "sw") == 0 and share_of_passages("กา", "th") == 0
+    assert share_of_passages("watu", "sw") == 0 and share_of_passages("กา", "th") == 0
+
+
+@pytest.mark.parametrize(("token", "language"), [("する", "ja"), ("사람", "ko")])
+def test_characters_that_only_one_language_has_are_looked_up_in_it(token: str, language: str) -> None:
+    assert share_of_passages(token, None) == share_of_passages(token, language) > 0.01

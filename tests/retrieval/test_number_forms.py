@@ -26,6 +26,27 @@ def test_an_amount_is_found_however_its_thousands_and_decimals_are_set_apart(wri
     assert "1234.50" in document_tokens(f"The sum of {written} EUR is due.")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sales 2023 2024",
+        "in 2019\n2020",
+        "0.1234 5678",
+        "3 May 2024 1500 EUR",
+        "支付5000，30天内付清",
+        "图3,4和5",
+        "๑๐๐๐.๒๕๐",
+    ],
+)
+def test_numbers_that_only_stand_side_by_side_are_not_made_one(text: str) -> None:
+    joined = {"20232024", "20192020", "12345678", "20241500", "5000.30", "3.4", "3.45", "๐๐๐๒๕๐"}
+    assert not joined & set(document_tokens(text))
+
+
+def test_a_chinese_comma_stands_between_two_numbers() -> None:
+    assert {"5000", "300"} <= set(document_tokens("支付5000，300人"))
+
+
 def test_a_number_is_found_where_no_space_stands_before_it_or_behind_it() -> None:
     """So Chinese, Japanese, Korean and Thai write."""
     tokens = document_tokens("截至2024年5月3日起，合同HT-123456共1.234,50元")
@@ -43,6 +64,9 @@ def test_a_whole_number_is_found_however_it_is_grouped(written: str) -> None:
         ("INV-2024-0007", "inv20240007"),
         ("4711-0815", "47110815"),
         ("4711 0815", "47110815"),
+        ("4711 0815 from", "47110815"),
+        ("BE68 5390 0754 7034 paid", "be68539007547034"),
+        ("GB29 NWBK 6016 1331 9268 19", "gb29nwbk60161331926819"),
         ("DE89 3704 0044 0532 0130 00", "de89370400440532013000"),
     ],
 )
@@ -62,3 +86,12 @@ def test_what_is_no_date_no_amount_and_no_number_gets_no_other_form(text: str) -
 def test_a_phrase_with_a_date_still_stands_together() -> None:
     (phrase,) = phrases('Where is "signed on 3 May 2024" written?')
     assert holds_phrase(document_tokens("It was signed on 3 May 2024 in Bern."), phrase)
+
+
+@pytest.mark.parametrize(
+    ("phrase", "text"), [("“开会”", "周五开会了"), ("“开会 2024”", "周五开会 2024 年"), ('"สวัสดี"', "กสวัสดีค")]
+)
+def test_a_phrase_without_spaces_is_found_inside_a_longer_run(phrase: str, text: str) -> None:
+    [tokens] = phrases(phrase)
+    assert holds_phrase(document_tokens(text), tokens)
+    assert not holds_phrase(document_tokens("会开 2024"), tokens)

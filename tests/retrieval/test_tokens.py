@@ -109,17 +109,23 @@ def test_letters_are_counted_by_script() -> None:
 def test_letters_of_an_alphabet_without_spaces_are_cut_into_what_does_not_stand_everywhere() -> None:
     assert document_tokens("สวัสดี") == ["สวั", "วัส", "ัสด", "สดี", "สวัส", "วัสด", "ัสดี"]
     assert document_tokens("กา") == ["กา"], "a word that is shorter"
+    assert {"中", "文", "中文", "ภาษ"} <= set(document_tokens("ภาษาไทย中文")), "each part of a mixed run in its own way"
 
 
 def test_syllables_that_are_written_apart_are_found_together_and_ranked_alone() -> None:
     assert "kiểm~soát" in document_tokens("ai kiểm soát Algeria", "vi")
+    assert "kiểm~soát" in document_tokens("ai kiểm\nsoát", "vi") and "kiểm~soát" not in document_tokens(
+        "kiểm\n\nsoát", "vi"
+    )
+    assert "soát~algeria" not in document_tokens("ai kiểm soát Algeria", "vi"), "a name is no syllable"
     assert query_tokens("ai kiểm soát Algeria", "vi") == ["kiểm", "soát", "algeria"]
     assert document_tokens("soát vé", "vi") == ["soát", "soat", "vé", "ve", "soát~vé"], "a phrase stays together"
 
 
 def test_other_tokens_need_another_fingerprint() -> None:
     """Indexes on users' disks are compared by it; whoever changes the rules changes both lines."""
-    found = hashlib.sha256(" ".join(document_tokens(SAMPLE)).encode()).hexdigest()[:12]
+    tokens = [*document_tokens(SAMPLE), *document_tokens("ai kiểm soát Algeria", "vi")]
+    found = hashlib.sha256(" ".join(tokens).encode()).hexdigest()[:12]
     assert (TOKENS_FINGERPRINT, found) == ("tokens-4", "df848ce444f2")
 
 
