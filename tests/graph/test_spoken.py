@@ -20,7 +20,7 @@ def test_words_are_shown_as_they_come() -> None:
     [
         ("\ufeff", '[{"bbox_2d": []}]'),
         ("```JSON", '\n[{"bbox_2d": []}]'),
-        ('{"things": [' + '"a cup", ' * 9, '{"bbox_2d": []}]}'),
+        ('{"things": [' + '"a cup", ' * 4, '{"bbox_2d": []}]}'),
         ('[{"bbox_2d"', ": [1, 2, 3, 4]}]"),
         ("```", "json", '\n{"bbox_2d": []}', "\n```"),
         ("\n ", "{", "}"),
