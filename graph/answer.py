@@ -211,7 +211,9 @@ class Event(Result):
     kind: Literal["start", "queue", "thinking", "text", "withdrawn", "end"] = Field(
         description="withdrawn: what this node has written so far as text was thinking"
     )
-    text: str = Field("", description="With kind text: what the responder wrote, but boxes and forms; with thinking: thought")
+    text: str = Field(
+        "", description="With kind text: what the responder wrote, but for boxes and forms; with thinking: thought"
+    )
     position: int = Field(0, description="With kind queue: how many questions the model answers first")
     seconds: float = Field(0.0, description="With kind end: how long the node ran")
     read_tokens: int = Field(0, description="With kind end: prompt tokens read anew")
