@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from finetune.data.formats.grounding import fill_places
+from finetune.data.formats.ranked import parted
 from finetune.data.formats.reading import Reading, chosen_of, columns_of, extras_of, sample_of
 from finetune.data.formats.tools import called, returned, with_tools
 from finetune.data.sample import Frames, ImageFile, Part, Role, Sample
@@ -23,7 +24,7 @@ def read(value: Any, reading: Reading) -> Sample:
     Raises:
         Unusable: As the reason says.
     """
-    row = columns_of(value, reading.options.columns)
+    row = parted(columns_of(value, reading.options.columns))
     media = media_of(row, reading.pictures)
 
     def say(message: dict[str, Any], place: int) -> Said:
@@ -36,6 +37,10 @@ def read(value: Any, reading: Reading) -> Sample:
             return "user", [returned(text), *(part for part in parts if not isinstance(part, str))]
         if role == "function_call":
             return "assistant", [called("".join(part for part in parts if isinstance(part, str)))]
+        if ROLES.get(role) == "assistant" and message.get("loss_weight") == 0:
+            raise Unusable(
+                f"message {place} has 'loss_weight' 0; 'mask_history: true' learns last answers alone"
+            )
         if role not in ROLES:
             raise Unusable(f"message {place} has the role {role!r}; known are {', '.join([*ROLES, 'tool'])}")
         if calls:

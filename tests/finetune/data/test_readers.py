@@ -370,6 +370,45 @@ def test_a_registered_ranking_without_a_pair_is_a_broken_row(folder: Path) -> No
     assert reasons == ["a chosen answer without a rejected one", "a rejected answer without a chosen one"]
 
 
+ASKED = {"role": "user", "content": "What is this?"}
+PARTS = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "What is this?"}]}]
+
+
+def answered(text: Any) -> dict[str, Any]:
+    return {"role": "assistant", "content": text}
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"chosen_messages": [ASKED, answered([{"type": "text", "value": "A cat."}])],
+         "rejected_messages": [ASKED, answered([{"type": "text", "value": "A dog."}])]},
+        {"prompt": "What is this?", "chosen": [ASKED, answered("A cat.")], "rejected": [ASKED, answered("A dog.")],
+         "messages": [ASKED, answered("A cat.")]},
+        {"prompt": "What is this?", "chosen": "A cat.", "rejected": "A dog."},
+        {"prompt": [ASKED], "chosen": [answered("A cat.")], "rejected": [answered("A dog.")]},
+        {"prompt": PARTS, "chosen": [answered("A cat.")], "rejected": [answered("A dog.")], "images": ["a.png"]},
+    ],
+)  # fmt: skip
+def test_two_conversations_that_part_at_their_last_message_are_a_pair(folder: Path, row: dict[str, Any]) -> None:
+    [sample] = read(folder, row).samples
+    assert [message.text for message in sample.messages] == ["What is this?", "A cat."]
+    assert sample.rejected == "A dog." and len(sample.pictures) == ("images" in row)
+
+
+def test_conversations_that_differ_earlier_are_no_pair(folder: Path) -> None:
+    other = {"role": "user", "content": "And this?"}
+    row = {"chosen_messages": [ASKED, answered("A cat.")], "rejected_messages": [other, answered("A dog.")]}
+    [broken] = read_dataset(save(folder, "rows.json", [row])).broken
+    assert broken.reason == "'chosen_messages' and 'rejected_messages' differ before their last message"
+
+
+def test_an_answer_that_is_not_to_be_learned_is_said_and_not_learned(folder: Path) -> None:
+    row = {"messages": [ASKED, {**answered("A cat."), "loss_weight": 0.0}]}
+    [broken] = read_dataset(save(folder, "rows.json", [row])).broken
+    assert "'loss_weight' 0" in broken.reason and "mask_history" in broken.reason
+
+
 def test_rows_of_a_registered_set_with_sounds_are_left_out_and_not_learned_without_them(folder: Path) -> None:
     talk = [{"from": "human", "value": "<audio>What is heard?"}, {"from": "gpt", "value": "A bell."}]
     columns = {"messages": "conversations", "audios": "sounds"}
