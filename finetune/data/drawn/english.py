@@ -11,13 +11,15 @@ ENGLISH = Wording(
             "What is the number of {many}?", "Tell me how many {many} there are.", "Please count the {many}.",
             "How many {many} have been drawn?", "What's the number of {many} here?",
             "I want to know how many {many} there are.", "Number of {many}?", "How many {many}?",
-            "How many {many} appear?",
+            "How many {many} appear?", "How many {many} does it contain?", "How many {many} does this drawing show?",
+            "How many {many} does the image have?", "How many {many} has the picture?", "How many {many} are shown?",
+            "How many {many} does this picture hold?", "How many {many} can be counted?", "What count of {many} is there?",
         ),
         "exist": (
             "Is there {one}?", "Is there {one} in the picture?", "Do you see {one}?", "Does the picture show {one}?",
             "Is {one} in the image?", "Is {one} among the objects?", "Are you able to see {one}?", "Is {one} shown?",
             "Is there {one} anywhere?", "Can {one} be seen?", "Has the picture got {one}?",
-            "Do you find {one} in it?",
+            "Do you find {one} in it?", "Does it contain {one}?", "Does the drawing contain {one}?", "Does it have {one}?",
         ),
         "color": (
             "What color is the {name}?", "What colour is the {name}?", "What is the color of the {name}?",
@@ -38,7 +40,9 @@ ENGLISH = Wording(
             "Write a caption for this picture.", "Describe this image in one sentence.",
             "What does the picture show?", "List everything in the picture.", "Please describe what you see.",
             "Say what is shown.", "Give a description of the image.", "What's in this picture?",
-            "What is shown here?", "Caption this image.", "Describe it.",
+            "What is shown here?", "Caption this image.", "Describe it.", "What is to be seen?", "What does it contain?",
+            "What things are shown in the image?", "Tell me what you see.", "Tell me what is drawn here.",
+            "What objects does the picture contain?", "What has been drawn?", "What does this show?",
         ),
         "relation": (
             "Is the {a} {side} the {b}?", "Is the {a} {side} the {b}?", "Is the {a} placed {side} the {b}?",

@@ -38,9 +38,7 @@ def read(value: Any, reading: Reading) -> Sample:
         if role == "function_call":
             return "assistant", [called("".join(part for part in parts if isinstance(part, str)))]
         if ROLES.get(role) == "assistant" and message.get("loss_weight") == 0:
-            raise Unusable(
-                f"message {place} has 'loss_weight' 0; 'mask_history: true' learns last answers alone"
-            )
+            raise Unusable(f"message {place} has 'loss_weight' 0; 'mask_history: true' learns last answers alone")
         if role not in ROLES:
             raise Unusable(f"message {place} has the role {role!r}; known are {', '.join([*ROLES, 'tool'])}")
         if calls:
