@@ -82,7 +82,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "passed": ("A second look confirms the answer.", "再看一遍,结果一致。"),
     "doubtful": ("Doubtful: the second look saw “{feedback}”.", "存疑:再看时看到的是“{feedback}”。"),
     "not_judged": ("Not judged.", "没有判定。"),
-    "not_reviewed": ("Not checked: that is so with the effort quick.", "没有复核:快速模式下如此。"),
+    "not_reviewed": (
+        "Not checked: so with the effort quick, else a note says why.",
+        "没有复核:快速模式下如此,否则说明里有原因。",
+    ),
     "rewritten": ("The answer was rewritten once.", "回答重写过一次。"),
     "truncated": ("Cut short: the limit of time or length was reached.", "未完:达到了时间或长度的限制。"),
     "total": (

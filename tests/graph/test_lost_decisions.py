@@ -203,6 +203,14 @@ def test_the_bundled_checkpoint_is_asked_in_chinese(agent_of: Any, picture: str)
     assert len(chat.asked) == 1
 
 
+def test_boxes_of_the_bundled_checkpoint_are_not_checked_and_that_is_said(agent_of: Any, picture: str) -> None:
+    box = '[{"bbox_2d": [0, 100, 500, 1000], "label": "cup"}]'
+    agent, chat = agent_of(PLAN, box, name="tiny")
+    answer = agent.ask("Where is the cup?", [picture])
+    assert len(chat.asked) == 2 and answer.boxes[0].label == "cup" and answer.review is None
+    assert "review: skipped, the bundled checkpoint cannot check boxes" in answer.degraded
+
+
 def test_the_bundled_checkpoint_quotes_documents_in_chinese(agent_of: Any, documents: Any) -> None:
     plan = '{"task": "answer", "steps": [], "needs_knowledge": true, "queries": ["保修 多久"]}'
     agent, _ = agent_of(plan, PASS, name="tiny", knowledge=documents("保修 三年。"))
