@@ -84,7 +84,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "not_judged": ("Not judged.", "没有判定。"),
     "not_reviewed": (
         "Not checked: so with the effort quick, else a note says why.",
-        "没有复核:快速模式下如此,否则说明里有原因。",
+        "没有复核:快速模式如此,否则见说明。",
     ),
     "rewritten": ("The answer was rewritten once.", "回答重写过一次。"),
     "truncated": ("Cut short: the limit of time or length was reached.", "未完:达到了时间或长度的限制。"),
