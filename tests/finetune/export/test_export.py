@@ -158,7 +158,7 @@ def test_an_approximated_mixture_is_a_lora_and_says_what_it_costs(tmp_path: Path
     approximated = logits(load(ModelSettings(model="tiny", adapter=done.folder)))
     exact = logits(load(ModelSettings(model="tiny", adapter=folder)))
     base = logits(load(ModelSettings(model="tiny")))
-    assert (approximated - exact).norm() < 0.8 * (base - exact).norm()
+    assert (approximated - exact).norm() < (base - exact).norm(), "nearer than the model without it"
     merged = export(done.folder, None, tmp_path / "model")
     torch.testing.assert_close(
         logits(load(ModelSettings(model=str(merged.folder)), dtype=torch.float32)), approximated, atol=2e-4, rtol=1e-4

