@@ -5,8 +5,10 @@ The answer says them in words. Whether a draft begins with them shows after some
 
 import re
 
+from model.pictures.box_forms import KEYS, POINT_KEYS, YX_KEY
+
 _DATA = re.compile(r"(?:[\[{]|`{1,3}$|```(?:j|js|jso)?$|```json)", re.IGNORECASE)
-_BOXES = re.compile(r"bbox|box_2d|point", re.IGNORECASE)
+_BOXES = re.compile(rf"[\"'](?:{'|'.join((*KEYS, YX_KEY, *POINT_KEYS))})[\"']", re.IGNORECASE)
 _UNSEEN = " \t\r\n\ufeff\u200b"
 WAITED_FOR = 80
 """Characters after which data that names no box is shown, such as JSON that was asked for, or a number in brackets."""

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from functools import lru_cache
 
-from retrieval.tokens import PAIRED, document_tokens, is_unspaced, language_of_word, query_tokens, script_of
+from retrieval.tokens import PAIRED, document_tokens, is_unspaced, language_of_word, query_tokens
 
 PASSAGE_WORDS = 120
 """Of the everyday passages in which a word is said to stand or not."""
@@ -27,18 +27,13 @@ def share_of_passages(token: str, language: str | None) -> float:
         language: Of the text that it is from, ISO 639-1; None takes the usual one of its script.
     """
     if is_unspaced(token):
-        found = _pair_frequency(token, _language_of_characters(token, language))
+        usual = language_of_word(token, None)
+        found = _pair_frequency(token, "ja" if (usual, language) == ("zh", "ja") else usual)  # they share characters
     elif PAIRED in token:
         found = math.prod(_stems(language or "vi").get(syllable, 0.0) for syllable in token.split(PAIRED))
     else:
         found = _stems(language_of_word(token, language)).get(token, 0.0)
     return 1 - math.exp(-found * PASSAGE_WORDS)
-
-
-def _language_of_characters(token: str, language: str | None) -> str:
-    """Return the language of a script's characters; Chinese ones are also Japanese."""
-    script = script_of(token[0])
-    return {"kana": "ja", "hangul": "ko", "southeast": "th"}.get(script or "", "ja" if language == "ja" else "zh")
 
 
 def _pair_frequency(token: str, language: str) -> float:

@@ -56,6 +56,7 @@ _UNSPACED = "".join(chars for script, chars in _RANGES if script in ("han", "kan
 _SCRIPT = re.compile("|".join(f"(?P<{script}>[{chars}])" for script, chars in _RANGES))
 _USUAL: Mapping[Script, str] = {
     "latin": "en", "cyrillic": "ru", "greek": "el", "arabic": "ar", "devanagari": "hi", "tamil": "ta",
+    "han": "zh", "kana": "ja", "hangul": "ko", "southeast": "th",
 }  # fmt: skip
 """The language that a script's words are taken for where nothing better is known."""
 _SCRIPT_OF: Mapping[str, Script] = {
@@ -92,9 +93,9 @@ _CHINESE_ASKING = re.compile(
     "|什么|怎么|怎样|如何|何时|何地|多少|多久|哪里|哪儿|哪个|哪些|哪一|请问|是否|可以)"
 )
 # Signs that are not seen, and letters that they would tear apart.
-_UNSEEN = dict.fromkeys([0xAD, 0x180E, 0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF])
-_SPACED = {0xFF0C: ", "}
-"""A Chinese comma, which would become the one inside of a number: 5000，300 are two."""
+_UNSEEN = (0xAD, 0x180E, 0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF)
+# A Chinese comma would become the one inside of a number: 5000，300 are two.
+_BEFORE_FOLDING: Mapping[int, str | None] = {**dict.fromkeys(_UNSEEN), 0xFF0C: ", "}
 _ABBREVIATIONS = frozenset({"e.g", "i.e"})
 
 
@@ -166,7 +167,7 @@ class Piece(NamedTuple):
 def folded(text: str) -> str:
     """Return the text in the letters that tokens are written in."""
     # Twice, because case folding may leave characters that compatibility normalisation would have changed.
-    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text.translate(_UNSEEN | _SPACED)).casefold())
+    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text.translate(_BEFORE_FOLDING)).casefold())
     return _THOUSANDS.sub("", text)
 
 
