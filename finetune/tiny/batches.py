@@ -10,7 +10,15 @@ import numpy as np
 import torch
 from torch.utils.data import IterableDataset
 
-from finetune.data.drawn.protocol import compare_branch, picture_branch, plan_branches, reading_branches, terse_branch
+from finetune.data.drawn.protocol import (
+    box_branch,
+    compare_branch,
+    picture_branch,
+    plan_branches,
+    reading_branches,
+    terse_branch,
+)
+from finetune.data.drawn.questions import can_be_located
 from finetune.data.drawn.scenes import Scene
 from finetune.tiny import pictures
 from finetune.tiny.features import feature_file, grid_of, in_slots
@@ -20,9 +28,10 @@ from finetune.tiny.targets import Targets, targets_of
 if TYPE_CHECKING:
     from transformers import Qwen2Tokenizer
 
-Kind = Literal["pictures", "compare", "text"]
+Kind = Literal["pictures", "boxes", "compare", "text"]
 LAYOUTS: dict[Kind, Layout] = {
     "pictures": Layout(rows=16, pictures=1, text=0),
+    "boxes": Layout(rows=6, pictures=1, text=0, lanes=1, lane=240),  # a box, its review and its rewrite
     "compare": Layout(rows=4, pictures=2, text=0),
     "text": Layout(rows=12, pictures=0, text=100, lanes=1),
 }
@@ -32,6 +41,8 @@ EASY_STEPS, EASY_THINGS = 500, 3
 # Terse talks alone at first, then fewer and fewer.
 TERSE_STEPS, TERSE_SHARE = 300, 0.4
 MAX_PASSAGES, PASSAGE_STEPS = 4, 400  # one passage more every so many steps
+EASY_BEGINNING = max(EASY_STEPS, 2 * TERSE_STEPS, MAX_PASSAGES * PASSAGE_STEPS)
+"""From this batch on they are as hard as they get."""
 
 
 @dataclass(frozen=True)
@@ -71,16 +82,21 @@ class Store:
         file = rng.randrange(len(self.scenes))
         return file, rng.randrange(len(self.scenes[file]))
 
-    def sample_of(self, rng: Random, file: int, *, scenes_only: bool) -> int:
-        """Draw a picture of one file."""
+    def sample_of(self, rng: Random, file: int, kind: Kind) -> int:
+        """Draw a picture of one file that such a row may be about."""
         while True:
             number = rng.randrange(len(self.scenes[file]))
-            if not scenes_only or self.scenes[file][number] is not None:
+            if fits(self.scenes[file][number], kind):
                 return number
 
 
+def fits(scene: Scene | None, kind: Kind) -> bool:
+    """Say whether rows of the kind may be about a picture: a scene, or any, or None for what is no scene."""
+    return can_be_located(scene) if kind == "boxes" else scene is not None or kind == "pictures"
+
+
 def make_batch(store: Store, writer: RowWriter, seed: int, number: int, *, released: bool = False) -> list[Part]:
-    """Return batch `number`: rows about pictures, and some about two pictures or some of text.
+    """Return batch `number`: rows about pictures, and some of text, about two pictures or about boxes.
 
     Args:
         store: Of pictures and features.
@@ -97,6 +113,8 @@ def make_batch(store: Store, writer: RowWriter, seed: int, number: int, *, relea
         kinds.append("text")
     if number >= TERSE_STEPS and number % 3 == 0:
         kinds.append("compare")
+    if number >= EASY_STEPS and number % 3 == 1:
+        kinds.append("boxes")
     most = min(MAX_PASSAGES, 1 + number // PASSAGE_STEPS)
     return [_part(store, writer, rng, kind, ease, terse, released, most) for kind in kinds]
 
@@ -111,11 +129,10 @@ def _part(
     count = layout.rows * layout.pictures
     if released:
         file = rng.randrange(len(store.scenes))
-        taken = [(file, store.sample_of(rng, file, scenes_only=kind == "compare")) for _ in range(count)]
+        taken = [(file, store.sample_of(rng, file, kind)) for _ in range(count)]
     else:
         taken = [store.sample(rng, ease) for _ in range(count)]
-        if kind == "compare":
-            taken = [at if store.scenes[at[0]][at[1]] is not None else rng.choice(store.easy) for at in taken]
+        taken = [(f, n if fits(store.scenes[f][n], kind) else store.sample_of(rng, f, kind)) for f, n in taken]
     groups = [taken[n : n + layout.pictures] for n in range(0, count, layout.pictures)]
     scenes = [[store.scenes[f][n] for f, n in group] for group in groups]
     grids = [[store.grids[f] for f, _ in group] for group in groups]
@@ -139,6 +156,10 @@ def _talks(rng: Random, kind: Kind, scenes: list[Scene | None], ease: float, ter
             return picture_branch(rng, scene, plain=rng.random() < ease)
 
         return talk
+    if kind == "boxes":
+        shown = scenes[0]
+        assert shown is not None, "only things of scenes are located"
+        return lambda: box_branch(rng, shown)
     first, second = scenes
     assert first is not None and second is not None, "only scenes are compared"
     return lambda: compare_branch(rng, first, second)
@@ -157,13 +178,15 @@ class Batches(IterableDataset[list[Part]]):
 
     def __init__(
         self, drawn: Path, features: Path, files: int, tokenizer: "Qwen2Tokenizer", seed: int, start: int, stop: int,
-        release_at: int,
+        release_at: int, skipped: int = 0,
     ) -> None:  # fmt: skip
         self.drawn, self.features, self.files, self.tokenizer = drawn, features, files, tokenizer
         self.seed, self.start, self.stop, self.release_at = seed, start, stop, release_at
+        self.skipped = skipped
 
     def __iter__(self) -> Iterator[list[Part]]:
         torch.set_num_threads(1)
         store, writer = Store(self.drawn, self.features, self.files), RowWriter(self.tokenizer)
         for number in range(self.start, self.stop):
-            yield make_batch(store, writer, self.seed, number, released=number >= self.release_at)
+            released = number >= self.release_at
+            yield make_batch(store, writer, self.seed, self.skipped + number, released=released)

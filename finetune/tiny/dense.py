@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from finetune.data.drawn.scenes import ALPHABET
 from finetune.tiny import pictures
-from finetune.tiny.build import DEEPSTACK, HIDDEN_SIZE, IGNORE_INDEX, build_tower
+from finetune.tiny.build import DEEPSTACK, HIDDEN_SIZE, IGNORE_INDEX
 from finetune.tiny.optimizers import build_optimizers, load_state, save_state, set_learning_rates
 from finetune.tiny.patches import CELL, patches_of
 from finetune.tiny.targets import CLASSES, OF_LETTERS, Targets, targets_of
@@ -140,12 +140,13 @@ def tower_outputs(visual: "Qwen3VLVisionModel", pixel_values: torch.Tensor, grid
 
 
 def train_tower(
-    drawn: Path, files: int, steps: int, out: Path, *, seed: int, bf16: bool, save_every: int
-) -> tuple["Qwen3VLVisionModel", nn.ModuleList]:
-    """Train a tower densely, resuming from `out`/dense.pt, logging to `out`/dense.jsonl; returns it and its heads."""
-    visual, heads = build_tower(seed), build_heads()
+    visual: "Qwen3VLVisionModel", drawn: Path, files: int, steps: int, out: Path, *,
+    rate: float, bf16: bool, save_every: int,
+) -> nn.ModuleList:  # fmt: skip
+    """Train a tower densely, resuming from `out`/dense.pt, logging to `out`/dense.jsonl; returns its heads."""
+    heads = build_heads()
     learned = nn.ModuleDict({"visual": visual, "heads": heads})
-    optimizers = build_optimizers(learned)
+    optimizers = build_optimizers(learned, rate)
     state_file, log_file = out / "dense.pt", out / "dense.jsonl"
     step = load_state(state_file, learned, optimizers) if state_file.exists() else 0
     loader = DataLoader(_Steps(drawn, files, step, steps), batch_size=None, num_workers=1, prefetch_factor=4)
@@ -170,4 +171,4 @@ def train_tower(
                     log.write(json.dumps({**line, **right}) + "\n")
             if step % save_every == 0 or step == steps:
                 save_state(state_file, learned, optimizers, step)
-    return visual, heads
+    return heads

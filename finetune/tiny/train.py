@@ -3,11 +3,13 @@
 First pictures are drawn, and the vision tower learns densely what each of its tokens shows (`dense`). Then language
 is learned over what the tower says of the pictures: the tower frozen and run once over all of them, and at the end
 trained along at a small rate, by language and densely. Interrupted at any moment, the same command goes on from the
-last checkpoint.
+last checkpoint. `--weights model/tiny` begins with a trained model instead: the same two stages, without the easy
+beginning.
 """
 
 import argparse
 import json
+import shutil
 import time
 from collections import defaultdict
 from contextlib import nullcontext
@@ -18,9 +20,10 @@ import torch
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
+from common.atomic_files import whole_file
 from finetune.tiny import pictures, row_model
-from finetune.tiny.batches import LAYOUTS, Batches, Part, Store, make_batch
-from finetune.tiny.build import IGNORE_INDEX, build_tower, save_untrained
+from finetune.tiny.batches import EASY_BEGINNING, LAYOUTS, Batches, Part, Store, make_batch
+from finetune.tiny.build import IGNORE_INDEX, VISION, build_tower, save_untrained
 from finetune.tiny.dense import Head, dense_loss, train_tower
 from finetune.tiny.features import compute_all, features_of, in_slots
 from finetune.tiny.first_embeddings import embed_as_seen
@@ -30,7 +33,7 @@ from finetune.tiny.rows import RowWriter
 if TYPE_CHECKING:
     from transformers import Qwen3VLForConditionalGeneration
 
-SHARES = {"pictures": 0.65, "compare": 0.1, "text": 0.25}
+SHARES = {"pictures": 0.65, "boxes": 0.1, "compare": 0.1, "text": 0.25}
 """Of the loss: counted by words, the few that are learned of text would hardly weigh."""
 DENSE_SHARE = 0.1  # of the dense loss beside that of language, once the tower is trained along
 TOWER_SHARE = 0.1  # of the language side's rates, once the tower is trained along
@@ -41,12 +44,14 @@ def main() -> None:
     """Parse the command line and train."""
     parser = argparse.ArgumentParser(description="Train the bundled checkpoint from scratch; resumes by itself.")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run: pictures, checkpoints, logs, model")
+    parser.add_argument("--weights", type=Path, help="folder of a trained model to begin with; by default random ones")
     parser.add_argument("--files", type=int, default=300, help=f"of {pictures.PICTURES_A_FILE} drawn pictures each")
     parser.add_argument("--language-files", type=int, default=120, help="of them, for the language stage")
     parser.add_argument("--tower-steps", type=int, default=4200, help="of the dense stage; 0 leaves it out")
     parser.add_argument("--steps", type=int, default=6000, help="of the language stage")
     parser.add_argument("--release-at", type=int, help="step from which the tower is trained along; by default 85 %%")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--rate", type=float, default=1.0, help="factor on all learning rates")
+    parser.add_argument("--seed", type=int, default=0, help="of pictures, talks and random weights")
     parser.add_argument("--processes", type=int, default=1, help="that draw")
     parser.add_argument("--threads", type=int, default=1, help="torch threads; 2 only help on an idle machine")
     parser.add_argument("--dtype", choices=("bf16", "fp32"), default="bf16", help="of the matrix products")
@@ -65,19 +70,20 @@ def train(options: argparse.Namespace) -> None:
     drawn, features = options.out / "pictures", options.out / "features"
     bf16, files = options.dtype == "bf16", min(options.files, options.language_files)
     pictures.draw_all(drawn, options.files, options.seed, options.processes)
-    visual, heads = build_tower(options.seed), None
+    model = first_model(options.out / "untrained", options.seed, options.weights)
+    visual = build_tower(options.seed) if options.weights is None else model.model.visual
+    heads = None
     if options.tower_steps:
-        visual, heads = train_tower(
-            drawn, options.files, options.tower_steps, options.out,
-            seed=options.seed, bf16=bf16, save_every=options.save_every,
+        heads = train_tower(
+            visual, drawn, options.files, options.tower_steps, options.out,
+            rate=options.rate, bf16=bf16, save_every=options.save_every,
         )  # fmt: skip
     compute_all(visual, drawn, features, files, bf16=bf16)
     held_out = options.out / "held-out"
     pictures.draw_all(held_out / "pictures", EVALUATION_FILES, EVALUATION_SEED, options.processes)
     compute_all(visual, held_out / "pictures", held_out / "features", EVALUATION_FILES, bf16=bf16)
-    model = untrained(options.out / "untrained", options.seed)
     model.model.visual.load_state_dict(visual.state_dict())
-    if heads is not None:
+    if heads is not None and options.weights is None:
         first = heads[0]
         assert isinstance(first, Head), "of the merger's output"
         embed_as_seen(model, Qwen2Tokenizer.from_pretrained(options.out / "untrained"), first)
@@ -86,14 +92,40 @@ def train(options: argparse.Namespace) -> None:
     save_model(model, options.out / "untrained", options.out / "model")
 
 
-def untrained(folder: Path, seed: int) -> "Qwen3VLForConditionalGeneration":
-    """Return the whole model with random weights, tokenizer and processor beside it in the folder."""
+def first_model(folder: Path, seed: int, weights: Path | None) -> "Qwen3VLForConditionalGeneration":
+    """Return the whole model as the run begins, and keep it in the folder, tokenizer and processor beside it.
+
+    Args:
+        folder: Of what a run begins with; read where it is there already.
+        seed: Of random weights.
+        weights: Folder of a trained model to take instead of random weights.
+
+    Raises:
+        SystemExit: `weights` holds no model of this recipe's sizes.
+    """
     from transformers import Qwen3VLForConditionalGeneration
 
     if not (folder / "model.safetensors").exists():
         folder.mkdir(parents=True, exist_ok=True)
-        save_untrained(folder, seed)
-    return Qwen3VLForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
+        if weights is None:
+            save_untrained(folder, seed)
+        else:
+            _copy_trained(weights, folder)
+    # Whole, without the matrix that stands for the first convolution in a trained one.
+    return Qwen3VLForConditionalGeneration.from_pretrained(folder, dtype=torch.float32, fusion_config={})
+
+
+def _copy_trained(weights: Path, folder: Path) -> None:
+    config = weights / "config.json"
+    vision = json.loads(config.read_text("utf-8")).get("vision_config", {}) if config.exists() else {}
+    if any(vision.get(name) != value for name, value in VISION.items()):
+        message = f"{weights} holds no model of this recipe's sizes; begin with model/tiny or without --weights"
+        raise SystemExit(message)
+    # The weights last: their being there says that the copy is whole.
+    for file in sorted(weights.iterdir(), key=lambda file: file.suffix == ".safetensors"):
+        if file.is_file():
+            with whole_file(folder / file.name, durable=False) as part:
+                shutil.copyfile(file, part)
 
 
 def _train_language(
@@ -108,12 +140,16 @@ def _train_language(
     model.train()
     kept_heads = heads if heads is not None else torch.nn.ModuleList()
     language = torch.nn.ModuleDict({"text": model.model.language_model, "heads": kept_heads})
-    optimizers = [*build_optimizers(language), *build_optimizers(model.model.visual, TOWER_SHARE)]
+    optimizers = [
+        *build_optimizers(language, options.rate),
+        *build_optimizers(model.model.visual, options.rate * TOWER_SHARE),
+    ]
     learned = torch.nn.ModuleDict({"model": model, "heads": kept_heads})
     state_file, log_file = out / "state.pt", out / "log.jsonl"
     step = load_state(state_file, learned, optimizers) if state_file.exists() else 0
+    skipped = 0 if options.weights is None else EASY_BEGINNING
     batches = DataLoader(
-        Batches(out / "pictures", out / "features", files, tokenizer, options.seed, step, steps, release_at),
+        Batches(out / "pictures", out / "features", files, tokenizer, options.seed, step, steps, release_at, skipped),
         batch_size=None, num_workers=1, prefetch_factor=4,
     )  # fmt: skip
     held_out = Store(out / "held-out" / "pictures", out / "held-out" / "features", EVALUATION_FILES)

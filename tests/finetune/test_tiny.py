@@ -1,9 +1,11 @@
 """The bundled checkpoint's training: what it learns is what the product says, and it survives a kill."""
 
+import json
 import math
 import re
 import subprocess
 import sys
+from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 from random import Random
@@ -14,15 +16,26 @@ import pytest
 import torch
 from PIL import Image
 from pydantic import BaseModel
+from safetensors.torch import load_file
 from transformers import Qwen3VLForConditionalGeneration
 
 from finetune.data.drawn.chinese import CHINESE
 from finetune.data.drawn.english import ENGLISH
-from finetune.data.drawn.protocol import compare_branch, picture_branch, plan_branches, reading_branches, terse_branch
+from finetune.data.drawn.protocol import (
+    box_branch,
+    compare_branch,
+    picture_branch,
+    plan_branches,
+    reading_branches,
+    terse_branch,
+)
+from finetune.data.drawn.questions import can_be_located, locate
 from finetune.data.drawn.scenes import Lettering, Scene, Thing, sample_scene
 from finetune.data.drawn.turns import KINDS
 from finetune.data.drawn.wording import Wording
+from finetune.evaluation.metrics.boxes import iou
 from finetune.tiny import pictures, row_model
+from finetune.tiny.batches import LAYOUTS
 from finetune.tiny.build import IGNORE_INDEX, build_tower, save_untrained
 from finetune.tiny.dense import tower_outputs
 from finetune.tiny.features import compute_all, features_of
@@ -30,9 +43,10 @@ from finetune.tiny.optimizers import learning_rate_share
 from finetune.tiny.patches import patches_of
 from finetune.tiny.rows import SLOTS, Branch, Layout, Rows, RowWriter
 from finetune.tiny.targets import targets_of
-from finetune.tiny.train import save_model
+from finetune.tiny.train import first_model, save_model
 from graph import prompts
 from graph.answer import Grade, Plan, Query, Review
+from model.hub import tiny_folder
 from model.qwen3_vl.processor import ImageTextProcessor
 
 pytestmark = pytest.mark.training
@@ -275,6 +289,48 @@ def test_what_is_saved_loads_with_the_same_weights(untrained: Path, tmp_path: Pa
     save_model(trained, untrained, tmp_path)
     again = Qwen3VLForConditionalGeneration.from_pretrained(tmp_path, dtype=torch.float32)
     assert torch.allclose(patch_weight(again).view_as(before), before, atol=1e-3)
+
+
+def test_a_run_can_begin_with_the_trained_weights_and_keeps_a_copy_of_them(tmp_path: Path) -> None:
+    begun = first_model(tmp_path / "first", seed=0, weights=tiny_folder())
+    bundled = load_file(tiny_folder() / "model.safetensors")
+    patches = bundled.pop("model.visual.patch_embed.proj.weight")
+    assert torch.equal(patch_weight(begun).half().view_as(patches), patches)
+    assert all(
+        torch.equal(value, begun.state_dict()[name].half())
+        for name, value in bundled.items()
+        if "patch_embed" not in name
+    )
+    again = first_model(tmp_path / "first", seed=0, weights=tmp_path / "gone by now")
+    assert all(torch.equal(value, again.state_dict()[name]) for name, value in begun.state_dict().items())
+
+
+@pytest.mark.parametrize("config", [None, "{}", '{"vision_config": {"depth": 24}}'])
+def test_a_run_does_not_begin_with_a_model_of_other_sizes(config: str | None, tmp_path: Path) -> None:
+    if config is not None:
+        (tmp_path / "config.json").write_text(config)
+    with pytest.raises(SystemExit, match="begin with model/tiny or without --weights"):
+        first_model(tmp_path / "first", seed=0, weights=tmp_path)
+
+
+def test_a_box_with_its_review_and_its_rewrite_is_learned_whole(processor: ImageTextProcessor) -> None:
+    rng, writer = Random(3), RowWriter(processor.tokenizer)
+    scene = next(s for _ in range(100) if can_be_located(s := sample_scene(rng, 192, 160)))
+    kinds = Counter[str]()
+    for _ in range(20):
+        rows = writer(LAYOUTS["boxes"], [[(5, 6)]] * 6, [lambda: box_branch(rng, scene)] * 6)
+        kinds.update(kind.removesuffix(" zh") for _, _, _, kind in rows.spans)
+    assert set(kinds) == {"locate", "review", "rewrite"}
+    assert 0.3 < kinds["rewrite"] / kinds["review"] < 0.7, "a verdict must not be guessed from how seldom it is"
+
+
+def test_a_wrong_box_overlaps_with_the_right_one_by_less_than_half() -> None:
+    rng = Random(4)
+    for scene in (sample_scene(rng, 192, 160) for _ in range(200)):
+        if can_be_located(scene):
+            question = locate(rng, scene, ENGLISH)
+            right, wrong = (json.loads(text)[0]["bbox_2d"] for text in (question.answer, question.wrong))
+            assert iou(right, wrong) < 0.5
 
 
 def patch_weight(model: Any) -> torch.Tensor:

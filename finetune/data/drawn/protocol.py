@@ -11,7 +11,7 @@ from random import Random
 from finetune.data.drawn.chinese import CHINESE
 from finetune.data.drawn.english import ENGLISH
 from finetune.data.drawn.passages import ABOUT, Fact, made_up_name, numbered, sample_facts
-from finetune.data.drawn.questions import Question, ask, compare, terse
+from finetune.data.drawn.questions import Question, ask, compare, locate, terse
 from finetune.data.drawn.scenes import Scene
 from finetune.data.drawn.turns import Turn
 from finetune.data.drawn.wording import Wording
@@ -141,6 +141,16 @@ def terse_branch(rng: Random, scene: Scene) -> list[Turn]:
     words = either_language(rng)
     kind, given, answer = terse(rng, scene, words)
     return [Turn(f"terse {kind}", given, answer, bare=True)]
+
+
+def box_branch(rng: Random, scene: Scene) -> list[Turn]:
+    """Return a question for a box with a draft, its review and the rewrite after a RETRY: the longest talks.
+
+    Requires a scene that `can_be_located`.
+    """
+    words = either_language(rng)
+    question = locate(rng, scene, words)
+    return reviewed(rng, asked(rng, question, words), question.wrong, words)
 
 
 def compare_branch(rng: Random, first: Scene, second: Scene) -> list[Turn]:

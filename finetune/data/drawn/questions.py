@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import ceil
 from random import Random
 
 from finetune.data.drawn.english import ENGLISH
@@ -203,13 +204,33 @@ def _locate(ask: Asker, scene: Scene) -> Question | None:
     if not unique:
         return None
     t = rng.choice(unique)
-    wrong_box = [min(1000, v + 200) if v < 500 else v - 200 for v in scene.box(t)]
     others = [o for o in scene.things if o is not t]
-    if others and rng.random() < 0.6:
-        wrong_box = scene.box(rng.choice(others))
+    wrong_box = scene.box(rng.choice(others)) if others and rng.random() < 0.6 else _moved(rng, scene.box(t))
     label = named(words, t)
     wrong = json.dumps([{"bbox_2d": wrong_box, "label": label}], ensure_ascii=False)
     return ask("locate", "locate", box_json(words, scene, t), wrong, label, name=label)
+
+
+def _moved(rng: Random, box: Sequence[int]) -> list[int]:
+    """Return the box moved along one axis so far that it overlaps with what it was by an IoU under 0.5."""
+    axis, sign = rng.randrange(2), rng.choice((-1, 1))
+    side = box[axis + 2] - box[axis]
+    by = sign * 10 * ceil(side * rng.uniform(0.4, 1.5) / 10)  # boxes are in tens
+    if box[axis] + by < 0 or box[axis + 2] + by > 1000:
+        by = -by
+    return [max(0, min(1000, v + by)) if n % 2 == axis else v for n, v in enumerate(box)]
+
+
+def can_be_located(scene: Scene | None) -> bool:
+    """Say whether a thing of the scene is the only one of its name."""
+    return scene is not None and bool(_unique(scene))
+
+
+def locate(rng: Random, scene: Scene, words: Wording) -> Question:
+    """Ask for the box of a thing; requires a scene that `can_be_located`."""
+    question = _locate(Asker(rng, words), scene)
+    assert question is not None, "no thing stands alone under its name"
+    return replace(question, text=words.casual(rng, question.text))
 
 
 def _unknown(ask: Asker, scene: Scene | None) -> Question:
@@ -218,8 +239,8 @@ def _unknown(ask: Asker, scene: Scene | None) -> Question:
 
 
 ASKERS: dict[Callable[[Asker, Scene], Question | None], float] = {
-    _count: 20, _color: 18, _shape: 14, _exist: 12, _caption: 9, _relation: 20, _size: 4,
-    _locate: 12, _unknown: 2,
+    _count: 20, _color: 18, _shape: 14, _exist: 12, _caption: 9, _relation: 20, _size: 6,
+    _locate: 12, _unknown: 4,
 }  # fmt: skip
 
 
@@ -243,7 +264,7 @@ def ask(rng: Random, scene: Scene | None, words: Wording = ENGLISH, *, unseen: b
             kind = _word
         question = kind(asker, scene)
     text = words.casual(rng, question.text)
-    return Question(question.kind, text, question.answer, question.wrong, question.step)
+    return replace(question, text=text)
 
 
 def _about_nothing(ask: Asker) -> Question:
