@@ -320,7 +320,7 @@ def test_a_box_with_its_review_and_its_rewrite_is_learned_whole(processor: Image
     for _ in range(20):
         rows = writer(LAYOUTS["boxes"], [[(5, 6)]] * 6, [lambda: box_branch(rng, scene)] * 6)
         kinds.update(kind.removesuffix(" zh") for _, _, _, kind in rows.spans)
-    assert set(kinds) == {"locate", "review", "rewrite"}
+    assert set(kinds) == {"locate", "review", "rewrite", "choose"}
     assert 0.3 < kinds["rewrite"] / kinds["review"] < 0.7, "a verdict must not be guessed from how seldom it is"
 
 

@@ -44,6 +44,7 @@ NOT_TO_BE_SAVED = {
 }
 ASKED_AS_TASK = 0.3  # share of the questions in the words that the responder uses after such a plan
 CHOSEN, REVIEWED, PLANNED, PLANNED_READING, ASKED_TWICE = 0.03, 0.12, 0.05, 0.02, 0.05  # shares of the branches
+BOXES_CHOSEN = 0.2  # share of the talks about the checking of boxes; the others review
 
 
 def prompts_of(words: Wording) -> Prompts:
@@ -144,13 +145,14 @@ def terse_branch(rng: Random, scene: Scene) -> list[Turn]:
 
 
 def box_branch(rng: Random, scene: Scene) -> list[Turn]:
-    """Return a question for a box with a draft, its review and the rewrite after a RETRY: the longest talks.
+    """Return the longest talks: a question for a box, a draft, its review and a rewrite, or the choice between two.
 
     Requires a scene that `can_be_located`.
     """
     words = either_language(rng)
     question = locate(rng, scene, words)
-    return reviewed(rng, asked(rng, question, words), question.wrong, words)
+    judged = chosen if rng.random() < BOXES_CHOSEN else reviewed
+    return judged(rng, asked(rng, question, words), question.wrong, words)
 
 
 def compare_branch(rng: Random, first: Scene, second: Scene) -> list[Turn]:
