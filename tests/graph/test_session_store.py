@@ -191,7 +191,7 @@ def test_a_turn_that_cannot_be_saved_is_answered_and_said(
     assert [turn.question for turn in archive.sessions.turns("mine")] == ["How many?"]
 
 
-@pytest.mark.heavy
+@pytest.mark.slow
 def test_two_hundred_turns_are_kept_once_each_and_told_within_the_budget(
     agent_of: Any, archive: Archive, picture: str
 ) -> None:

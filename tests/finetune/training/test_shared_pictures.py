@@ -116,7 +116,7 @@ def asked(folder: Path, discs: Path) -> Path:
     return file
 
 
-@pytest.mark.parametrize("kind", ["lora", "moe_lora"])
+@pytest.mark.parametrize("kind", ["moe_lora", pytest.param("lora", marks=pytest.mark.slow)])
 def test_a_run_with_shared_pictures_learns_what_the_batches_of_their_rows_teach(
     quick: Quick, discs: Path, tmp_path: Path, kind: str
 ) -> None:

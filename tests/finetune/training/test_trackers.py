@@ -57,6 +57,7 @@ def test_tensorboard_holds_the_losses_of_the_log_and_of_the_held_back_rows_in_on
     assert not (folder / "runs").exists()  # where transformers would open a second one
 
 
+@pytest.mark.slow
 def test_wandb_offline_holds_the_losses_of_the_log_below_the_output_folder(
     quick: Quick, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -78,6 +79,7 @@ def test_wandb_offline_holds_the_losses_of_the_log_below_the_output_folder(
     assert not list(here.iterdir())
 
 
+@pytest.mark.slow
 def test_swanlab_in_its_local_mode_holds_the_losses_of_the_log_and_how_the_run_ended(quick: Quick) -> None:
     pb = pytest.importorskip("swanlab.proto.swanlab.record.v1.record_pb2")
     config = quick("--report_to=swanlab", *EVALUATED)

@@ -87,7 +87,15 @@ def test_the_report_shows_answers_to_rows_that_can_be_asked(quick: Quick, discs:
     assert page.count("data:image/jpeg;base64,") == 2 and "this is one red disc" in page and "never seen" not in page
 
 
-@pytest.mark.parametrize("kind", ["moe_lora", "alora", "ia3", "multiway"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "moe_lora",
+        "multiway",
+        pytest.param("alora", marks=pytest.mark.slow),
+        pytest.param("ia3", marks=pytest.mark.slow),
+    ],
+)
 def test_every_tuner_trains_and_is_in_use(quick: Quick, kind: str) -> None:
     config = quick(f"--finetuning_type={kind}", "--num_experts=4", "--top_k=2", "--max_steps=6")
     result = train(config)
@@ -132,7 +140,11 @@ def test_multiway_learns_through_the_frozen_decoder_after_a_warm_up_that_leaves_
 
 @pytest.mark.parametrize(
     "options",
-    [("--packing=true", "--cutoff_len=128"), ("--gradient_accumulation_steps=2",), (*SMALL, "--balance_rate=0.1")],
+    [
+        ("--packing=true", "--cutoff_len=128"),
+        pytest.param(("--gradient_accumulation_steps=2",), marks=pytest.mark.slow),
+        (*SMALL, "--balance_rate=0.1"),
+    ],
 )
 def test_resuming_in_the_middle_comes_to_the_same_steps_losses_and_weights(
     quick: Quick, tmp_path: Path, options: tuple[str, ...]
@@ -543,6 +555,7 @@ def test_two_processes_measure_held_back_rows_as_one_does(quick: Quick, tmp_path
 SAVED = ("--max_steps=2", "--save_strategy=steps", "--save_steps=1", "--per_device_train_batch_size=2")
 
 
+@pytest.mark.slow
 def test_two_processes_that_share_the_model_out_learn_what_one_does(quick: Quick, tmp_path: Path) -> None:
     alone = train(quick("--max_steps=2")).output_dir
     together = launch(tmp_path, quick(*SAVED, f"--output_dir={tmp_path / 'both'}"), *FSDP)

@@ -140,6 +140,7 @@ def test_a_missing_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> N
         RayIngestion(RayWorkers(), lambda: pytest.fail("it was opened"))
 
 
+@pytest.mark.slow
 def test_two_workers_and_this_process_give_the_same_catalogue(
     folder: Path,
     catalogues: tuple[Catalogue, Catalogue],

@@ -514,6 +514,7 @@ def test_a_cache_that_another_model_filled_is_refused(inputs: dict[str, Any]) ->
 # Trainer
 
 
+@pytest.mark.slow
 def test_the_trainer_resumes_where_it_stopped(tmp_path: Path) -> None:
     from transformers import Trainer, TrainingArguments
 

@@ -47,5 +47,6 @@ print(torch.compile(lambda x: x + 1, backend="eager")(torch.ones(1)).item())
     assert run("lean_import.allow()", after)[2:] == ["True True True", "2.0"]
 
 
+@pytest.mark.slow
 def test_a_transformers_that_wants_more_is_imported_whole() -> None:
     assert run("lean_import.allow(); lean_import._DECORATORS = ()")[0] == run()[0]
