@@ -340,9 +340,9 @@ def patch_weight(model: Any) -> torch.Tensor:
     return weight
 
 
-def _train(out: Path) -> list[str]:
+def _train(out: Path, *more: str) -> list[str]:
     command = [sys.executable, "-m", "finetune.tiny.train", "--out", str(out), "--files", "1", "--tower-steps", "3"]
-    return [*command, "--steps", "4", "--release-at", "2", "--dtype", "fp32", "--plain", "--save-every", "1"]
+    return [*command, "--steps", "4", "--release-at", "2", "--dtype", "fp32", "--plain", "--save-every", "1", *more]
 
 
 @pytest.mark.slow
@@ -358,3 +358,13 @@ def test_a_training_killed_at_any_moment_ends_with_the_same_weights(tmp_path: Pa
     whole, parts = (torch.load(tmp_path / run / "state.pt", weights_only=True)["model"] for run in ("whole", "parts"))
     assert all(torch.allclose(whole[name], parts[name], atol=1e-5) for name in whole)
     assert (tmp_path / "parts" / "model" / "model.safetensors").stat().st_size < 25_000_000
+
+
+@pytest.mark.slow
+def test_a_run_that_begins_with_the_trained_weights_leaves_a_model_near_them(tmp_path: Path) -> None:
+    command = _train(tmp_path / "on", "--weights", str(tiny_folder()), "--rate", "0.001")
+    subprocess.run(command, check=True, capture_output=True)
+    before, after = (load_file(folder / "model.safetensors") for folder in (tiny_folder(), tmp_path / "on" / "model"))
+    assert before.keys() == after.keys()
+    apart = {name: (before[name].float() - after[name].float()).abs().max().item() for name in before}
+    assert 0 < max(apart.values()) < 0.01
