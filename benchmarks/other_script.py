@@ -1,9 +1,10 @@
 """Chinese questions in one script asked of passages in the other: what finds its passage, and what is refused.
 
 `python -m benchmarks.other_script DATA SET [SET ...]` takes sets in simplified characters and writes questions or
-passages in traditional ones with zhconv, whose tables are MediaWiki's and not those that the product folds by: character
-by character, and as Taiwan writes, where some words are other ones. By words alone. The last two columns are of half of
-the passages, as in `absent_articles`. zhconv is under the GPL and so no part of any extra: `pip install zhconv`.
+passages in traditional ones with zhconv, whose tables are MediaWiki's and not those that the product folds by:
+character by character, and as Taiwan writes, where some words are other ones. By words alone. The last two columns are
+of half of the passages, as in `absent_articles`. zhconv is under the GPL and so no part of any extra:
+`pip install zhconv`.
 """
 
 import argparse
