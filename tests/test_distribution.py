@@ -6,12 +6,14 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from importlib.metadata import PackageNotFoundError, metadata
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import anyio
 import pytest
 from mcp import Client, StdioServerParameters
+from packaging.specifiers import SpecifierSet
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from lorgnette.settings import load_settings
@@ -75,6 +77,23 @@ def test_the_bundles_project_pins_what_was_tested(bundle: Path) -> None:
     pins = project["tool"]["uv"]["constraint-dependencies"]
     assert pins and set(pins) <= set((ROOT / "constraints.txt").read_text("utf-8").splitlines())
     assert project["tool"]["setuptools"]["packages"] == PROJECT["tool"]["setuptools"]["packages"]
+
+
+def test_every_pinned_version_takes_the_first_python_that_the_project_takes() -> None:
+    first = PROJECT["project"]["requires-python"].removeprefix(">=") + ".0"
+    pins = [
+        line.partition("==")[0] for line in (ROOT / "constraints.txt").read_text("utf-8").splitlines() if "==" in line
+    ]
+    wanted = {name: metadata(name).get("Requires-Python") for name in pins if is_installed(name)}
+    assert len(wanted) > 100
+    assert {name: python for name, python in wanted.items() if python and first not in SpecifierSet(python)} == {}
+
+
+def is_installed(name: str) -> bool:
+    try:
+        return bool(metadata(name))
+    except PackageNotFoundError:
+        return False
 
 
 def test_the_same_sources_give_the_same_bytes(tmp_path: Path) -> None:
