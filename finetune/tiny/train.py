@@ -73,6 +73,7 @@ def train(options: argparse.Namespace) -> None:
     model = first_model(options.out / "untrained", options.seed, options.weights)
     visual = build_tower(options.seed) if options.weights is None else model.model.visual
     heads = None
+    torch.manual_seed(options.seed)  # of the heads
     if options.tower_steps:
         heads = train_tower(
             visual, drawn, options.files, options.tower_steps, options.out,
