@@ -15,6 +15,8 @@ PASSAGE_WORDS = 120
 """Of the everyday passages in which a word is said to stand or not."""
 LEAST, LEAST_OF_PAIRS = 3e-5, 1e-5
 """Share of the words of a language from which one is looked at: a rarer one stands in a few passages of a thousand."""
+LEAST_KNOWN = 1e-5
+"""Share of a language's words from which one is no slip: "recieve" and its like are listed, too, and rarer."""
 _LISTED_AS = {"no": "nb", "sr": "sh", "hr": "sh", "tl": "fil"}
 _CHARACTERS_A_WORD = 1.6  # of Chinese running text
 
@@ -34,6 +36,11 @@ def share_of_passages(token: str, language: str | None) -> float:
     else:
         found = _stems(language_of_word(token, language)).get(token, 0.0)
     return 1 - math.exp(-found * PASSAGE_WORDS)
+
+
+def is_everyday(word: str, language: str) -> bool:
+    """Say whether a word as it is written is one that everybody knows; False where no list of the language is known."""
+    return _listed(language).get(word.casefold(), 0.0) >= LEAST_KNOWN
 
 
 def _pair_frequency(token: str, language: str) -> float:

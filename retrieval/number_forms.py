@@ -55,6 +55,7 @@ _JOINED = re.compile(
     rf"(?:\u0020\d{{1,4}})?(?!{_LETTER})"
     rf"|(?<!{_LETTER})(?<![.,])\d{{4}}(?:\u0020\d{{4}})+(?:\u0020\d{{1,3}})?(?!{_LETTER}|[.,]\d)"
 )
+_SHORT_CODE = re.compile(r"([a-z]{2,6})[-_/]?(\d{2,6}[a-z]?)")
 _YEARS = re.compile(r"(?:(?:19|20)\d\d\s?)+")
 _SHORTEST_RUN = 5  # shorter ones would be the same by chance
 
@@ -78,6 +79,17 @@ def other_forms(text: str) -> Iterator[tuple[str, int, int]]:
             continue
         if sum(map(str.isdigit, run)) > 2:
             yield run, *match.span()
+
+
+def code_forms(code: str) -> tuple[str, ...]:
+    """Return a short code in every way in which letters and digits are set apart, as it is written first.
+
+    None but it where it is not letters and then digits: which letters belong together nobody can tell.
+    """
+    match = _SHORT_CODE.fullmatch(code)
+    if match is None:
+        return (code,)
+    return tuple(dict.fromkeys((code, *(f"{match[1]}{sign}{match[2]}" for sign in ("", "-", "_", "/")))))
 
 
 def dates_in(text: str) -> Iterator[tuple[int, int, tuple[str, ...]]]:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from retrieval.number_forms import other_forms
+from retrieval.number_forms import code_forms, other_forms
 from retrieval.tokens import (
     MAX_TOKEN_CHARS,
     PAIRED,
@@ -74,7 +74,10 @@ def _terms_of(group: Sequence[Piece], forms: Sequence[tuple[str, int, int]]) -> 
         return {}
     words = [pair for piece in group for pair in piece.words]
     written = [form for form, start, end in forms if start < group[-1].end and group[0].start < end]
-    names = dict.fromkeys([*(piece.whole for piece in group if piece.whole and len(group) == 1), *written])
+    codes = [piece.whole for piece in group if piece.whole and len(group) == 1]
+    if len(group) == 1 and len(words) == 1 and is_code(words[0][0]) and len(code_forms(words[0][0])) > 1:
+        codes = [words[0][0]]
+    names = dict.fromkeys([*(form for code in codes for form in code_forms(code)), *written])
     if not names:
         return {Term((word,), share=PART if is_part(word) else 1.0): function for word, function in words}
     return {Term(tuple(word for word, function in words if not function), tuple(names)): False}
@@ -82,7 +85,8 @@ def _terms_of(group: Sequence[Piece], forms: Sequence[tuple[str, int, int]]) -> 
 
 def weight(term: Term, worth: Mapping[str, float]) -> float:
     """Return what a term counts for, given its tokens' worth: its words, and its name where it has one."""
-    whole = sum(worth[word] for word in term.words) + max((worth[name] for name in term.names), default=0.0)
+    name = max((worth.get(name, 0.0) for name in term.names), default=0.0)
+    whole = sum(worth[word] for word in term.words) + name
     return term.share * whole
 
 

@@ -1,9 +1,10 @@
 """A question as it is searched for and judged: its language, its readings, its words and codes. It searches nothing."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from retrieval.everyday_words import share_of_passages
+from retrieval.everyday_words import is_everyday, share_of_passages
 from retrieval.index.lexical import TantivyIndex
 from retrieval.index.searched_words import languages_held
 from retrieval.language import UNKNOWN, language_of, languages_of
@@ -14,6 +15,9 @@ from retrieval.search.relevance import word_worths
 from retrieval.terms import Term, codes, phrases, terms
 from retrieval.tokens import document_tokens, query_tokens, script_counts
 
+PUNCTUATION = ".,;:!?\"'()[]„“”«»¿¡…"
+MOST_LANGUAGES = 3  # of the passages, besides its own, in which a question's names are looked for
+_NAME = re.compile(r"[^\W\d_a-z][^\W\d_]+(?:\s[^\W\d_a-z][^\W\d_]+)+")
 UNSPACED = {"han": "zh", "kana": "ja", "hangul": "ko"}
 """Scripts of which a few characters tell the language."""
 
@@ -37,6 +41,8 @@ class Question:
     codes: tuple[str, ...]
     quoted: tuple[tuple[str, ...], ...]
     """Tokens of what stands in quotation marks."""
+    names: tuple[tuple[Term, ...], ...]
+    """Its runs of words with a capital letter, as the passages' other languages would cut them."""
     named: tuple[Term, ...]
     """Codes that name one thing."""
     rare: tuple[Term, ...]
@@ -50,6 +56,8 @@ class Question:
     """How far the words can be found at all, 0 to 1."""
     languages: frozenset[str]
     """Of the passages' languages those that it may be in."""
+    may_be: tuple[str | None, ...]
+    """In which languages it may be meant where vectors are concerned: of few words several, of a code alone any."""
     readable: bool
     """Whether the passages are in its language, so that words which they lack say something."""
 
@@ -66,25 +74,31 @@ def read_question(text: str, lexical: TantivyIndex) -> Question:
     languages: list[str | None] = [*languages_of(text, held)] or [None]
     read = [(one, language) for language in languages for one in readings(text)]
     spoken = {token: language for one, language in reversed(read) for token in document_tokens(one, language)}
-    tokens = list(spoken)
+    asked = tuple(tuple(terms(*pair)) for pair in read)
+    named = identities(asked[0])
+    # A short code is found however its letters and digits are set apart.
+    written = list(dict.fromkeys(name for term in named for name in term.names if name not in spoken))
+    names = _names_elsewhere(plain, [one for one in held if one not in languages])
+    of_names = dict.fromkeys(word for name in names for term in name for word in term.words)
+    tokens = list(dict.fromkeys([*spoken, *written, *of_names]))
     frequencies, in_names = lexical.frequencies(tokens), lexical.frequencies_in_names(tokens)
     everyday = {token: share_of_passages(token, language) for token, language in spoken.items()}
     # A word that only a file's name holds finds that file.
-    findable = {token: frequency or in_names[token] for token, frequency in frequencies.items()}
+    findable = {token: frequencies[token] or in_names[token] for token in spoken}
     seen = max(lexical_weight(text, findable, lexical.count, language) for language in languages)
     sure = language_of(text)
     foreign = sure != UNKNOWN and sure not in held
-    asked = tuple(tuple(terms(*pair)) for pair in read)
-    named = identities(asked[0])
+    there = [name for name in written if frequencies[name] or in_names[name]]
     return Question(
         text=text,
         plain=plain,
-        words=tuple(_either([query_tokens(plain, one) for one in languages])),
+        words=(*_either([*(query_tokens(plain, one) for one in languages), list(of_names)]), *there),
         language=sure if foreign else languages[0],
         readings=asked,
         worth=word_worths(frequencies, lexical.count, everyday),
-        codes=tuple(codes(text)),
+        codes=(*codes(text), *there),
         quoted=tuple(map(tuple, phrases(text, languages[0]))),
+        names=names,
         named=tuple(named),
         rare=tuple(rare_codes(named, frequencies, lexical.count)),
         unknown=tuple(unknown_codes(named, lexical)),
@@ -92,9 +106,27 @@ def read_question(text: str, lexical: TantivyIndex) -> Question:
         frequencies=frequencies,
         lexical_weight=seen,
         languages=frozenset() if foreign else frozenset(one for one in languages if one),
+        may_be=(sure,) if foreign else _may_be(text, sure, languages, held),
         # A few words that two languages share make no passage readable in the other.
         readable=not foreign and (seen >= 1 or sure in held or _script_is_held(text, held)),
     )
+
+
+def _names_elsewhere(text: str, languages: Sequence[str]) -> tuple[tuple[Term, ...], ...]:
+    names = [match.group() for match in _NAME.finditer(text)] if languages else []
+    found = (tuple(terms(name, language)) for name in names for language in languages[:MOST_LANGUAGES])
+    return tuple(dict.fromkeys(name for name in found if len(name) > 1))
+
+
+def _may_be(text: str, sure: str, languages: Sequence[str | None], held: Sequence[str]) -> tuple[str | None, ...]:
+    words = [word for word in text.split() if any(map(str.isalpha, word)) and not any(map(str.isdigit, word))]
+    if not words:
+        return (None,)
+    if sure != UNKNOWN:
+        return (languages[0],)
+    plain = [word.strip(PUNCTUATION) for word in words]
+    known = [one for one in held if all(is_everyday(word, one) for word in plain)]
+    return tuple(dict.fromkeys([languages[0], *known]))
 
 
 def _script_is_held(text: str, held: Sequence[str]) -> bool:

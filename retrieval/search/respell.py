@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from retrieval.catalogue.rows import StoredChunk
+from retrieval.everyday_words import is_everyday
 from retrieval.function_words import function_words
 from retrieval.index.lexical import TantivyIndex
 from retrieval.tokens import document_tokens, query_tokens
@@ -32,15 +33,16 @@ class Respelled(NamedTuple):
     """Whether every replaced word is a plain long one with one slip; short words and names are near to many."""
 
 
-def respelled(question: str, lexical: TantivyIndex, read: Read, language: str | None) -> Respelled | None:
+def respelled(question: str, lexical: TantivyIndex, read: Read, spoken: Sequence[str]) -> Respelled | None:
     """Return what a question may have meant; None where it has no unknown word, or none is near.
 
     Args:
         question: As it was asked.
         lexical: Holds the passages' words.
         read: Gives passages by their numbers, for the words as they are written there.
-        language: Of the question.
+        spoken: Languages that the question may be in, likeliest first.
     """
+    language = spoken[0] if spoken else None
     words = [word for word in _WORD.findall(question) if len(word) >= SHORTEST]
     tokens = [token for word in words for token in query_tokens(word, language)]
     known, named = lexical.frequencies(tokens), lexical.frequencies_in_names(tokens)
@@ -52,8 +54,8 @@ def respelled(question: str, lexical: TantivyIndex, read: Read, language: str | 
     def mended(match: re.Match[str]) -> str:
         word = match.group()
         tokens = query_tokens(word, language)
-        if word.casefold() in function_words(language or "en"):
-            return word
+        if word.casefold() in function_words(language or "en") or any(is_everyday(word, one) for one in spoken):
+            return word  # it is what it says, whether a passage says it or not
         if len(word) < SHORTEST or len(tokens) != 1 or tokens[0] not in unknown:
             return word
         near = _nearest(word, tokens[0], lexical, read, language)

@@ -23,7 +23,7 @@ from retrieval.search.hits import hit_of
 from retrieval.search.judging import Candidates, judged
 from retrieval.search.named_documents import NamedDocuments
 from retrieval.search.named_search import search_named
-from retrieval.search.question import read_question
+from retrieval.search.question import Question, read_question
 from retrieval.search.relevance import RELEVANT, THRESHOLD, unrelated_cosine
 from retrieval.search.rerank import Reranker
 from retrieval.search.respell import Respelled, respelled
@@ -100,7 +100,7 @@ class Searcher:
             if _best(again) >= max(RELEVANT, _best(found)):
                 # Whatever the passage says, that a short word or a name was meant is a guess.
                 hits = again.hits if meant.sure else tuple(map(_weak, again.hits))
-                note = f'spelling: a word stands nowhere, so "{meant.text}" was searched for'
+                note = f'spelling: a word of the question is in no document, so "{meant.text}" was searched for'
                 return replace(again, hits=hits, degraded=(*missing, *again.degraded, note))
         unread = None if any("multilingual" in note for note in found.degraded) else self._unread()
         if unread and unsure:
@@ -110,8 +110,8 @@ class Searcher:
     def _meant(self, query: str) -> Respelled | None:
         """Return the question with words that stand nowhere as the nearest ones that do; None where there are none."""
         lexical = self._projections.lexical
-        language = next(iter(languages_of(query, languages_held(lexical))), None)
-        return respelled(plainly(query), lexical, self._catalogue.chunks, language)
+        spoken = languages_of(query, languages_held(lexical))
+        return respelled(plainly(query), lexical, self._catalogue.chunks, spoken)
 
     def _search(self, query: str, top_k: int, wanted: Filter, seconds: dict[str, float]) -> SearchOutcome:
         degraded: list[str] = []
@@ -120,7 +120,7 @@ class Searcher:
         with _timed(seconds, "lexical"):
             question = read_question(query, lexical)
             by_words = lexical.search(question.words, CANDIDATES, allowed)
-        by_vector = self._nearest(question.plain, question.language, allowed, degraded, seconds)
+        by_vector = self._nearest(question, allowed, degraded, seconds)
         with _timed(seconds, "fusion"):
             weights = {"dense_weight": float(bool(by_vector)), "lexical_weight": question.lexical_weight}
             fused = fuse(by_vector, by_words, method=self._settings.fusion, **weights)
@@ -156,12 +156,12 @@ class Searcher:
 
     def _nearest(
         self,
-        query: str,
-        language: str | None,
+        question: Question,
         allowed: set[int] | None,
         degraded: list[str],
         seconds: dict[str, float],
     ) -> list[tuple[int, float]]:
+        query, language = question.plain, question.language
         dense, embedder = self._projections.dense, self.embedder
         if embedder is not None and self._projections.dense_problem:
             degraded.append(f"dense: only words were searched, {self._projections.dense_problem}")
@@ -171,7 +171,7 @@ class Searcher:
             return []
         if without := self._projections.without_vector:
             degraded.append(f"dense: {without} passages have no vector yet; run `lorgnette kb sync`")
-        if not embedder.knows(query, language):
+        if not any(embedder.knows(query, one) for one in question.may_be):
             if language is None or not embedder.knows(query):  # it is none of the passages' languages
                 language = languages_of(query, list(NAMES))[0]
             self.on_unknown_language(language)

@@ -160,7 +160,7 @@ def test_a_misspelled_word_finds_the_nearest_one_and_the_outcome_says_so(base_of
     assert any('so "How long is the guarantee' in note for note in found.degraded)
     guessed = base.search("Garantee")
     assert [(hit.source, hit.match) for hit in guessed.hits] == [("lamp.txt", "weak")], "it may be a name"
-    assert 'spelling: a word stands nowhere, so "guarantee" was searched for' in guessed.degraded
+    assert 'spelling: a word of the question is in no document, so "guarantee" was searched for' in guessed.degraded
     assert not base.search("submarine").hits, "nothing is near"
     assert not base.search("Is there anything about parking?").hits, "a near stem under another ending is another word"
     assert not any("spelling" in note for note in base.search("guarantee").degraded)
@@ -258,6 +258,52 @@ def test_function_words_are_never_taken_for_misspelled(base_of: Opened) -> None:
     base = base_of({"lamp.txt": "That the lamp has a fan is what the guarantee says."})
     found = base.search("when then garantee")
     assert any('"when then guarantee"' in note for note in found.degraded)
+
+
+@pytest.mark.parametrize("written", ["KX-90", "KX_90", "KX/90", "KX90"])
+@pytest.mark.parametrize("asked", ["kx90", "KX-90", "Which adapter is the KX_90?"])
+def test_a_short_code_is_found_however_its_letters_and_digits_are_set_apart(
+    written: str, asked: str, base_of: Opened
+) -> None:
+    base = base_of(
+        {"part.txt": f"The adapter {written} fits the lamp.", "other.txt": "The adapter KX-91 fits the pump."}
+    )
+    found = base.search(asked)
+    assert (found.hits[0].source, found.hits[0].match) == ("part.txt", "relevant")
+    assert not any("no document mentions" in note for note in found.degraded)
+
+
+def test_a_word_that_everybody_knows_is_never_taken_for_a_slip(base_of: Opened) -> None:
+    base = base_of({"log.txt": "The log of the pump is kept for a year.", "complaint.txt": "A complaint takes a week."})
+    for question in ("How long is it?", "May I complain about the pump?"):
+        assert not any("spelling" in note for note in base.search(question).degraded), question
+
+
+def test_a_name_of_two_words_is_found_in_a_document_of_another_language(base_of: Opened) -> None:
+    german = (
+        "Die Backstube ist montags geschlossen, und die Mitarbeiter bekommen an diesem Tag ihren freien Nachmittag."
+    )
+    base = base_of(
+        {
+            "invoices.txt": "The invoice for the Hotel Adler has not been paid and has been open since last spring.",
+            "backstube.txt": german,
+            "oven.txt": "The oven has to be cleaned every evening after the last loaf has been taken out of it.",
+        }
+    )
+    found = base.search("Welche Rechnungen des Hotel Adler sind offen?")
+    assert [(hit.source, hit.match) for hit in found.hits] == [("invoices.txt", "weak")]
+
+
+def test_what_surely_helps_goes_before_what_is_weak(base_of: Opened) -> None:
+    base = base_of(
+        {
+            "class.txt": "Prices of the classes. The croissant class costs 80 euros a person and lasts a day.",
+            "cake.txt": "How much the cake costs, how much the cake weighs and how much of it is left over.",
+            "leave.txt": "Leave is thirty days.",
+        }
+    )
+    matches = [hit.match for hit in base.search("How much does the croissant class cost?").hits]
+    assert matches == sorted(matches), "relevant, then weak"
 
 
 def test_a_code_means_the_same_in_a_question_of_another_language(base_of: Opened) -> None:
