@@ -147,7 +147,7 @@ def _check_model(settings: "Settings") -> Check:
     found = f"{settings.model}, {checkpoint.parameters / 1e6:,.1f} M parameters, {checkpoint.folder}"
     if settings.model == "tiny":
         mend = "for photographs and documents: lorgnette model pull Qwen/Qwen3-VL-2B-Instruct"
-        return Check("model", "ok", f"{found}; it knows drawn shapes and English only", mend)
+        return Check("model", "ok", f"{found}; it knows drawn shapes only, in English and Chinese", mend)
     return Check("model", "ok", found)
 
 
