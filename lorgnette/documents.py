@@ -21,7 +21,8 @@ class NoDocuments(LorgnetteError):
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        super().__init__(f"There is no folder {str(folder)!r}; name the folder of your documents with --kb DIR.")
+        what = f"{str(folder)!r} is a file" if folder.is_file() else f"There is no folder {str(folder)!r}"
+        super().__init__(f"{what}; name the folder of your documents with --kb DIR.")
 
 
 class Documents:

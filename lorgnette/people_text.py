@@ -93,6 +93,11 @@ _IN_CHINESE = tuple(
         (r"knowledge base: it was not searched in other words, (.*)", r"没有换一种说法再搜索({0})"),
         (r"knowledge base: the plan wants it, but it is empty.*", r"计划需要文档,但没有文档或不允许搜索"),
         (r"knowledge base: (.*) has changed since it was indexed", r"{0} 在索引之后有改动"),
+        (
+            r'spelling: a word of the question is in no document, so "(.*)" was searched for',
+            r"问题里有文档中没有的词,改为搜索“{0}”",
+        ),
+        (r"source: no indexed file matches '(.*)';.*", r"索引里没有名为 {0} 的文件"),
         (r"citation: there is no passage \[(\d+)\]", r"没有编号为 [{0}] 的段落,该标记已去掉"),
         (r"answer: not in the form that was asked for, (.*)", r"没有按要求的形式回答({0})"),
         (r"citation: no passage was found that says (.*)", r"没有找到支持这句话的段落:{0}"),

@@ -98,12 +98,20 @@ def sync(
 
 
 def _remember_first(folder: Path) -> None:
-    """Let a plain search find what was synced first, wherever it is started; `kb add` remembers more."""
-    from retrieval.library import LibraryError, remember, remembered
+    """Let a plain search find what was synced first, wherever it is started; of another folder say how it is found."""
+    from common.safe_text import escaped
+    from retrieval.library import LibraryError, library_folder, linked, remember
 
-    if folder.is_dir() and remembered() is None:
+    if not folder.is_dir():
+        return
+    known = linked(library_folder()).values()
+    if not known:
         with contextlib.suppress(LibraryError):
             remember(folder)
+    elif not any(folder.resolve().is_relative_to(one) for one in known):
+        looks_in = ", ".join(map(str, known))
+        note = f"note: a search without --kb looks in {looks_in}; `lorgnette kb add {folder}` adds this folder to it"
+        click.echo(escaped(note), err=True)
 
 
 def stoppable(work: Any, cancel: threading.Event, *, unit: str = "file") -> Any:
@@ -201,14 +209,27 @@ def list_files(skipped: bool, as_json: bool, **options: Any) -> None:
 @kb_options
 @verbose_option
 def remove(source: str, **options: Any) -> None:
-    """Forget SOURCE, a file or folder of the knowledge base; the next sync brings back what is still there."""
+    """Forget SOURCE, a file or folder of the knowledge base; the next sync brings back what is still there.
+
+    A folder that `kb add` or a first `kb sync` remembered is no longer looked in, either; its files stay as they are.
+    """
+    from common.safe_text import escaped
+    from retrieval.library import forget, library_folder, linked
     from retrieval.source_filter import source_matches
 
+    known = linked(library_folder())
+    folder = known.get(source.strip("/")) or next(
+        (one for one in known.values() if one == Path(source).resolve()), None
+    )
     with open_base(options) as base:
-        gone = [row for row in base.catalogue.known() if source_matches(source, row)]
+        names = [name for name, one in known.items() if one == folder]
+        gone = [row for row in base.catalogue.known() if any(source_matches(part, row) for part in (source, *names))]
         base.catalogue.remove_files(gone)
     click.echo(f"{len(gone)} removed")
-    if not gone:
+    if folder is not None and forget(folder):
+        click.echo(escaped(f"{folder} is no longer remembered"))
+    elif not gone:
+        click.echo(escaped(f"Error: {source!r} is not in the index; `lorgnette kb list` names its files"), err=True)
         raise click.exceptions.Exit(FAILED)
 
 

@@ -68,8 +68,14 @@ def search(
             found, lambda hit: base.neighbours(hit, context), lambda hit: base.locate(hit, hit.sha256)
         )
         click.echo(result.model_dump_json() if as_json else render_found(result))
-        if not as_json and not base.catalogue.counts().files:
-            click.echo(f"Nothing is indexed yet; run: lorgnette kb sync {base.folder}", err=True)
+        counts = base.catalogue.counts()
+        if not as_json and not counts.files:
+            why = (
+                "No file of the folder could be read; `lorgnette kb list --skipped` says why"
+                if counts.skipped
+                else f"Nothing is indexed yet; run: lorgnette kb sync {base.folder}"
+            )
+            click.echo(why, err=True)
         if opened is not None:
             if opened > len(found.hits):
                 raise click.UsageError(f"--open {opened}: there are {len(found.hits)} hits.")

@@ -116,6 +116,10 @@ class Searcher:
     def _search(self, query: str, top_k: int, wanted: Filter, seconds: dict[str, float]) -> SearchOutcome:
         degraded: list[str] = []
         allowed = None if wanted == _ANYTHING else set(map(int, self._catalogue.numbers_matching(wanted)))
+        if wanted.source is not None and not (
+            allowed or self._catalogue.numbers_matching(Filter(source=wanted.source)).size
+        ):
+            degraded.append(f"source: no indexed file matches {wanted.source!r}; `lorgnette kb list` names them")
         lexical = self._projections.lexical
         with _timed(seconds, "lexical"):
             question = read_question(query, lexical)

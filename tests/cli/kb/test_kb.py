@@ -57,6 +57,17 @@ def test_what_was_skipped_is_listed_with_the_reason(lorgnette: Any, folder: Path
     assert line.startswith("empty.txt  no words to index")
 
 
+def test_what_is_not_there_is_said_and_what_to_do(lorgnette: Any, folder: Path) -> None:
+    lorgnette("kb", "sync")
+    removed = lorgnette("kb", "remove", "nothing.md")
+    assert removed.exit_code != 0 and "'nothing.md' is not in the index" in removed.stderr
+    assert "no indexed file matches 'nope.txt'" in lorgnette("search", "lamp", "--source", "nope.txt").stdout
+    assert "is a file; name the folder of your documents" in lorgnette("kb", "sync", str(folder / "lamp.md")).stderr
+    (folder / "lamp.md").unlink()
+    lorgnette("kb", "sync")
+    assert "No file of the folder could be read; `lorgnette kb list --skipped`" in lorgnette("search", "lamp").stderr
+
+
 def test_the_filters_narrow_a_search(lorgnette: Any, folder: Path) -> None:
     lorgnette("kb", "sync")
     assert lorgnette("search", "ERR_42", "--type", "pdf").stdout.startswith("Nothing relevant was found.")

@@ -48,6 +48,28 @@ def test_all_folders_that_were_added_are_searched_and_verified_from_another_one(
     assert lorgnette("kb", "sync").stdout.splitlines()[-1].startswith("1 added")
 
 
+def test_a_second_folder_that_is_only_synced_is_said_not_to_be_searched(
+    lorgnette: Any, folders: tuple[Path, Path]
+) -> None:
+    assert "note:" not in lorgnette("kb", "sync", str(folders[0])).stderr
+    synced = lorgnette("kb", "sync", str(folders[1])).stderr
+    assert f"a search without --kb looks in {folders[0]}; `lorgnette kb add {folders[1]}` adds" in synced
+    assert lorgnette("kb", "sync", str(folders[0])).stderr.count("note:") == 0
+
+
+@pytest.mark.parametrize("named", ["Notes", "whole path"])
+def test_a_remembered_folder_that_is_removed_does_not_come_back(
+    lorgnette: Any, folders: tuple[Path, Path], named: str
+) -> None:
+    lorgnette("kb", "add", *map(str, folders))
+    removed = lorgnette("kb", "remove", str(folders[1]) if named == "whole path" else named)
+    assert removed.stdout.splitlines() == ["1 removed", f"{folders[1]} is no longer remembered"]
+    assert (folders[1] / "kiln.md").exists()
+    lorgnette("kb", "sync")
+    assert sources(lorgnette, "kiln Ockley") == []
+    assert sources(lorgnette, "ERR_42") == ["lamp.md"]
+
+
 def test_a_folder_that_is_not_there_is_not_remembered(lorgnette: Any, tmp_path: Path) -> None:
     refused = lorgnette("kb", "add", str(tmp_path / "none"))
     assert refused.exit_code != 0 and "There is no folder" in refused.output
