@@ -6,7 +6,7 @@ from langgraph.runtime import Runtime
 from graph.answer import Plan, SaveWish, TaskPlan
 from graph.errors import Undecided
 from graph.reading.picture_words import speaks_of_picture
-from graph.reading.save_wish import save_wish
+from graph.reading.save_wish import save_wish, speaks_of_saving
 from graph.run_context import RunContext
 from graph.state import AgentState, noted
 
@@ -63,6 +63,8 @@ def _archives(plan: Plan | None, question: str, context: RunContext) -> bool:
     wish = save_wish(question)
     if context.whole or wish != "unsure" or plan is None or plan.task != "archive":
         return wish == "wanted" and not context.whole  # a document is to be summarised, not the conversation
+    if context.is_taught and not speaks_of_saving(question):
+        return False  # in a language that it was not taught it takes anything for such a wish
     words = context.prompts
     try:
         if words.save_wish:

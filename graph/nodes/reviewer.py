@@ -21,6 +21,8 @@ def reviewer(state: AgentState, runtime: Runtime[RunContext]) -> AgentState:
     # It was taught to see again what it had said in words; of boxes it makes worse ones.
     if context.pass_floor is not None and find_raw_boxes(state["draft"]):
         return {"review": None, "degraded": noted(state, "review: skipped, the bundled checkpoint cannot check boxes")}
+    if context.pass_floor is not None and context.fields:
+        return {"review": None, "degraded": noted(state, "review: skipped, the bundled checkpoint was taught no forms")}
     if state["effort"] == "thorough" and len(state["drafts"]) > 1 and before is None:
         return _chosen(state, context, rewrites=0)
     asked = HumanMessage(_review_of(state, context))

@@ -53,6 +53,15 @@ _ASKED_CHINESE = re.compile(
 _OTHER_CHINESE = re.compile(
     rf"{_SAVE_ZH}.{{0,6}}(图|照片|文件|文档|视频)|(把|将).{{0,6}}(图|照片|文件|文档|视频).{{0,6}}{_SAVE_ZH}"
 )
+_SPOKEN_OF = re.compile(
+    r"archiv|\bsav(e|es|ed|ing)\b|\bkeep|\bkept\b|\bstor(e|es|ed|ing)\b|record|export|\bwrit|\bnotes?\b|minutes|report|summar"
+    r"|speicher|sicher|guard|sauvegard|enregistr|salv|сохран|保存|存|归档|记|总结|备份|导出"
+)
+
+
+def speaks_of_saving(question: str) -> bool:
+    """Say whether a question has any word that a wish to save something has, in some languages: none, no such wish."""
+    return _SPOKEN_OF.search(question.lower()) is not None
 
 
 def save_wish(question: str) -> Wish:

@@ -211,6 +211,21 @@ def test_boxes_of_the_bundled_checkpoint_are_not_checked_and_that_is_said(agent_
     assert "review: skipped, the bundled checkpoint cannot check boxes" in answer.degraded
 
 
+def test_forms_of_the_bundled_checkpoint_are_not_checked_and_that_is_said(agent_of: Any, picture: str) -> None:
+    agent, chat = agent_of(PLAN, '{"colour": "red"}', name="tiny")
+    answer = agent.ask("Fill in the form.", [picture], fields=("colour",))
+    assert len(chat.asked) == 2 and answer.review is None
+    assert "review: skipped, the bundled checkpoint was taught no forms" in answer.degraded
+
+
+def test_a_question_in_a_language_that_the_bundled_checkpoint_was_not_taught_saves_nothing(
+    agent_of: Any, picture: str
+) -> None:
+    agent, _ = agent_of(PLAN.replace("answer", "archive"), "5", '{"feedback":"5","verdict":"PASS"}', name="tiny")
+    answer = agent.ask("Wie viele Dinge sind es?", [picture])
+    assert answer.answer == "5" and answer.plan is not None and answer.plan.task == "answer"
+
+
 def test_the_bundled_checkpoint_quotes_documents_in_chinese(agent_of: Any, documents: Any) -> None:
     plan = '{"task": "answer", "steps": [], "needs_knowledge": true, "queries": ["保修 多久"]}'
     agent, _ = agent_of(plan, PASS, name="tiny", knowledge=documents("保修 三年。"))

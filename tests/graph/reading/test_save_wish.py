@@ -1,8 +1,13 @@
 """Whose words ask for the conversation to be saved, and whose do not."""
 
+from random import Random
+
 import pytest
 
-from graph.reading.save_wish import save_wish
+from finetune.data.drawn.chinese import CHINESE
+from finetune.data.drawn.english import ENGLISH
+from finetune.data.drawn.wording import Wording
+from graph.reading.save_wish import save_wish, speaks_of_saving
 
 
 @pytest.mark.parametrize(
@@ -47,3 +52,16 @@ def test_denials_questions_and_other_things_are_unwanted(question: str) -> None:
 )
 def test_all_else_is_unsure(question: str) -> None:
     assert save_wish(question) == "unsure"
+
+
+@pytest.mark.parametrize(
+    "question", ["Welche Form hat das grüne Objekt?", "Quelle est la couleur du cercle ?", "Count the boxes."]
+)
+def test_a_question_without_any_word_of_saving_speaks_of_none(question: str) -> None:
+    assert not speaks_of_saving(question)
+
+
+@pytest.mark.parametrize("language", [ENGLISH, CHINESE])
+def test_every_wish_that_the_bundled_checkpoint_was_taught_speaks_of_saving(language: Wording) -> None:
+    wishes = {language.question(Random(n), "save", unseen=bool(n % 2)) for n in range(300)}
+    assert len(wishes) > 5 and all(map(speaks_of_saving, wishes))
