@@ -84,7 +84,6 @@ _IN_CHINESE = tuple(
         ),
         (r"model: it is larger than its device's memory.*: (.*)", r"模型大于设备的内存,回答较慢:{0}"),
         (r"plan: skipped, (.*)", r"没有计划,直接回答({0})"),
-        (r"review: skipped, the bundled checkpoint cannot check boxes", "没有复核(随附的小模型不会检查位置框)"),
         (r"review: skipped, the bundled checkpoint was taught no forms", "没有复核(随附的小模型没有学过填表)"),
         (r"review: skipped, (.*)", r"没有复核({0})"),
         (r"review: nothing was chosen among the drafts.*, (.*)", r"没有在草稿中选择({0})"),

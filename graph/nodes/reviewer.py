@@ -12,15 +12,11 @@ from graph.judging.verdict import Verdict, published
 from graph.run_context import RunContext
 from graph.state import AgentState, noted
 from model.call_options import PROBABILITY_KEY
-from model.pictures.box_forms import find_raw_boxes
 
 
 def reviewer(state: AgentState, runtime: Runtime[RunContext]) -> AgentState:
     """Continue the responder's conversation with a second look; without one, say that nothing was checked."""
     context, before = runtime.context, state.get("review")
-    # It was taught to see again what it had said in words; of boxes it makes worse ones.
-    if context.pass_floor is not None and find_raw_boxes(state["draft"]):
-        return {"review": None, "degraded": noted(state, "review: skipped, the bundled checkpoint cannot check boxes")}
     if context.pass_floor is not None and context.fields:
         return {"review": None, "degraded": noted(state, "review: skipped, the bundled checkpoint was taught no forms")}
     if state["effort"] == "thorough" and len(state["drafts"]) > 1 and before is None:

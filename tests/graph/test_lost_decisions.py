@@ -203,12 +203,14 @@ def test_the_bundled_checkpoint_is_asked_in_chinese(agent_of: Any, picture: str)
     assert len(chat.asked) == 1
 
 
-def test_boxes_of_the_bundled_checkpoint_are_not_checked_and_that_is_said(agent_of: Any, picture: str) -> None:
-    box = '[{"bbox_2d": [0, 100, 500, 1000], "label": "cup"}]'
-    agent, chat = agent_of(PLAN, box, name="tiny")
+def test_boxes_of_the_bundled_checkpoint_are_checked_too(agent_of: Any, picture: str) -> None:
+    wrong, right = (f'[{{"bbox_2d": [{left}, 100, 500, 1000], "label": "cup"}}]' for left in (0, 400))
+    seen = "cup at 400 100 500 1000"
+    reviews = [f'{{"feedback":"{seen}","verdict":"{verdict}"}}' for verdict in ("RETRY", "PASS")]
+    agent, chat = agent_of(PLAN, wrong, reviews[0], right, reviews[1], name="tiny")
     answer = agent.ask("Where is the cup?", [picture])
-    assert len(chat.asked) == 2 and answer.boxes[0].label == "cup" and answer.review is None
-    assert "review: skipped, the bundled checkpoint cannot check boxes" in answer.degraded
+    assert len(chat.asked) == 5 and answer.review is not None and answer.review.verdict == "PASS"
+    assert answer.answer.startswith("cup: x 80 to 100"), "of 200 pixels"
 
 
 def test_forms_of_the_bundled_checkpoint_are_not_checked_and_that_is_said(agent_of: Any, picture: str) -> None:
