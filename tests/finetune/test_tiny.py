@@ -333,6 +333,17 @@ def test_a_wrong_box_overlaps_with_the_right_one_by_less_than_half() -> None:
             assert iou(right, wrong) < 0.5
 
 
+def test_a_question_gets_what_people_put_around_it_and_keeps_its_mark() -> None:
+    english = {ENGLISH.pointed(Random(n), "Locate the red star.") for n in range(200)}
+    assert {"Locate the red star.", "Please locate the red star.", "Locate the red star in this image."} <= english
+    assert all(text.endswith(".") for text in english)
+    assert {ENGLISH.pointed(Random(n), "Is there a star in the picture?") for n in range(50)} == {
+        "Is there a star in the picture?"
+    }
+    chinese = {CHINESE.pointed(Random(n), "有没有红色星形？") for n in range(200)}
+    assert {"有没有红色星形？", "请问有没有红色星形？", "图里有没有红色星形？"} <= chinese
+
+
 def patch_weight(model: Any) -> torch.Tensor:
     """Return the patch embedding's weights; what ran before in this process decides whether transformers fuses it."""
     embedding = model.model.visual.patch_embed

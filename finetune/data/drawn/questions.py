@@ -230,7 +230,7 @@ def locate(rng: Random, scene: Scene, words: Wording) -> Question:
     """Ask for the box of a thing; requires a scene that `can_be_located`."""
     question = _locate(Asker(rng, words), scene)
     assert question is not None, "no thing stands alone under its name"
-    return replace(question, text=words.casual(rng, question.text))
+    return replace(question, text=words.casual(rng, words.pointed(rng, question.text)))
 
 
 def _unknown(ask: Asker, scene: Scene | None) -> Question:
@@ -263,8 +263,12 @@ def ask(rng: Random, scene: Scene | None, words: Wording = ENGLISH, *, unseen: b
         if (scene.word is not None and rng.random() < 0.4) or rng.random() < 0.04:
             kind = _word
         question = kind(asker, scene)
-    text = words.casual(rng, question.text)
-    return replace(question, text=text)
+    text = question.text if unseen or question.kind in _UNPOINTED else words.pointed(rng, question.text)
+    return replace(question, text=words.casual(rng, text))
+
+
+_UNPOINTED = ("unknown", "caption")
+"""Kinds of questions that speak of the picture already."""
 
 
 def _about_nothing(ask: Asker) -> Question:

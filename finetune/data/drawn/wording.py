@@ -3,6 +3,7 @@
 `HELD_BACK` are wordings that no training sees: what a checkpoint answers to them is what it understands.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
@@ -22,6 +23,9 @@ ALSO_CALLED = {"圆形": "圆", "方形": "正方形", "星形": "五角星", "�
 """Other words for the shapes, in questions alone."""
 SIZES = {"small": "小", "large": "大"}
 PLURAL = {"cross": "crosses"}
+
+
+_PLACED = re.compile(r"\b(picture|image|drawing|here|this)\b")
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,18 @@ class Wording:
         comma, last = (", ", " and ") if self.code == "en" else ("、", "和")
         every = one[0] if len(one) == 1 else comma.join(one[:-1]) + last + one[-1]
         return self.say["one" if len(one) == 1 else "several"].format(count=len(one), things=every)
+
+    def pointed(self, rng: Random, text: str) -> str:
+        """Write a question about a picture with what people put around it: that it is in this image, and please."""
+        mark = text[-1]
+        if self.code == "en":
+            if rng.random() < 0.12 and not _PLACED.search(text):
+                text = text[:-1] + rng.choice((" in this image", " in this picture", " in the picture", " here")) + mark
+            if rng.random() < 0.3 and mark == "." and not text.startswith("Please"):
+                return f"Please {text[0].lower()}{text[1:]}"
+        elif rng.random() < 0.12 and not text.startswith(("请", "图")):
+            return rng.choice(("请问", "图里", "请问图中") if mark == "？" else ("请",)) + text
+        return text
 
     def casual(self, rng: Random, text: str) -> str:
         """Write it as people type: now and then without the capital or the closing mark, or with the other one."""
