@@ -15,9 +15,6 @@ from retrieval.search.together import TOGETHER, together
 HOLDS_ALL = 0.15
 """Added to the score of a passage that holds all the words of a question: what is near to it but says something else
 else goes first where the vectors say so. On the known sets it changes nothing that can be told from chance."""
-SURE = 0.05
-"""Added to the score of a passage that is relevant, so that a weak one of nearly the same score goes behind it. More,
-or all of them first, costs a hundredth of cranfield's nDCG@10 by words alone."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +58,7 @@ def judged(question: Question, found: Candidates, unrelated: float, *, always: b
             helps = max(helps, THRESHOLD)  # a name is the same in every language
         everything.append((one, chunk, helps))
         whole = HOLDS_ALL if max(covered) >= WHOLE else 0.0
-        sure = SURE if helps >= RELEVANT else 0.0
-        order[one.number] = round(one.score + whole + sure + TOGETHER * near, 6)
+        order[one.number] = round(one.score + whole + TOGETHER * near, 6)
     kept = [ranked for ranked in everything if ranked[2] >= THRESHOLD]
     # Whoever names a file wants to see what it says.
     kept = kept or (everything[:1] if always else [])

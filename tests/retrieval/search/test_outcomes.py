@@ -294,18 +294,6 @@ def test_a_name_of_two_words_is_found_in_a_document_of_another_language(base_of:
     assert [(hit.source, hit.match) for hit in found.hits] == [("invoices.txt", "weak")]
 
 
-def test_what_surely_helps_goes_before_what_is_weak(base_of: Opened) -> None:
-    base = base_of(
-        {
-            "class.txt": "Prices of the classes. The croissant class costs 80 euros a person and lasts a day.",
-            "cake.txt": "How much the cake costs, how much the cake weighs and how much of it is left over.",
-            "leave.txt": "Leave is thirty days.",
-        }
-    )
-    matches = [hit.match for hit in base.search("How much does the croissant class cost?").hits]
-    assert matches == sorted(matches), "relevant, then weak"
-
-
 def test_a_code_means_the_same_in_a_question_of_another_language(base_of: Opened) -> None:
     base = base_of(
         {
