@@ -77,6 +77,7 @@ def _characters(language: str) -> tuple[Mapping[str, float], Mapping[str, float]
     return {char: frequency / whole for char, frequency in characters.items()}, pairs
 
 
+@lru_cache(maxsize=16)
 def _listed(language: str) -> Mapping[str, float]:
     """Return the words of a language with their share of all; none where no list is known."""
     from wordfreq import available_languages, get_frequency_dict

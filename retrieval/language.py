@@ -77,7 +77,8 @@ def languages_of(question: str, among: Collection[str]) -> list[str]:
     return [ordered[0], *(one for one in ordered[1:3] if chances[one] >= _POSSIBLE * whole)] if whole else list(among)
 
 
-def _chances(text: str) -> dict[str, float]:
+@lru_cache(maxsize=64)  # a question's are asked for again and again
+def _chances(text: str) -> Mapping[str, float]:
     with _using:  # one identifier keeps the counts of the text that it looks at in itself
         return {str(language): float(chance) for language, chance in _identifier().rank(text)}
 
