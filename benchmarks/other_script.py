@@ -53,11 +53,6 @@ def found(collection: Collection) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def as_it_is(text: str) -> str:
-    """Return the text."""
-    return text
-
-
 def traditional(text: str) -> str:
     """Return the text in traditional characters."""
     return _converted(text, "zh-hant")
@@ -77,12 +72,12 @@ def _converted(text: str, variant: str) -> str:
 
 
 WAYS: tuple[tuple[dict[str, str], Convert, Convert], ...] = (
-    ({"passages": "simplified", "questions": "simplified"}, as_it_is, as_it_is),
-    ({"passages": "simplified", "questions": "traditional"}, as_it_is, traditional),
-    ({"passages": "simplified", "questions": "as in Taiwan"}, as_it_is, taiwanese),
+    ({"passages": "simplified", "questions": "simplified"}, str, str),
+    ({"passages": "simplified", "questions": "traditional"}, str, traditional),
+    ({"passages": "simplified", "questions": "as in Taiwan"}, str, taiwanese),
     ({"passages": "traditional", "questions": "traditional"}, traditional, traditional),
-    ({"passages": "traditional", "questions": "simplified"}, traditional, as_it_is),
-    ({"passages": "as in Taiwan", "questions": "simplified"}, taiwanese, as_it_is),
+    ({"passages": "traditional", "questions": "simplified"}, traditional, str),
+    ({"passages": "as in Taiwan", "questions": "simplified"}, taiwanese, str),
 )
 
 

@@ -5,6 +5,7 @@ there are links to folders followed: a folder that somebody else packed cannot l
 """
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
@@ -40,7 +41,7 @@ def remember(folder: Path, home: Path | None = None) -> Path:
     real = Path(os.path.realpath(folder))
     if not real.is_dir():
         raise LibraryError("no-folder", folder=str(folder))
-    if not any(real.is_relative_to(known) for known in linked(library).values()):
+    if not is_within(real, linked(library)):
         try:
             library.mkdir(parents=True, exist_ok=True)
             (library / _free_name(library, real.name or "folder")).symlink_to(real, target_is_directory=True)
@@ -49,6 +50,12 @@ def remember(folder: Path, home: Path | None = None) -> Path:
     chosen = remembered(home)
     assert chosen is not None, "there is one now"
     return chosen
+
+
+def is_within(folder: Path, known: Mapping[str, Path]) -> bool:
+    """Say whether a folder is one of `linked`, or lies in one."""
+    real = Path(os.path.realpath(folder))
+    return any(real.is_relative_to(one) for one in known.values())
 
 
 def forget(folder: Path, home: Path | None = None) -> bool:

@@ -82,13 +82,13 @@ def other_forms(text: str) -> Iterator[tuple[str, int, int]]:
 
 
 def code_forms(code: str) -> tuple[str, ...]:
-    """Return a short code in every way in which letters and digits are set apart, as it is written first.
+    """Return a short code in every way in which its letters and digits are set apart, as it is written first.
 
-    None but it where it is not letters and then digits: which letters belong together nobody can tell.
+    Empty where it is not letters and then digits: which of them belong together nobody can tell.
     """
     match = _SHORT_CODE.fullmatch(code)
     if match is None:
-        return (code,)
+        return ()
     return tuple(dict.fromkeys((code, *(f"{match[1]}{sign}{match[2]}" for sign in ("", "-", "_", "/")))))
 
 

@@ -74,10 +74,9 @@ def _terms_of(group: Sequence[Piece], forms: Sequence[tuple[str, int, int]]) -> 
         return {}
     words = [pair for piece in group for pair in piece.words]
     written = [form for form, start, end in forms if start < group[-1].end and group[0].start < end]
-    codes = [piece.whole for piece in group if piece.whole and len(group) == 1]
-    if len(group) == 1 and len(words) == 1 and is_code(words[0][0]) and len(code_forms(words[0][0])) > 1:
-        codes = [words[0][0]]
-    names = dict.fromkeys([*(form for code in codes for form in code_forms(code)), *written])
+    alone = group[0].whole if len(group) == 1 else ""
+    code = alone or (words[0][0] if len(group) == len(words) == 1 else "")
+    names = dict.fromkeys([*([alone] if alone else []), *code_forms(code), *written])
     if not names:
         return {Term((word,), share=PART if is_part(word) else 1.0): function for word, function in words}
     return {Term(tuple(word for word, function in words if not function), tuple(names)): False}

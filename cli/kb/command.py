@@ -100,16 +100,16 @@ def sync(
 def _remember_first(folder: Path) -> None:
     """Let a plain search find what was synced first, wherever it is started; of another folder say how it is found."""
     from common.safe_text import escaped
-    from retrieval.library import LibraryError, library_folder, linked, remember
+    from retrieval.library import LibraryError, is_within, library_folder, linked, remember
 
     if not folder.is_dir():
         return
-    known = linked(library_folder()).values()
+    known = linked(library_folder())
     if not known:
         with contextlib.suppress(LibraryError):
             remember(folder)
-    elif not any(folder.resolve().is_relative_to(one) for one in known):
-        looks_in = ", ".join(map(str, known))
+    elif not is_within(folder, known):
+        looks_in = ", ".join(map(str, known.values()))
         note = f"note: a search without --kb looks in {looks_in}; `lorgnette kb add {folder}` adds this folder to it"
         click.echo(escaped(note), err=True)
 
@@ -217,18 +217,16 @@ def remove(source: str, **options: Any) -> None:
     from retrieval.library import forget, library_folder, linked
     from retrieval.source_filter import source_matches
 
-    known = linked(library_folder())
-    folder = known.get(source.strip("/")) or next(
-        (one for one in known.values() if one == Path(source).resolve()), None
-    )
+    known, here = linked(library_folder()), Path(source).resolve()
+    names = [name for name, folder in known.items() if name == source.strip("/") or folder == here]
     with open_base(options) as base:
-        names = [name for name, one in known.items() if one == folder]
         gone = [row for row in base.catalogue.known() if any(source_matches(part, row) for part in (source, *names))]
         base.catalogue.remove_files(gone)
     click.echo(f"{len(gone)} removed")
-    if folder is not None and forget(folder):
-        click.echo(escaped(f"{folder} is no longer remembered"))
-    elif not gone:
+    for name in names:
+        forget(known[name])
+        click.echo(escaped(f"{known[name]} is no longer remembered"))
+    if not (gone or names):
         click.echo(escaped(f"Error: {source!r} is not in the index; `lorgnette kb list` names its files"), err=True)
         raise click.exceptions.Exit(FAILED)
 

@@ -68,8 +68,7 @@ def search(
             found, lambda hit: base.neighbours(hit, context), lambda hit: base.locate(hit, hit.sha256)
         )
         click.echo(result.model_dump_json() if as_json else render_found(result))
-        counts = base.catalogue.counts()
-        if not as_json and not counts.files:
+        if not as_json and not (counts := base.catalogue.counts()).files:
             why = (
                 "No file of the folder could be read; `lorgnette kb list --skipped` says why"
                 if counts.skipped

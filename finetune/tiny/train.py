@@ -71,8 +71,9 @@ def train(options: argparse.Namespace) -> None:
     bf16, files = options.dtype == "bf16", min(options.files, options.language_files)
     pictures.draw_all(drawn, options.files, options.seed, options.processes)
     model = first_model(options.out / "untrained", options.seed, options.weights)
-    visual = build_tower(options.seed) if options.weights is None else model.model.visual
-    heads = None
+    visual, heads = model.model.visual, None
+    if options.weights is None:
+        visual.load_state_dict(build_tower(options.seed).state_dict())
     torch.manual_seed(options.seed)  # of the heads
     if options.tower_steps:
         heads = train_tower(
@@ -83,7 +84,6 @@ def train(options: argparse.Namespace) -> None:
     held_out = options.out / "held-out"
     pictures.draw_all(held_out / "pictures", EVALUATION_FILES, EVALUATION_SEED, options.processes)
     compute_all(visual, held_out / "pictures", held_out / "features", EVALUATION_FILES, bf16=bf16)
-    model.model.visual.load_state_dict(visual.state_dict())
     if heads is not None and options.weights is None:
         first = heads[0]
         assert isinstance(first, Head), "of the merger's output"

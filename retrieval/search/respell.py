@@ -54,10 +54,10 @@ def respelled(question: str, lexical: TantivyIndex, read: Read, spoken: Sequence
     def mended(match: re.Match[str]) -> str:
         word = match.group()
         tokens = query_tokens(word, language)
-        if word.casefold() in function_words(language or "en") or any(is_everyday(word, one) for one in spoken):
-            return word  # it is what it says, whether a passage says it or not
         if len(word) < SHORTEST or len(tokens) != 1 or tokens[0] not in unknown:
             return word
+        if word.casefold() in function_words(language or "en") or any(is_everyday(word, one) for one in spoken):
+            return word  # it is what it says, whether a passage says it or not
         near = _nearest(word, tokens[0], lexical, read, language)
         if near is not None:
             sure.append(word.islower() and len(word) >= SURE_FROM and edits(word.casefold(), near) == 1)
