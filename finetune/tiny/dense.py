@@ -141,9 +141,12 @@ def tower_outputs(visual: "Qwen3VLVisionModel", pixel_values: torch.Tensor, grid
 
 def train_tower(
     visual: "Qwen3VLVisionModel", drawn: Path, files: int, steps: int, out: Path, *,
-    rate: float, bf16: bool, save_every: int,
+    rate: float, bf16: bool, save_every: int, heads_alone: int = 0,
 ) -> nn.ModuleList:  # fmt: skip
-    """Train a tower densely, resuming from `out`/dense.pt, logging to `out`/dense.jsonl; returns its heads."""
+    """Train a tower densely, resuming from `out`/dense.pt, logging to `out`/dense.jsonl; returns its heads.
+
+    In the first `heads_alone` steps the tower stays as it is: the gradients of random heads would spoil a trained one.
+    """
     heads = build_heads()
     learned = nn.ModuleDict({"visual": visual, "heads": heads})
     optimizers = build_optimizers(learned, rate)
@@ -153,6 +156,7 @@ def train_tower(
     began = time.process_time()
     with tqdm(total=steps, initial=step, desc="tower", unit="step") as bar:
         for pixel_values, grid, targets in loader:
+            visual.requires_grad_(step >= heads_alone)
             set_learning_rates(optimizers, step, steps)
             with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
                 outputs = tower_outputs(visual, pixel_values, grid)
@@ -171,4 +175,5 @@ def train_tower(
                     log.write(json.dumps({**line, **right}) + "\n")
             if step % save_every == 0 or step == steps:
                 save_state(state_file, learned, optimizers, step)
+    visual.requires_grad_(True)
     return heads

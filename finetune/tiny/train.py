@@ -48,6 +48,7 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=300, help=f"of {pictures.PICTURES_A_FILE} drawn pictures each")
     parser.add_argument("--language-files", type=int, default=120, help="of them, for the language stage")
     parser.add_argument("--tower-steps", type=int, default=4200, help="of the dense stage; 0 leaves it out")
+    parser.add_argument("--heads-alone", type=int, default=0, help="of them, at first, that leave the tower as it is")
     parser.add_argument("--steps", type=int, default=6000, help="of the language stage")
     parser.add_argument("--release-at", type=int, help="step from which the tower is trained along; by default 85 %%")
     parser.add_argument("--rate", type=float, default=1.0, help="factor on all learning rates")
@@ -78,7 +79,7 @@ def train(options: argparse.Namespace) -> None:
     if options.tower_steps:
         heads = train_tower(
             visual, drawn, options.files, options.tower_steps, options.out,
-            rate=options.rate, bf16=bf16, save_every=options.save_every,
+            rate=options.rate, bf16=bf16, save_every=options.save_every, heads_alone=options.heads_alone,
         )  # fmt: skip
     compute_all(visual, drawn, features, files, bf16=bf16)
     held_out = options.out / "held-out"

@@ -37,7 +37,7 @@ from finetune.evaluation.metrics.boxes import iou
 from finetune.tiny import pictures, row_model
 from finetune.tiny.batches import LAYOUTS
 from finetune.tiny.build import IGNORE_INDEX, build_tower, save_untrained
-from finetune.tiny.dense import tower_outputs
+from finetune.tiny.dense import tower_outputs, train_tower
 from finetune.tiny.features import compute_all, features_of
 from finetune.tiny.optimizers import learning_rate_share
 from finetune.tiny.patches import patches_of
@@ -274,6 +274,15 @@ def test_the_tower_gets_gradients_from_every_output_that_is_handed_over() -> Non
     features_of(tower, pictures.draw(0, 0).pixels[:2]).pow(2).sum().backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for n, p in tower.named_parameters() if "weight" in n)
     assert len(tower_outputs(tower, *patches_of(pictures.draw(0, 0).pixels[:1]))) == 3
+
+
+def test_the_heads_can_learn_alone_before_the_tower_of_a_trained_model_learns(tmp_path: Path) -> None:
+    pictures.draw_all(tmp_path / "pictures", 1, seed=1, processes=1)
+    tower = build_tower(seed=1)
+    began = {name: value.clone() for name, value in tower.state_dict().items()}
+    train_tower(tower, tmp_path / "pictures", 1, 2, tmp_path, rate=1.0, bf16=False, save_every=10, heads_alone=2)
+    assert all(torch.equal(value, began[name]) for name, value in tower.state_dict().items())
+    assert all(parameter.requires_grad for parameter in tower.parameters()), "language trains it along later"
 
 
 def test_the_learning_rate_before_its_end_does_not_depend_on_how_many_steps_there_are() -> None:
