@@ -1,7 +1,6 @@
 """How often a word stands in everyday texts: few passages cannot tell what is rare in a language from what they lack.
 
-Frequencies are those of the library wordfreq (Robyn Speer, "rspeer/wordfreq", Zenodo 2022), which reads no network. A
-language's list is loaded when a question in it first asks for it.
+Frequencies are those of `retrieval.word_lists`.
 """
 
 import math
@@ -9,7 +8,8 @@ from collections import defaultdict
 from collections.abc import Mapping
 from functools import lru_cache
 
-from retrieval.tokens import PAIRED, document_tokens, is_unspaced, language_of_word, query_tokens
+from retrieval.tokens import PAIRED, document_tokens, is_unspaced, language_of_word, query_words
+from retrieval.word_lists import listed
 
 PASSAGE_WORDS = 120
 """Of the everyday passages in which a word is said to stand or not."""
@@ -17,7 +17,6 @@ LEAST, LEAST_OF_PAIRS = 3e-5, 1e-5
 """Share of the words of a language from which one is looked at: a rarer one stands in a few passages of a thousand."""
 LEAST_KNOWN = 1e-5
 """Share of a language's words from which one is no slip: "recieve" and its like are listed, too, and rarer."""
-_LISTED_AS = {"no": "nb", "sr": "sh", "hr": "sh", "tl": "fil"}
 _CHARACTERS_A_WORD = 1.6  # of Chinese running text
 
 
@@ -40,7 +39,7 @@ def share_of_passages(token: str, language: str | None) -> float:
 
 def is_everyday(word: str, language: str) -> bool:
     """Say whether a word as it is written is one that everybody knows; False where no list of the language is known."""
-    return _listed(language).get(word.casefold(), 0.0) >= LEAST_KNOWN
+    return listed(language).get(word.casefold(), 0.0) >= LEAST_KNOWN
 
 
 def _pair_frequency(token: str, language: str) -> float:
@@ -59,8 +58,8 @@ def _pair_frequency(token: str, language: str) -> float:
 def _stems(language: str) -> Mapping[str, float]:
     """Return the frequency of a language's common words, those with one stem together."""
     frequencies = defaultdict[str, float](float)
-    for word, frequency in _listed(language).items():
-        if frequency >= LEAST and len(tokens := query_tokens(word, language)) == 1:
+    for word, frequency in listed(language).items():
+        if frequency >= LEAST and len(tokens := query_words(word, language)) == 1:
             frequencies[tokens[0]] += frequency
     return frequencies
 
@@ -69,18 +68,9 @@ def _stems(language: str) -> Mapping[str, float]:
 def _characters(language: str) -> tuple[Mapping[str, float], Mapping[str, float]]:
     """Return the share of each character in running text, and how often each pair is within a word."""
     characters, pairs = defaultdict[str, float](float), defaultdict[str, float](float)
-    for word, frequency in _listed(language).items():
+    for word, frequency in listed(language).items():
         for token in document_tokens(word, language) if frequency >= LEAST_OF_PAIRS else ():
             if is_unspaced(token):
                 (characters if len(token) == 1 else pairs)[token] += frequency
     whole = sum(characters.values())
     return {char: frequency / whole for char, frequency in characters.items()}, pairs
-
-
-@lru_cache(maxsize=16)
-def _listed(language: str) -> Mapping[str, float]:
-    """Return the words of a language with their share of all; none where no list is known."""
-    from wordfreq import available_languages, get_frequency_dict
-
-    code = _LISTED_AS.get(language, language)
-    return get_frequency_dict(code, "small") if code in available_languages("small") else {}

@@ -13,6 +13,7 @@ from retrieval.tokens import (
     PAIRED,
     Piece,
     beside_words,
+    compounds,
     document_tokens,
     folded,
     is_part,
@@ -39,11 +40,13 @@ class Term(NamedTuple):
     """Tokens of which any one stands for all of it: a code as it is written, a date or an amount in its one form."""
     share: float = 1.0
     """Of a word's weight: of a part of one `PART`."""
+    parts: tuple[str, ...] = ()
+    """Tokens of a compound's parts: a passage that has all of them speaks of it in other words."""
 
     def held_by(self, tokens: Collection[str]) -> bool:
         """Say whether a passage of these tokens has all of it."""
-        return any(name in tokens for name in self.names) or (
-            bool(self.words) and all(word in tokens for word in self.words)
+        return any(name in tokens for name in self.names) or any(
+            bool(some) and all(word in tokens for word in some) for some in (self.words, self.parts)
         )
 
 
@@ -65,6 +68,11 @@ def terms(text: str, language: str | None = None) -> list[Term]:
         term._replace(share=PART) if len(term.words) == 1 and term.words[0] in syllables else term: function
         for term, function in found.items()
     } | {Term((pair,)): False for pair in pairs}
+    parts = {one.whole: one.last for one in compounds(text, language)}
+    found = {
+        term._replace(parts=parts.get(term.words[0], ())) if len(term.words) == 1 else term: function
+        for term, function in found.items()
+    }
     return [term for term, function in found.items() if not function] or list(found)
 
 

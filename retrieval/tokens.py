@@ -8,15 +8,16 @@ import re
 import threading
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
+from retrieval.compounds import LINKS, every_part, is_compound
 from retrieval.function_words import function_words
 from retrieval.language import SNOWBALL, UNKNOWN
 from retrieval.number_forms import other_forms
 
-TOKENS_FINGERPRINT = "tokens-4"
+TOKENS_FINGERPRINT = "tokens-5"
 """Changes whenever the same text may give other tokens; an index made under another one must be rebuilt."""
 
 MAX_TOKEN_CHARS = 64
@@ -115,7 +116,18 @@ def query_tokens(text: str, language: str | None = None) -> list[str]:
     Pairs of syllables are left out: measured, passages are ranked better without them.
     """
     found = [(token, function) for token, function in _tokens(text, language) if PAIRED not in token]
-    return [token for token, function in found if not function] or [token for token, _ in found]
+    return _telling(found)
+
+
+def query_words(text: str, language: str | None = None) -> list[str]:
+    """Return the tokens of a question's words as they stand there, without `beside_words`."""
+    return _telling(_words(folded(text), language, both=False))
+
+
+def _telling(found: Iterable[tuple[str, bool]]) -> list[str]:
+    """Return the tokens that are no function words; all where there are no others."""
+    every = list(found)
+    return [token for token, function in every if not function] or [token for token, _ in every]
 
 
 def script_of(char: str) -> Script | None:
@@ -187,20 +199,50 @@ def pieces(text: str, language: str | None, *, both: bool = False) -> Iterator[P
 def _tokens(text: str, language: str | None, *, both: bool = False) -> Iterator[tuple[str, bool]]:
     """Yield each token and whether it is a function word; `both` as in `pieces`."""
     text = folded(text)
+    yield from _words(text, language, both=both)
+    yield from ((token, False) for token in beside_words(text, language))
+
+
+def _words(text: str, language: str | None, *, both: bool) -> Iterator[tuple[str, bool]]:
+    """Yield each token of a folded text's pieces, and whether it is a function word."""
     for piece in pieces(text, language, both=both):
         if piece.whole:
             yield piece.whole, False
         yield from piece.words
-    yield from ((token, False) for token in beside_words(text, language))
 
 
 def beside_words(text: str, language: str | None) -> list[str]:
     """Return the tokens that stand behind those of a folded text's words, so that those of a phrase stay together.
 
-    They are the other forms of its numbers and, where a word is written as several, each pair of neighbours.
+    They are the other forms of its numbers; each pair of neighbours where a word is written as several; and the parts
+    of compounds where several are written as one.
     """
     forms = [form[:MAX_TOKEN_CHARS] for form, _, _ in other_forms(text)]
-    return [*forms, *syllable_pairs(text, language)]
+    of_compounds = [part for compound in compounds(text, language) for part in compound.every]
+    return [*forms, *syllable_pairs(text, language), *of_compounds]
+
+
+class Compound(NamedTuple):
+    """The tokens of a word that is written as one and consists of several."""
+
+    whole: str
+    every: tuple[str, ...]
+    """Of its parts, and of theirs."""
+    last: tuple[str, ...]
+    """Of those parts that have none themselves."""
+
+
+def compounds(text: str, language: str | None) -> list[Compound]:
+    """Return the compounds of a folded text, as often as they stand there."""
+    if language not in LINKS:
+        return []
+    found = list[Compound]()
+    for word in _INSIDE.findall(text):
+        if every := every_part(word, language):
+            last = (part for part in every if not is_compound(part, language))
+            stems = (tuple(_stem(part, language) for part in some) for some in (every, last))
+            found.append(Compound(_stem(word[:MAX_TOKEN_CHARS], language), *stems))
+    return found
 
 
 def syllable_pairs(text: str, language: str | None) -> list[str]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from retrieval.index.lexical import idf
-from retrieval.terms import Term, weight
+from retrieval.terms import PART, Term, weight
 from retrieval.tokens import words_in
 
 if TYPE_CHECKING:
@@ -99,7 +99,8 @@ def word_worths(frequencies: Mapping[str, int], count: int, everyday: Mapping[st
 def coverage(asked: Collection[Term], worth: Mapping[str, float], held: Collection[str]) -> float:
     """Return the share of a question's terms that is among the tokens a passage holds, by their worth, 0 to 1.
 
-    Of a code or a date that stands there in no way of writing, those of its words count that do.
+    Of a code or a date that stands there in no way of writing, those of its words count that do; of a compound
+    `PART` of the share of its parts.
 
     Args:
         asked: The terms.
@@ -107,11 +108,17 @@ def coverage(asked: Collection[Term], worth: Mapping[str, float], held: Collecti
         held: The passage's tokens.
     """
     whole = sum(weight(term, worth) for term in asked)
-    got = sum(
-        weight(term, worth) if term.held_by(held) else sum(worth[word] for word in term.words if word in held)
-        for term in asked
-    )
+    got = sum(weight(term, worth) if term.held_by(held) else _held_of(term, worth, held) for term in asked)
     return got / whole if whole > 0 else 0.0
+
+
+def _held_of(term: Term, worth: Mapping[str, float], held: Collection[str]) -> float:
+    """Return what the passage has of a term that it does not have whole."""
+    if not term.parts:
+        return sum(worth[word] for word in term.words if word in held)
+    parts = [(worth[part], part in held) for part in term.parts]
+    share = sum(one for one, there in parts if there) / max(sum(one for one, _ in parts), 1e-6)
+    return PART * weight(term, worth) * share
 
 
 def length(asked: Collection[Term]) -> float:

@@ -5,10 +5,11 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from retrieval.catalogue.rows import StoredChunk
+from retrieval.compounds import is_compound
 from retrieval.everyday_words import is_everyday
 from retrieval.function_words import function_words
 from retrieval.index.lexical import TantivyIndex
-from retrieval.tokens import document_tokens, query_tokens
+from retrieval.tokens import query_words
 
 SHORTEST = 4
 """Letters that a word must have; of shorter ones everything is within reach of everything."""
@@ -44,7 +45,7 @@ def respelled(question: str, lexical: TantivyIndex, read: Read, spoken: Sequence
     """
     language = spoken[0] if spoken else None
     words = [word for word in _WORD.findall(question) if len(word) >= SHORTEST]
-    tokens = [token for word in words for token in query_tokens(word, language)]
+    tokens = [token for word in words for token in query_words(word, language)]
     known, named = lexical.frequencies(tokens), lexical.frequencies_in_names(tokens)
     unknown = {token for token in known if not (known[token] or named[token])}
     if not 0 < len(unknown) <= MOST_SLIPS:
@@ -53,8 +54,13 @@ def respelled(question: str, lexical: TantivyIndex, read: Read, spoken: Sequence
 
     def mended(match: re.Match[str]) -> str:
         word = match.group()
-        tokens = query_tokens(word, language)
-        if len(word) < SHORTEST or len(tokens) != 1 or tokens[0] not in unknown:
+        tokens = query_words(word, language)
+        if (
+            len(word) < SHORTEST
+            or len(tokens) != 1
+            or tokens[0] not in unknown
+            or is_compound(word.casefold(), language)
+        ):
             return word
         if word.casefold() in function_words(language or "en") or any(is_everyday(word, one) for one in spoken):
             return word  # it is what it says, whether a passage says it or not
@@ -71,9 +77,7 @@ def _nearest(word: str, token: str, lexical: TantivyIndex, read: Read, language:
     reach = 2 if len(word) >= TWO_EDITS_FROM else 1
     numbers = lexical.within_edits(token, reach)
     written = {
-        found.casefold(): document_tokens(found, language)
-        for chunk in read(numbers)
-        for found in _WORD.findall(chunk.text)
+        found.casefold(): query_words(found, language) for chunk in read(numbers) for found in _WORD.findall(chunk.text)
     }
     near = {
         found: tokens[0]
