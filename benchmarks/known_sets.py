@@ -1,7 +1,9 @@
 """Turns published question sets into the layout that benchmarks/retrieval_quality.py reads.
 
 `python -m benchmarks.known_sets REPOSITORY OUT` reads every `xquad.LANGUAGE.json` or `DRCD_*.json` of a git repository
-(deepmind/xquad, DRCKnowledgeTeam/DRCD; both CC BY-SA) and writes a folder for each below OUT. Nothing is fetched.
+(deepmind/xquad, DRCKnowledgeTeam/DRCD; both CC BY-SA) and writes a folder for each below OUT. Other files in the form of
+SQuAD are given with the set that they become: `datasets/jsquad-v1.3/valid-v1.3.json=jsquad-ja` (yahoojapan/JGLUE, CC
+BY-SA), `data/annotation/wikipedia/answers_1.json=norquad-no` (ltgoslo/NorQuAD, CC0). Nothing is fetched.
 """
 
 import argparse
@@ -16,7 +18,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("repository", type=Path, help="a git folder")
     parser.add_argument("out", type=Path)
+    parser.add_argument("files", nargs="*", metavar="FILE=SET", help="other files in the form of SQuAD")
     arguments = parser.parse_args()
+    for named in arguments.files:
+        file, _, name = named.partition("=")
+        write(json.loads(git(arguments.repository, "show", f"HEAD:{file}"))["data"], arguments.out / name)
     names = git(arguments.repository, "ls-tree", "-r", "--name-only", "HEAD").decode().splitlines()
     for name in names:
         if name.endswith(".json") and name.startswith(("xquad.", "DRCD_test")):
@@ -37,7 +43,8 @@ def write(articles: list[dict[str, Any]], folder: Path) -> None:
     paragraphs = [paragraph for article in articles for paragraph in article["paragraphs"]]
     corpus, queries, qrels = [], [], ["query-id\tcorpus-id\tscore"]
     for place, paragraph in enumerate(paragraphs):
-        corpus.append(json.dumps({"_id": f"p{place}", "title": "", "text": paragraph["context"]}, ensure_ascii=False))
+        text = paragraph["context"].replace(" [SEP] ", "\n")  # JSQuAD's, behind the title
+        corpus.append(json.dumps({"_id": f"p{place}", "title": "", "text": text}, ensure_ascii=False))
         for asked in paragraph["qas"]:
             queries.append(json.dumps({"_id": str(asked["id"]), "text": asked["question"]}, ensure_ascii=False))
             qrels.append(f"{asked['id']}\tp{place}\t1")

@@ -156,7 +156,41 @@ _WORDS = {
         गए गया जब जहाँ जा जिन जिस जिसने जो तक तथा तब तो था थी थे द्वारा न नहीं ने पर फिर भी में मैं यदि यह यहाँ या ये
         रहा रही रहे लिए व वह वहाँ वाला वाली वाले वे सभी साथ से हम ही हुआ हुई हुए है हैं हो होता होती होते""",
 }
-_BY_LANGUAGE = {language: frozenset(words.split()) for language, words in _WORDS.items()}
+# Documents speak of others, and who asks speaks of himself: what he has, may, must and gets.
+_OF_THE_ASKER = {
+    "de": """
+        bekomme bekommen bekommt brauche brauchen braucht darf darfst dürfen geht hätte komme kriege machen macht magst
+        möchte möchten müssten müsste sollen sollten tun viel viele wieviel wieviele wäre würde würden""",
+    "fr": """
+        aurais devez devoir devons devrais dois doit es faire faut j peux pourrais puis sommes suis vais va veut veux
+        voudrais""",
+    "es": """
+        debe debemos deben debo debería eres estamos estoy hace hacer hago he necesito podemos podría puedo quiero soy
+        somos tenemos tengo tienes""",
+    "pt": """
+        deve devem devemos devo estamos estou fazer faz posso podemos preciso quero sou somos temos tenho vou""",
+    "it": """
+        abbiamo avere deve devo dobbiamo essere fare faccio fai posso possiamo puoi sono stai sto vado voglio vorrei""",
+    "nl": "ben bent doe doen gaat hebt krijg krijgen kunt mogen mocht moest wil willen wilt zijn",
+    "sv": "behöver finns får göra gör måste vill",
+    "da": "behøver findes gør gøre må vil",
+    "no": "finnes gjør gjøre må trenger vil",
+    "pl": """
+        chcę mam mamy masz musi muszą musimy muszę mogę możemy należy potrzebuję robić trzeba zrobić""",
+    "cs": "chci mám máme můžeme musí musím musíme potřebuji smím",
+    "tr": """
+        alabilir alabilirim eder ediyor edilir etmek etmeliyim gerek gerekir gerekiyor lazım mıyım miyim muyum
+        müyüm mısınız misiniz var yapabilirim yapılır yapmak yapmalı yapmalıyım yok zaman""",
+    "ru": """
+        буду быть должен должна должны делать могу можем можно можете мой моя моё мои надо нужен нужна нужно нужны
+        положено сделать хочу""",
+    "uk": "буду маю можемо можу можна мій моя моє мої мені нам повинен потрібно треба хочу",
+}
+_BY_LANGUAGE = {
+    language: frozenset(f"{words} {_OF_THE_ASKER.get(language, '')}".split()) for language, words in _WORDS.items()
+}
+LANGUAGES = tuple(_BY_LANGUAGE)
+"""Whose function words are known, ISO 639-1."""
 
 
 def function_words(language: str) -> frozenset[str]:

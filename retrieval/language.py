@@ -4,10 +4,15 @@ Detection is py3langid's (Lui and Baldwin, "langid.py: An Off-the-shelf Language
 is loaded when the first text asks for it, reads no network, and of texts too short to tell nothing is claimed.
 """
 
+import re
 import threading
+from collections import Counter
 from collections.abc import Collection, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING
+
+from retrieval.function_words import LANGUAGES as FUNCTION_LANGUAGES
+from retrieval.function_words import function_words
 
 if TYPE_CHECKING:
     from py3langid.langid import LanguageIdentifier
@@ -53,6 +58,17 @@ def language_of(text: str) -> str:
         return UNKNOWN
     language, sure = max(_chances(text).items(), key=lambda pair: pair[1])
     return language if sure >= _SURE else UNKNOWN
+
+
+def language_of_question(text: str) -> str:
+    """Return as `language_of` does; of a few words the language of which most are function words, of two or more."""
+    found = language_of(text)
+    if found != UNKNOWN:
+        return found
+    words = [word.casefold() for word in re.findall(r"[^\W\d_]+", text)]
+    counts = Counter({one: sum(word in function_words(one) for word in words) for one in FUNCTION_LANGUAGES})
+    (first, most), (_, second) = counts.most_common(2)
+    return first if most > max(1, second) else UNKNOWN
 
 
 def sure_language_of(text: str) -> str:

@@ -16,6 +16,7 @@ from retrieval.compounds import LINKS, every_part, is_compound
 from retrieval.function_words import function_words
 from retrieval.language import SNOWBALL, UNKNOWN
 from retrieval.number_forms import other_forms
+from retrieval.word_seams import seams
 
 TOKENS_FINGERPRINT = "tokens-5"
 """Changes whenever the same text may give other tokens; an index made under another one must be rebuilt."""
@@ -92,6 +93,17 @@ _CHINESE = frozenset("的了着过吗呢吧啊呀是在有和与及或之其于�
 _CHINESE_ASKING = re.compile(
     "是?(?:请告诉我|我想知道|我想了解|我想问|想知道|告诉我|什么时候|什么时间|什么地方|什么样|为什么|怎么样|有没有|是不是|能不能|可不可以"
     "|什么|怎么|怎样|如何|何时|何地|多少|多久|哪里|哪儿|哪个|哪些|哪一|请问|是否|可以)"
+)
+# The same of Japanese and Korean: what sentences are built with and asked with. Of Korean what stands behind a word.
+_JAPANESE_ASKING = re.compile(
+    "(?:について)?(?:教えて|知りたい|おしえて)(?:ください|下さい)?|どう(?:すれば|したら|やって)?(?:いい|良い|よい)?|どの(?:くらい|ぐらい|よう)?"
+    "|どれ(?:くらい|ぐらい)?|どちら|どこ|どんな|なぜ|何故|いつ|いくら|いくつ|だれ|誰|何(?:日間|時間|年間|[日月年時分人個件回円歳枚本つ])?"
+    "|(?:あり|い|でき|もらえ|でき|なり|され|して|し)?(?:ます|ました|ません|ましょう)か?|でしょうか?|です(?:か|が)?|でした|ください|下さい"
+)
+_KOREAN_ASKING = re.compile(
+    "^(?:며칠|언제|어디|누구|누가|무엇|무슨|뭐|얼마나?|어떻게|어떤|어느|왜|몇)"
+    "|(?<=..)(?:은|는|을|를|에|에는|에서|에게|으로|까지|부터)$"
+    "|(?:은|는)?(?:인가요|인가|입니까|습니까|하나요|되나요|있나요|나요|까요|예요|이에요|에요|세요|합니까|됩니까|있습니까|있어요|해요|돼요|주세요)$"
 )
 # Signs that are not seen, and letters that they would tear apart.
 _UNSEEN = (0xAD, 0x180E, 0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF)
@@ -270,12 +282,15 @@ def _units(run: str) -> Iterator[tuple[str, bool]]:
     """Yield the units of a run of one kind of script."""
     part = _PARTS.get(script_of(run[0]) or "other", 1)
     asking = [False] * len(run)
-    for match in _CHINESE_ASKING.finditer(run):
-        asking[match.start() : match.end()] = [True] * len(match.group())
+    for pattern in (_CHINESE_ASKING, _JAPANESE_ASKING, _KOREAN_ASKING):
+        for match in pattern.finditer(run):
+            asking[match.start() : match.end()] = [True] * len(match.group())
+    between = seams(run) if all(script_of(char) == "han" for char in run) else frozenset()
     for size in (min(part, len(run)), part + 1):
         for start in range(len(run) - size + 1):
             token, asks = run[start : start + size], any(asking[start : start + size])
-            yield token, asks or all(char in _CHINESE for char in token)  # 什么, 多少, 的是
+            torn = size > 1 and start + 1 in between
+            yield token, asks or torn or all(char in _CHINESE for char in token)  # 什么, 多少, 的是
 
 
 def _spaced(run: str, language: str | None, both: bool) -> tuple[str, tuple[tuple[str, bool], ...]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from retrieval.everyday_words import is_everyday, share_of_passages
 from retrieval.index.lexical import TantivyIndex
 from retrieval.index.searched_words import languages_held
-from retrieval.language import UNKNOWN, language_of, languages_of
+from retrieval.language import UNKNOWN, language_of_question, languages_of
 from retrieval.search.asking import plainly, readings
 from retrieval.search.first import as_typed, identities, rare_codes, unknown_codes
 from retrieval.search.fusion import lexical_weight
@@ -56,6 +56,8 @@ class Question:
     """How far the words can be found at all, 0 to 1."""
     languages: frozenset[str]
     """Of the passages' languages those that it may be in."""
+    held: tuple[str, ...]
+    """All languages of the passages, the most frequent first."""
     may_be: tuple[str | None, ...]
     """In which languages it may be meant where vectors are concerned: of few words several, of a code alone any."""
     readable: bool
@@ -86,7 +88,7 @@ def read_question(text: str, lexical: TantivyIndex) -> Question:
     # A word that only a file's name holds finds that file.
     findable = {token: frequencies[token] or in_names[token] for token in spoken}
     seen = max(lexical_weight(text, findable, lexical.count, language) for language in languages)
-    sure = language_of(text)
+    sure = language_of_question(text)
     foreign = sure != UNKNOWN and sure not in held
     there = [name for name in written if frequencies[name] or in_names[name]]
     return Question(
@@ -106,6 +108,7 @@ def read_question(text: str, lexical: TantivyIndex) -> Question:
         frequencies=frequencies,
         lexical_weight=seen,
         languages=frozenset() if foreign else frozenset(one for one in languages if one),
+        held=tuple(held),
         may_be=(sure,) if foreign else _may_be(text, sure, languages, held),
         # A few words that two languages share make no passage readable in the other.
         readable=not foreign and (seen >= 1 or sure in held or _script_is_held(text, held)),

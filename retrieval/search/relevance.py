@@ -40,15 +40,18 @@ class Curve:
         length = math.log(max(1, words))
         odds = self.bias + self.coverage * covered + self.likeness * like
         odds += self.length * length + self.long_coverage * length * covered
-        # That there are few passages is a reason to show one, and none to be sure of it.
-        shown = min(_sigmoid(odds + self.small * log_small(count)), RELEVANT - 0.01)
+        # That there are few passages is a reason to show one, and none to be sure of it; it says little for one that
+        # shares no word with the question: some vector is the nearest among few passages, too.
+        shared = min(1.0, 0.4 + 2 * covered) if self.coverage else 1.0
+        shown = min(_sigmoid(odds + self.small * log_small(count) * shared), RELEVANT - 0.01)
         return max(_sigmoid(odds), shown)
 
 
 RELEVANT = 0.8
 """From here on a passage counts as relevant."""
-FEW, MANY = 16, 300
-"""Passages up to which a base counts as small, and from which on as large; the curves were fitted on bases of both."""
+FEW, MANY = 2, 300
+"""Passages up to which a base counts as small, and from which on as large. The curves were fitted on bases of 16 and of
+300; in fewer than 16, too, chance finds less (benchmarks/absent_articles.py)."""
 
 
 def log_small(count: int) -> float:
@@ -176,7 +179,8 @@ def relevance(
     by_words = WORDS.at(covered, 0.0, words, count)
     if like is None:
         return by_words
-    helps = BOTH.at(covered, like, words, count)
+    # A passage of many subjects is near to none of them: what its words say by themselves is shown, and called weak.
+    helps = max(BOTH.at(covered, like, words, count), min(by_words, RELEVANT - 0.01) if lexical_sees else 0.0)
     if not lexical_sees:
         # Measured, it cannot tell an answer from another subject across languages: it may say weak, and no more.
         helps = max(helps, min(LIKENESS.at(covered, like, words, count), RELEVANT - 0.01))

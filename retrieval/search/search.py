@@ -125,6 +125,8 @@ class Searcher:
             question = read_question(query, lexical)
             by_words = lexical.search(question.words, CANDIDATES, allowed)
         by_vector = self._nearest(question, allowed, degraded, seconds)
+        if by_vector and not self._crosses(question):
+            question = replace(question, readable=True)
         with _timed(seconds, "fusion"):
             weights = {"dense_weight": float(bool(by_vector)), "lexical_weight": question.lexical_weight}
             fused = fuse(by_vector, by_words, method=self._settings.fusion, **weights)
@@ -157,6 +159,12 @@ class Searcher:
         return SearchOutcome(
             tuple(hit for hit in hits if hit), "+".join(modes) or "none", tuple(degraded), THRESHOLD, seconds
         )
+
+    def _crosses(self, question: Question) -> bool:
+        """Say whether vectors compare the question with passages in another language: else nearness is chance there."""
+        embedder = self.embedder
+        others = (one for one in NAMES if one not in question.held)
+        return embedder is not None and any(embedder.knows(question.plain, one) for one in others)
 
     def _nearest(
         self,

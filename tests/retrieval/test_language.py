@@ -3,7 +3,7 @@
 import pytest
 
 from retrieval.function_words import function_words
-from retrieval.language import NAMES, SNOWBALL, UNKNOWN, language_of, languages_of
+from retrieval.language import NAMES, SNOWBALL, UNKNOWN, language_of, language_of_question, languages_of
 from retrieval.tokens import document_tokens, query_tokens
 
 SAMPLES = {
@@ -27,6 +27,21 @@ def test_a_passage_is_told_by_its_language(language: str) -> None:
 @pytest.mark.parametrize("text", ["", "K3-42 / 17", "ISO 9001", "1 2 3 4 5 6 7 8 9"])
 def test_of_a_text_that_says_too_little_nothing_is_claimed(text: str) -> None:
     assert language_of(text) == UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("question", "language"),
+    [
+        ("how do I bake bread?", "en"),
+        ("Wie hoch ist die Miete?", "de"),
+        ("qui est le directeur ?", "fr"),
+        ("kaç gün iznim var?", "tr"),
+        ("zanzibar", UNKNOWN),
+        ("is smoking allowed", UNKNOWN),  # or Dutch, or nothing
+    ],
+)
+def test_a_short_question_is_told_by_what_it_is_built_with(question: str, language: str) -> None:
+    assert language_of_question(question) == language
 
 
 def test_a_question_is_read_in_every_language_of_the_documents_that_it_may_be_in() -> None:

@@ -137,6 +137,19 @@ def test_chinese_question_words_are_not_what_a_question_is_about_wherever_they_s
     assert "我想" not in query_tokens("我想知道年假有多少天") and "年假" in query_tokens("我想知道年假有多少天")
 
 
+@pytest.mark.parametrize(
+    ("question", "about"),
+    [
+        ("年假能结转吗", "年 假 能 结 转 年假 结转"),
+        ("有給は何日ありますか", "给 有给"),
+        ("휴가는 며칠인가요?", "휴 가 휴가"),
+        ("연차는 언제 신청하나요?", "연 차 연차 신 청 신청"),
+    ],
+)
+def test_what_stands_between_the_words_of_a_question_is_no_word(question: str, about: str) -> None:
+    assert [token for token in query_tokens(question) if token not in ("は", "給は")] == about.split()
+
+
 def test_traditional_characters_are_found_by_simplified_ones() -> None:
     assert document_tokens("體檢是什麼時候") == document_tokens("体检是什么时候")
 

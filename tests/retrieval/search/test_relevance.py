@@ -13,7 +13,7 @@ from retrieval.index.projections import Projections
 from retrieval.knowledge_base import KnowledgeBase
 from retrieval.reading.recipe import Recipe
 from retrieval.search.judging import HOLDS_ALL
-from retrieval.search.relevance import THRESHOLD, coverage, likeness, relevance, unrelated_cosine, word_worths
+from retrieval.search.relevance import RELEVANT, THRESHOLD, coverage, likeness, relevance, unrelated_cosine, word_worths
 from retrieval.search.search import Searcher
 from retrieval.settings import RetrievalSettings
 from retrieval.sync.sync import sync
@@ -170,7 +170,7 @@ def test_an_embedder_whose_cosines_are_all_high_does_not_make_everything_relevan
         assert found.hits == () and found.mode == "dense"
 
 
-def test_a_passage_that_words_alone_found_is_held_to_the_last_cosine_of_the_others(
+def test_a_passage_that_is_far_from_the_question_and_holds_its_words_is_shown_as_weak(
     tmp_path: Path, paragraphs: Recipe
 ) -> None:
     folder = tmp_path / "many"
@@ -186,10 +186,21 @@ def test_a_passage_that_words_alone_found_is_held_to_the_last_cosine_of_the_othe
     projections.use_embedder(embedder.fingerprint, embedder.dimension)
     searcher.use_embedder(embedder)
     found = searcher.search("lamp pebble stone")
-    assert found.mode == "dense+lexical" and found.hits == (), "it is farther away than a hundred stones"
+    assert found.mode == "dense+lexical"
+    assert [(hit.text, hit.match) for hit in found.hits] == [("grey pebble", "weak")], "a hundred stones are nearer"
     assert searcher.search("grey pebble").hits[0].text == "grey pebble"
     projections.close()
     catalogue.close()
+
+
+def test_a_passage_of_many_subjects_that_holds_one_of_two_words_is_shown_and_called_weak() -> None:
+    """ "is smoking allowed" of a lease that forbids it in its fifth point: its vector is near to no point of it."""
+    assert THRESHOLD <= relevance(0.5, 0.03, words=2, count=43) < RELEVANT
+
+
+def test_among_few_passages_one_that_shares_no_word_is_not_shown_because_it_is_the_nearest() -> None:
+    assert relevance(0.0, 0.14, words=2, count=43) < THRESHOLD
+    assert relevance(0.0, 0.14, words=2, count=43) < relevance(0.3, 0.14, words=2, count=43)
 
 
 def test_who_asks_in_the_passages_language_and_shares_no_word_with_them_is_told_nothing(
