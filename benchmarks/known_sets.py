@@ -1,9 +1,9 @@
 """Turns published question sets into the layout that benchmarks/retrieval_quality.py reads.
 
 `python -m benchmarks.known_sets REPOSITORY OUT` reads every `xquad.LANGUAGE.json` or `DRCD_*.json` of a git repository
-(deepmind/xquad, DRCKnowledgeTeam/DRCD; both CC BY-SA) and writes a folder for each below OUT. Other files in the form of
-SQuAD are given with the set that they become: `datasets/jsquad-v1.3/valid-v1.3.json=jsquad-ja` (yahoojapan/JGLUE, CC
-BY-SA), `data/annotation/wikipedia/answers_1.json=norquad-no` (ltgoslo/NorQuAD, CC0). Nothing is fetched.
+(deepmind/xquad, DRCKnowledgeTeam/DRCD; both CC BY-SA) and writes a folder for each below OUT. Other files of that form
+are given with the set that they become: `datasets/jsquad-v1.3/valid-v1.3.json=jsquad-ja` (yahoojapan/JGLUE, CC BY-SA),
+`data/annotation/wikipedia/answers_1.json=norquad-no` (ltgoslo/NorQuAD, CC0). Nothing is fetched.
 """
 
 import argparse

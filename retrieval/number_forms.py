@@ -1,7 +1,8 @@
 """Other ways of writing the dates, amounts and numbers of a text, so that one way finds the others.
 
-Each is given in one form: dates as ISO 8601 has them, amounts with a point before the decimals and nothing between the
-thousands, runs of digits and letters without what separates them. It knows no index, and expects folded text.
+Each is given in one form: dates as ISO 8601 has them, amounts with a point before the decimals, nothing between their
+thousands and no zeros at their end, runs of digits and letters without what separates them. It knows no index, and
+expects folded text.
 """
 
 import re
@@ -47,6 +48,7 @@ _AMOUNTS = re.compile(
     rf"(?<!{_LETTER})(?<![.,])(?P<whole>{_GROUPED})(?:,(?P<cents>\d{{1,2}}))?(?!{_LETTER}|,)"
     # A Chinese comma between two numbers is folded to the same sign, so here nothing may touch.
     r"|(?<![\w.,])(?P<plain>\d+),(?P<decimals>\d{1,2})(?![\w,])"
+    r"|(?<![\w.,])(?P<point>\d{2,})\.(?P<dimes>\d0)(?![\w.,])"
 )
 _JOINED = re.compile(
     rf"(?<!{_LETTER})(?<!\.)(?=[a-z0-9/-]*\d)[a-z0-9]+(?:[-/][a-z0-9]+)+(?!{_LETTER}|-)"  # INV-2024-0007
@@ -55,7 +57,7 @@ _JOINED = re.compile(
     rf"(?:\u0020\d{{1,4}})?(?!{_LETTER})"
     rf"|(?<!{_LETTER})(?<![.,])\d{{4}}(?:\u0020\d{{4}})+(?:\u0020\d{{1,3}})?(?!{_LETTER}|[.,]\d)"
 )
-_SHORT_CODE = re.compile(r"([a-z]{2,6})[-_/]?(\d{2,6}[a-z]?)")
+_SHORT_CODE = re.compile(r"([a-z]{1,6})[-_/]?(\d{2,6}[a-z]?)")
 _YEARS = re.compile(r"(?:(?:19|20)\d\d\s?)+")
 _SHORTEST_RUN = 5  # shorter ones would be the same by chance
 
@@ -69,9 +71,10 @@ def other_forms(text: str) -> Iterator[tuple[str, int, int]]:
     for match in dates:
         yield from ((form, *match.span()) for form in dict.fromkeys(_iso(match)) if form != match.group())
     for match in _AMOUNTS.finditer(text):
-        whole = match["plain"] or re.sub(r"\D", "", match["whole"])
-        cents = match["cents"] or match["decimals"]
-        yield f"{whole}.{cents}" if cents else whole, *match.span()
+        whole = match["plain"] or match["point"] or re.sub(r"\D", "", match["whole"])
+        cents = match["cents"] or match["decimals"] or match["dimes"] or ""
+        ways = (f"{whole}.{some}".rstrip(".") for some in (cents, cents.rstrip("0")))
+        yield from ((way, *match.span()) for way in dict.fromkeys(ways) if way != match.group())
     for match in _JOINED.finditer(text):
         run = re.sub(r"[^a-z0-9]", "", match.group())
         is_date = any(one.start() < match.end() and match.start() < one.end() for one in dates)

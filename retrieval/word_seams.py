@@ -1,8 +1,8 @@
 """Where a Chinese word of building ends or begins: the two characters beside such a seam are no word together.
 
-年假能结转吗 holds no 假能 and no 能结: 能 stands by itself. Of the ways to cut a text into listed words the likeliest
-is taken, by the words' own frequencies, as jieba does. Seams of other words stay in: measured, a passage that holds those
-is the likelier answer.
+年假能结转吗 holds no 假能 and no 能结: 能 stands by itself. Of the ways to cut a text into listed words the
+likeliest is taken, by the words' own frequencies, as jieba does. Seams of other words stay in: measured, a passage that
+holds those is the likelier answer.
 """
 
 import math

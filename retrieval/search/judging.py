@@ -79,5 +79,9 @@ def _helps(
         relevance(share, like, length(asked), question.passages, lexical_sees=readable, names_it=names_it)
         for share, asked in zip(covered, question.readings, strict=True)
     )
-    # What is asked about something that no document mentions no passage answers for sure.
-    return min(helps, RELEVANT - 0.01) if any(not term.held_by(held) for term in question.unknown) else helps
+    # What is asked about something that no document mentions no passage answers for sure, and what is asked about an
+    # amount, a date or a code none that mentions another one.
+    unsure = any(not term.held_by(held) for term in question.unknown) or (
+        question.exact and not any(name in held for term in question.exact for name in term.names)
+    )
+    return min(helps, RELEVANT - 0.01) if unsure else helps

@@ -30,6 +30,11 @@ _TYPED = re.compile(
     r"(?![\w.])"
 )
 """What can only be meant as the name of a document."""
+_PAGE = re.compile(
+    r"\b(?:page|pg\.?|p\.|seite|página|pagina|pag\.|sida|side|strona|страниц[аыуе]|стр\.|sayfa)\s*(\d{1,4})\b"
+    r"|第\s*(\d{1,4})\s*[页頁]|\b(\d{1,4})\s*(?:ページ|쪽|페이지)",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -44,8 +49,14 @@ class Named:
 
     @property
     def whole(self) -> bool:
-        """Whether the whole of them is asked for."""
-        return asks_for_all(self.rest)
+        """Whether the whole of them is asked for, or of a page of them."""
+        return asks_for_all(_PAGE.sub(" ", self.rest, count=1))
+
+    @property
+    def page(self) -> int | None:
+        """Which page of them is asked for, from 1; None for all."""
+        match = _PAGE.search(self.rest)
+        return int(next(number for number in match.groups() if number)) if match else None
 
 
 class NamedDocuments:

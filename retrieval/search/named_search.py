@@ -40,6 +40,7 @@ def _beginnings(sources: Sequence[str], top_k: int, begin: Begin) -> SearchOutco
     for place, source in enumerate(sources):
         begun = begin(source, max(1, (top_k - len(hits)) // (len(sources) - place)), 1.0)
         hits += begun.hits
+        notes += begun.notes
         if len(begun.hits) < begun.passages:
             shown = f"its first {len(begun.hits)} of {begun.passages} passages follow"
             notes.append(f"{source}: asked for whole, {shown}")

@@ -17,6 +17,7 @@ from retrieval.tokens import document_tokens, query_tokens, script_counts
 
 PUNCTUATION = ".,;:!?\"'()[]„“”«»¿¡…"
 MOST_LANGUAGES = 3  # of the passages, besides its own, in which a question's names are looked for
+DIGITS = 3  # of an amount or a date from which it tells one passage from others
 _NAME = re.compile(r"[^\W\d_a-z][^\W\d_]+(?:\s[^\W\d_a-z][^\W\d_]+)+")
 UNSPACED = {"han": "zh", "kana": "ja", "hangul": "ko"}
 """Scripts of which a few characters tell the language."""
@@ -49,6 +50,8 @@ class Question:
     """Those of them that few documents mention, so that they tell one from the others."""
     unknown: tuple[Term, ...]
     """Those of them that no document mentions."""
+    exact: tuple[Term, ...]
+    """Codes, dates and amounts that some document mentions: one that does not is no sure answer."""
     passages: int
     """How many there are."""
     frequencies: Mapping[str, int]
@@ -91,6 +94,8 @@ def read_question(text: str, lexical: TantivyIndex) -> Question:
     sure = language_of_question(text)
     foreign = sure != UNKNOWN and sure not in held
     there = [name for name in written if frequencies[name] or in_names[name]]
+    exact = [term for term in asked[0] if any(sum(map(str.isdigit, name)) >= DIGITS for name in term.names)]
+    numbers = [name for term in exact for name in term.names]
     return Question(
         text=text,
         plain=plain,
@@ -98,12 +103,13 @@ def read_question(text: str, lexical: TantivyIndex) -> Question:
         language=sure if foreign else languages[0],
         readings=asked,
         worth=word_worths(frequencies, lexical.count, everyday),
-        codes=(*codes(text), *there),
+        codes=tuple(dict.fromkeys((*codes(text), *there, *numbers))),
         quoted=tuple(map(tuple, phrases(text, languages[0]))),
         names=names,
         named=tuple(named),
         rare=tuple(rare_codes(named, frequencies, lexical.count)),
         unknown=tuple(unknown_codes(named, lexical)),
+        exact=tuple(t for t in exact if any(frequencies.get(n) or in_names.get(n) for n in t.names)),
         passages=lexical.count,
         frequencies=frequencies,
         lexical_weight=seen,

@@ -87,7 +87,13 @@ class Searcher:
                 top_k,
                 lambda asked, most, source: self._search(asked, most, replace(wanted, source=source), seconds),
                 lambda source, most, helps: whole_document(
-                    self._catalogue, self._folder, source, wanted=replace(wanted, source=source), most=most, helps=helps
+                    self._catalogue,
+                    self._folder,
+                    source,
+                    wanted=replace(wanted, source=source),
+                    most=most,
+                    helps=helps,
+                    page=named.page,
                 ),
             )
             return replace(found, degraded=(*named.notes, *found.degraded))
@@ -102,10 +108,7 @@ class Searcher:
                 hits = again.hits if meant.sure else tuple(map(_weak, again.hits))
                 note = f'spelling: a word of the question is in no document, so "{meant.text}" was searched for'
                 return replace(again, hits=hits, degraded=(*missing, *again.degraded, note))
-        unread = None if any("multilingual" in note for note in found.degraded) else self._unread()
-        if unread and unsure:
-            return replace(found, degraded=(*found.degraded, unread))
-        return found
+        return replace(found, degraded=(*found.degraded, *self._unseen(found))) if unsure else found
 
     def _meant(self, query: str) -> Respelled | None:
         """Return the question with words that stand nowhere as the nearest ones that do; None where there are none."""
@@ -216,16 +219,18 @@ class Searcher:
             else frozenset(),
         )
 
-    def _unread(self) -> str | None:
-        """Say which passages the embedder cannot read, so that a question in another language does not find them."""
+    def _unseen(self, found: SearchOutcome) -> Iterator[str]:
+        """Say what of the documents a search could not see, so that nobody takes its silence for theirs."""
+        if skipped := len(self._catalogue.skipped()):
+            files = "1 file was" if skipped == 1 else f"{skipped} files were"
+            yield f"documents: {files} not read; `lorgnette kb list --skipped` says why"
         counts = self._catalogue.unread_languages(self.embedder.fingerprint) if self.embedder else {}
-        if not counts:
-            return None
-        names = ", ".join(NAMES.get(language, "another script") for language in counts)
-        return (
-            f"dense: {sum(counts.values())} passages in languages that the embedder does not know ({names}) were"
-            ' searched by their words alone; `embedder = "multilingual"` in the settings knows a hundred languages'
-        )
+        if counts and not any("multilingual" in note for note in found.degraded):
+            names = ", ".join(NAMES.get(language, "another script") for language in counts)
+            yield (
+                f"dense: {sum(counts.values())} passages in languages that the embedder does not know ({names}) were"
+                ' searched by their words alone; `embedder = "multilingual"` in the settings knows a hundred languages'
+            )
 
 
 @contextmanager

@@ -34,21 +34,28 @@ def whole_document(
     wanted: Filter | None = None,
     most: int = MOST_PASSAGES,
     helps: float = 1.0,
+    page: int | None = None,
 ) -> WholeDocument:
-    """Return a document's first passages in order, each of that relevance."""
+    """Return a document's first passages in order, or a page's, each of that relevance."""
     only = Filter(source=source) if wanted is None else wanted
     places = [
-        (place.ordinal, chunk)
+        (place.ordinal, place.page, chunk)
         for chunk in catalogue.chunks(catalogue.numbers_matching(only))
         for place in chunk.occurrences
         if place.source == source
     ]
-    places.sort(key=lambda pair: pair[0])
+    places.sort(key=lambda place: place[0])
+    notes: tuple[str, ...] = ()
+    if page is not None:
+        pages = [number for _, number, _ in places if number is not None]
+        there = f"its pages with text end with {max(pages)}" if pages else "it has no pages"
+        notes = () if page in pages else (f"{source}: nothing stands on page {page}, {there}",)
+        places = [place for place in places if place[1] == page] or places
     found = [
         hit_of(catalogue, folder, Fused(chunk.number, helps), chunk, helps, only)
-        for _, chunk in places[: min(most, MOST_PASSAGES)]
+        for _, _, chunk in places[: min(most, MOST_PASSAGES)]
     ]
-    return WholeDocument(source, tuple(hit for hit in found if hit is not None), len(places))
+    return WholeDocument(source, tuple(hit for hit in found if hit is not None), len(places), notes)
 
 
 def asked_whole(catalogue: Catalogue, folder: Path, names: NamedDocuments, question: str) -> tuple[WholeDocument, ...]:
@@ -56,4 +63,5 @@ def asked_whole(catalogue: Catalogue, folder: Path, names: NamedDocuments, quest
     named = names.in_question(question)
     if named is None or not named.whole:
         return ()
-    return tuple(replace(whole_document(catalogue, folder, one), notes=named.notes) for one in named.sources)
+    read = (whole_document(catalogue, folder, one, page=named.page) for one in named.sources)
+    return tuple(replace(one, notes=(*named.notes, *one.notes)) for one in read)

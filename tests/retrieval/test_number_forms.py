@@ -26,6 +26,21 @@ def test_an_amount_is_found_however_its_thousands_and_decimals_are_set_apart(wri
     assert "1234.50" in document_tokens(f"The sum of {written} EUR is due.")
 
 
+@pytest.mark.parametrize("written", ["1,850", "1.850,00", "1,850.00", "1850.00", "1850", "1 850,00"])
+def test_a_whole_amount_is_one_with_zero_decimals(written: str) -> None:
+    assert "1850" in document_tokens(f"The rent is GBP {written} a month.")
+    assert "1850" in query_tokens(f"GBP {written}")
+
+
+@pytest.mark.parametrize("written", ["186,5", "186,50", "186.50", "186.5"])
+def test_a_zero_at_the_end_of_an_amount_says_nothing(written: str) -> None:
+    assert "186.5" in document_tokens(f"Total {written} EUR")
+
+
+def test_a_version_with_a_zero_at_its_end_is_another_version() -> None:
+    assert "3.1" not in document_tokens("Python 3.10")
+
+
 @pytest.mark.parametrize(
     "text",
     [

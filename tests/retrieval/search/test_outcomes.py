@@ -239,6 +239,40 @@ def test_asked_for_the_whole_of_a_document_a_search_gives_its_beginning(base_of:
     assert any("long report.md: asked for whole, its first 3 of" in note for note in found.degraded)
 
 
+@pytest.fixture
+def manual(tmp_path: Path) -> Iterator[KnowledgeBase]:
+    """Of nine pages, each saying which one it is."""
+    from reportlab.pdfgen.canvas import Canvas
+
+    (tmp_path / "documents").mkdir()
+    canvas = Canvas(str(tmp_path / "documents" / "manual.pdf"))
+    for number in range(1, 10):
+        canvas.drawString(72, 700, f"Valve number {number} is closed by hand before the pump is taken out.")
+        canvas.showPage()
+    canvas.save()
+    settings = RetrievalSettings(kb=tmp_path / "documents", embedder="no-such-model", reranker="none")
+    base = KnowledgeBase(settings, tmp_path / "home")
+    base.sync()
+    yield base
+    base.close()
+
+
+@pytest.mark.parametrize(
+    "question", ["manual.pdf page 7", "Page 7 of manual.pdf", "Seite 7 manual.pdf", "总结 manual.pdf 第7页"]
+)
+def test_asked_for_a_page_of_a_document_a_search_gives_that_page(manual: KnowledgeBase, question: str) -> None:
+    found = manual.search(question)
+    assert [(hit.page, hit.match) for hit in found.hits] == [(7, "relevant")]
+    (read,) = manual.asked_whole(question)
+    assert [hit.page for hit in read.hits] == [7]
+
+
+def test_asked_for_a_page_that_is_not_there_a_search_says_so_and_gives_the_beginning(manual: KnowledgeBase) -> None:
+    found = manual.search("manual.pdf page 99", 2)
+    assert [hit.page for hit in found.hits] == [1, 2]
+    assert "manual.pdf: nothing stands on page 99, its pages with text end with 9" in found.degraded
+
+
 def test_a_question_about_a_named_file_is_answered_from_it_first_and_from_others_behind(base_of: Opened) -> None:
     base = base_of(
         {
@@ -330,3 +364,37 @@ def test_a_passage_without_the_very_words_that_are_quoted_is_weak(base_of: Opene
     assert [hit.match for hit in base.search('Where does it say "wear a badge"?').hits] == ["relevant"]
     assert [hit.match for hit in base.search('Where does it say "blue badge"?').hits] == ["weak"]
     assert [hit.match for hit in base.search("Is there a blue badge at the gate?").hits] == ["relevant"]
+
+
+def test_a_search_that_finds_no_answer_says_which_files_it_could_not_see(base_of: Opened) -> None:
+    base = base_of({"lamp.txt": "The lamp of the east wing is switched off at ten.", "torn.pdf": "%PDF-1.7 torn"})
+    note = "documents: 1 file was not read; `lorgnette kb list --skipped` says why"
+    assert note in base.search("What does the ferry cost?").degraded
+    assert note not in base.search("When is the lamp switched off?").degraded
+
+
+INVOICES = {
+    "a.txt": "Invoice for lamps. Total due 186.50 EUR, issued on 3 May 2024.",
+    "b.txt": "Invoice for chairs. Total due 912.00 EUR, issued on 7 June 2024.",
+    "lease.txt": "The rent of the studio is GBP 1,850 a month, payable in advance.",
+    "printer.md": "| code | meaning |\n|---|---|\n| E-41 | head temperature too high |\n| E-42 | no paper |",
+}
+
+
+@pytest.mark.parametrize(
+    ("question", "source"),
+    [
+        ("invoice over 186,5 EUR", "a.txt"),
+        ("invoice of 03.05.2024", "a.txt"),
+        ("total due 912", "b.txt"),
+        ("GBP 1,850.00", "lease.txt"),
+        ("what does E41 mean", "printer.md"),
+    ],
+)
+def test_of_an_amount_a_date_or_a_code_only_what_mentions_it_is_called_relevant(
+    base_of: Opened, question: str, source: str
+) -> None:
+    found = base_of(INVOICES).search(question)
+    assert found.hits[0].source == source
+    assert [hit.source for hit in found.hits if hit.match == "relevant"] == [source]
+    assert not [note for note in found.degraded if note.startswith("codes")]
