@@ -76,7 +76,7 @@ def list_adapters(folder: Path, as_json: bool) -> None:
         line = f"{one['folder']:<48} {one['type'] or '?':<8} for {one['base'] or 'an unnamed base'}"
         click.echo(printable(line + (", in use" if one["worn_by"] else "")))
     if not found:
-        click.echo(printable(f"There is no adapter in {folder}."), err=True)
+        click.echo(printable(f"There is no adapter in {folder.absolute()} or below it; name another folder."), err=True)
     for server in servers:
         who, uses = f"process {server['pid']} (model {server['name']})", server["adapter"] or "no adapter"
         click.echo(printable(f"The server of {who} uses {uses}."), err=True)

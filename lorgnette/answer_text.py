@@ -81,7 +81,7 @@ def render_evidence(answer: Answer) -> list[str]:
             answer.review.rewrites, f", rewritten {answer.review.rewrites} times"
         )
         saw = f" (the reviewer saw: {answer.review.feedback})" if answer.review.feedback else ""
-        lines.append(f"Verdict: {answer.review.verdict}{times}{saw}")
+        lines.append(f"Verdict: {answer.review.verdict or 'none, the review could not tell'}{times}{saw}")
     if answer.truncated:
         lines.append("Truncated: the answer was ended early by its limit of time or length")
     lines += [f"Degraded: {note}" for note in answer.degraded]

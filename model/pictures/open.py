@@ -124,7 +124,8 @@ def _from_disk(
         if not frames:
             raise
     shown = [_from_file(source, str(frame), part, [folder], limits, ONE).pictures[0] for frame in frames]
-    note = f"{folder.name}: {len(frames)} of its pictures were seen, evenly spaced: {', '.join(f.name for f in frames)}"
+    seen = ", ".join(frame.name for frame in frames)
+    note = f"{folder.name}: taken for a film, of its pictures {seen} {'was' if len(frames) == 1 else 'were'} seen"
     return Opened(tuple(shown), (note,))
 
 

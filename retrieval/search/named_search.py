@@ -25,7 +25,8 @@ def search_named(named: Named, query: str, top_k: int, search: SearchIn, begin: 
     ]  # fmt: skip
     own = [hit for hit in chain.from_iterable(zip_longest(*each)) if hit is not None]
     found = search(query, top_k, None)
-    others = [hit for hit in found.hits if hit.id not in {hit.id for hit in own}]
+    # By its name each passage of a named document would seem to answer: only what the rest finds there counts.
+    others = [hit for hit in found.hits if hit.source not in named.sources]
     best = max((hit.score for hit in others), default=0.0)
     helping = [replace(hit, score=hit.score + best) for hit in own if hit.relevance >= THRESHOLD]
     # What is shown of a named document only because something must be stands behind what helps.

@@ -288,6 +288,12 @@ def test_a_question_about_a_named_file_is_answered_from_it_first_and_from_others
     assert (weak.source, weak.match) == ("ab.txt", "weak"), "whoever names a file wants to see what it says"
 
 
+def test_the_words_of_a_files_name_make_none_of_its_passages_an_answer(base_of: Opened) -> None:
+    base = base_of({"fire-insurance-policy.txt": "The insurance policy covers fire. " * 3, "b.txt": "The lamp is new."})
+    found = base.search("What does fire-insurance-policy.txt say about zeppelins?")
+    assert [(hit.source, hit.match) for hit in found.hits] == [("fire-insurance-policy.txt", "weak")]
+
+
 def test_function_words_are_never_taken_for_misspelled(base_of: Opened) -> None:
     base = base_of({"lamp.txt": "That the lamp has a fan is what the guarantee says."})
     found = base.search("when then garantee")
