@@ -203,7 +203,7 @@ def pieces(text: str, language: str | None, *, both: bool = False) -> Iterator[P
     """
     for match in _PIECES.finditer(text):
         if match["unspaced"]:
-            yield Piece(*match.span(), "", tuple(_unspaced(match["unspaced"])))
+            yield Piece(*match.span(), "", tuple(_unspaced(match["unspaced"], asked=not both)))
         else:
             yield Piece(*match.span(), *_spaced(match["word"], language, both))
 
@@ -272,20 +272,24 @@ def syllable_pairs(text: str, language: str | None) -> list[str]:
     return found
 
 
-def _unspaced(run: str) -> Iterator[tuple[str, bool]]:
-    """Yield the characters of a run and its pairs of neighbours; of an alphabet each three and four letters."""
+def _unspaced(run: str, *, asked: bool) -> Iterator[tuple[str, bool]]:
+    """Yield the characters of a run and its pairs of neighbours; of an alphabet each three and four letters.
+
+    Which of them only ask is looked for where the run is `asked`: of a passage nobody wants to know.
+    """
     for part in _ALPHABET_OR_NOT.findall(run.translate(_simplified())):
-        yield from _units(part)
+        yield from _units(part, asked=asked)
 
 
-def _units(run: str) -> Iterator[tuple[str, bool]]:
+def _units(run: str, *, asked: bool) -> Iterator[tuple[str, bool]]:
     """Yield the units of a run of one kind of script."""
     part = _PARTS.get(script_of(run[0]) or "other", 1)
     asking = [False] * len(run)
-    for pattern in (_CHINESE_ASKING, _JAPANESE_ASKING, _KOREAN_ASKING):
+    for pattern in (_CHINESE_ASKING, _JAPANESE_ASKING, _KOREAN_ASKING) if asked else ():
         for match in pattern.finditer(run):
             asking[match.start() : match.end()] = [True] * len(match.group())
-    between = seams(run) if all(script_of(char) == "han" for char in run) else frozenset()
+    is_chinese = asked and all(script_of(char) == "han" for char in run)
+    between = seams(run) if is_chinese else frozenset()
     for size in (min(part, len(run)), part + 1):
         for start in range(len(run) - size + 1):
             token, asks = run[start : start + size], any(asking[start : start + size])
