@@ -13,18 +13,23 @@ _MONTHS = {
     name: number
     for number, names in enumerate(
         (
-            "january jan januar januari janvier enero gennaio janeiro",
-            "february feb februar februari fevrier février febrero febbraio fevereiro",
-            "march mar märz marz maart mars marzo março marco",
-            "april apr avril abril aprile",
-            "may mai mei mayo maggio maio",
-            "june jun juni juin junio giugno junho",
-            "july jul juli juillet julio luglio julho",
-            "august aug augustus août aout agosto",
-            "september sep sept septembre septiembre settembre setembro",
-            "october oct oktober okt octobre octubre ottobre outubro",
-            "november nov novembre noviembre novembro",
-            "december dec dezember dez décembre decembre diciembre dicembre dezembro",
+            "january jan januar januari janvier enero gennaio janeiro ianuarie января січня ocak stycznia "
+            "ledna tammikuuta",
+            "february feb februar februari fevrier février febrero febbraio fevereiro februarie февраля лютого şubat "
+            "lutego února helmikuuta",
+            "march mar märz marz maart mars marts marzo março marco martie марта березня mart marca března maaliskuuta",
+            "april apr avril abril aprile aprilie апреля квітня nisan kwietnia dubna huhtikuuta",
+            "may mai maj mei mayo maggio maio мая травня mayıs maja května toukokuuta",
+            "june jun juni juin junio giugno junho iunie июня червня haziran czerwca června kesäkuuta",
+            "july jul juli juillet julio luglio julho iulie июля липня temmuz lipca července heinäkuuta",
+            "august aug augustus augusti août aout agosto августа серпня ağustos sierpnia srpna elokuuta",
+            "september sep sept septembre septiembre settembre setembro septembrie сентября вересня eylül września "
+            "září syyskuuta",
+            "october oct oktober okt octobre octubre ottobre outubro octombrie октября жовтня ekim października října "
+            "lokakuuta",
+            "november nov novembre noviembre novembro noiembrie ноября листопада kasım listopada listopadu marraskuuta",
+            "december dec dezember dez desember décembre decembre diciembre dicembre dezembro decembrie декабря грудня "
+            "aralık grudnia prosince joulukuuta",
         ),
         1,
     )

@@ -11,6 +11,8 @@ from retrieval.tokens import document_tokens, query_tokens
     [
         "3 May 2024", "May 3, 2024", "3rd of May 2024", "03.05.2024", "3/5/2024", "5/3/2024", "3. Mai 2024",
         "3 de mayo de 2024", "2024年5月3日", "2024/5/3", "3 mai 2024",
+        "3 мая 2024 г.", "3 Mayıs 2024", "3 maja 2024", "3. května 2024",
+        "3. toukokuuta 2024", "3. maj 2024",
     ],
 )  # fmt: skip
 def test_a_date_is_found_by_its_iso_form_and_finds_it(written: str) -> None:

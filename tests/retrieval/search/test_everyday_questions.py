@@ -1,4 +1,4 @@
-"""What people ask of a handbook in their own language, by words alone: its answer is shown, and nothing for the rest."""
+"""What people ask of a handbook in their language, by words alone: the answer is shown, and nothing for the rest."""
 
 from collections.abc import Callable, Iterator
 
