@@ -23,13 +23,14 @@ _ENDINGS: Mapping[str, re.Pattern[str]] = {
         "[hk]eit|schaft(en)?|ung(en)?|lich(e[nrs]?)?|isch(en?)?|sche[nrs]?|same[ns]?|bar|los|tum|nis|haft|ling|chen|lein"
         "|ier(en|t)|ende[nr]?|ten|te[dst]|sten?|igen|erin|innen|haben|wert|weise|nen|ellen?|tisches?|anti|mali"
     ),
-    "nl": re.compile("heid|lijke?|ing(en)?|schap|baar|loos|ische?"),
-    "sv": re.compile("het|skap|ande|ende|liga?|ligt|a(re|rna)|erna"),
-    "da": re.compile("hed|skab|ende|lige?|else[rn]?|erne"),
-    "no": re.compile("het|skap|ende|lige?|else[rn]?|ene"),
+    "nl": re.compile("heid|lijke?|ing(en)?|schap|baar|loos|ische?|[dkt]en|ling"),
+    "sv": re.compile("het|skap|ande|ende|liga?|ligt|a(re|rna)|[eo]rna|ens|ning(en)?"),
+    "da": re.compile("hed|skab|ende|lige?|else[rn]?|erne|ene|[nr]?ing(en)?|den|ken"),
+    "no": re.compile("het|skap|ende|lige?|else[rn]?|ene|[nr]?ing(en)?|den|ken"),
+    "fi": re.compile("i?s[st][aä]|i?ll[aä]|lle|i?lt[aä]|maan|[aeiä]{1,2}n|neen|ns[aä]|ss[aä]"),
 }
 """Listed as words by accident, and endings of words in truth."""
-SHORTEST = 7
+SHORTEST, LONGEST = 7, 48
 """Letters of a compound."""
 SHORTEST_PART = 3
 LEAST, LEAST_OF_SHORT = 1e-6, 3e-5
@@ -47,7 +48,7 @@ def parts(word: str, language: str | None) -> tuple[str, ...]:
         word: In small letters, with its marks.
         language: ISO 639-1.
     """
-    if language is None or language not in LINKS or len(word) < SHORTEST or not word.isalpha():
+    if language is None or language not in LINKS or not SHORTEST <= len(word) <= LONGEST or not word.isalpha():
         return ()
     words = listed(language)
     if words.get(word, 0.0) >= LEXICAL:

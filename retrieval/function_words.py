@@ -159,10 +159,10 @@ _WORDS = {
 # Documents speak of others, and who asks speaks of himself: what he has, may, must and gets.
 _OF_THE_ASKER = {
     "de": """
-        bekomme bekommen bekommt brauche brauchen braucht darf darfst dürfen geht hätte komme kriege machen macht magst
-        möchte möchten müssten müsste sollen sollten tun viel viele wieviel wieviele wäre würde würden""",
+        bekomme bekommen bekommt brauche brauchen braucht darf darfst dürfen geht hätte komme machen magst
+        möchte möchten müssten müsste sollen sollten tun viel viele wieviel wieviele wäre""",
     "fr": """
-        aurais devez devoir devons devrais dois doit es faire faut j peux pourrais puis sommes suis vais va veut veux
+        aurais devez devoir devons devrais dois doit es faire faut j peux pourrais puis suis vais va veut veux
         voudrais""",
     "es": """
         debe debemos deben debo debería eres estamos estoy hace hacer hago he necesito podemos podría puedo quiero soy
@@ -180,7 +180,7 @@ _OF_THE_ASKER = {
     "cs": "chci mám máme můžeme musí musím musíme potřebuji smím",
     "tr": """
         alabilir alabilirim eder ediyor edilir etmek etmeliyim gerek gerekir gerekiyor lazım mıyım miyim muyum
-        müyüm mısınız misiniz var yapabilirim yapılır yapmak yapmalı yapmalıyım yok zaman""",
+        müyüm mısınız misiniz var yapabilirim yapılır yapmak yapmalı yapmalıyım yok""",
     "ru": """
         буду быть должен должна должны делать могу можем можно можете мой моя моё мои надо нужен нужна нужно нужны
         положено сделать хочу""",

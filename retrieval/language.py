@@ -60,15 +60,18 @@ def language_of(text: str) -> str:
     return language if sure >= _SURE else UNKNOWN
 
 
-def language_of_question(text: str) -> str:
-    """Return as `language_of` does; of a few words the language of which most are function words, of two or more."""
+def language_of_question(text: str, among: Collection[str] = ()) -> str:
+    """Return as `language_of` does; of a few words the language of which the most are function words.
+
+    Two of them tell a language that is `among` the likely ones; three any: a name may hold two of another's.
+    """
     found = language_of(text)
     if found != UNKNOWN:
         return found
     words = [word.casefold() for word in re.findall(r"[^\W\d_]+", text)]
     counts = Counter({one: sum(word in function_words(one) for word in words) for one in FUNCTION_LANGUAGES})
     (first, most), (_, second) = counts.most_common(2)
-    return first if most > max(1, second) else UNKNOWN
+    return first if most > max(1 if first in among else 2, second) else UNKNOWN
 
 
 def sure_language_of(text: str) -> str:

@@ -27,9 +27,10 @@ _MONTHS = {
             "září syyskuuta",
             "october oct oktober okt octobre octubre ottobre outubro octombrie октября жовтня ekim października října "
             "lokakuuta",
-            "november nov novembre noviembre novembro noiembrie ноября листопада kasım listopada listopadu marraskuuta",
+            "november nov novembre noviembre novembro noiembrie ноября листопада kasım kasim "
+            "listopada listopadu marraskuuta",
             "december dec dezember dez desember décembre decembre diciembre dicembre dezembro decembrie декабря грудня "
-            "aralık grudnia prosince joulukuuta",
+            "aralık aralik grudnia prosince joulukuuta",
         ),
         1,
     )
@@ -53,7 +54,7 @@ _AMOUNTS = re.compile(
     rf"(?<!{_LETTER})(?<![.,])(?P<whole>{_GROUPED})(?:,(?P<cents>\d{{1,2}}))?(?!{_LETTER}|,)"
     # A Chinese comma between two numbers is folded to the same sign, so here nothing may touch.
     r"|(?<![\w.,])(?P<plain>\d+),(?P<decimals>\d{1,2})(?![\w,])"
-    r"|(?<![\w.,])(?P<point>\d{2,})\.(?P<dimes>\d0)(?![\w.,])"
+    r"|(?<![\w.,])(?P<point>\d+)\.(?P<dimes>\d0)(?![\w.,])"
 )
 _JOINED = re.compile(
     rf"(?<!{_LETTER})(?<!\.)(?=[a-z0-9/-]*\d)[a-z0-9]+(?:[-/][a-z0-9]+)+(?!{_LETTER}|-)"  # INV-2024-0007
@@ -63,6 +64,9 @@ _JOINED = re.compile(
     rf"|(?<!{_LETTER})(?<![.,])\d{{4}}(?:\u0020\d{{4}})+(?:\u0020\d{{1,3}})?(?!{_LETTER}|[.,]\d)"
 )
 _SHORT_CODE = re.compile(r"([a-z]{1,6})[-_/]?(\d{2,6}[a-z]?)")
+_CURRENCY = r"(?:[€$£¥₹₽₺]|eur|euros?|usd|gbp|chf|sek|nok|dkk|pln|czk|cny|rmb|jpy|dollars?|pounds?|zł|kr|元)"
+_CURRENCY_BEFORE = re.compile(rf"{_CURRENCY}\s?$")
+_CURRENCY_BEHIND = re.compile(rf"\s?{_CURRENCY}(?![^\W\d_])")
 _YEARS = re.compile(r"(?:(?:19|20)\d\d\s?)+")
 _SHORTEST_RUN = 5  # shorter ones would be the same by chance
 
@@ -76,6 +80,8 @@ def other_forms(text: str) -> Iterator[tuple[str, int, int]]:
     for match in dates:
         yield from ((form, *match.span()) for form in dict.fromkeys(_iso(match)) if form != match.group())
     for match in _AMOUNTS.finditer(text):
+        if match["point"] and match["dimes"] != "00" and not _is_money(text, match):
+            continue  # 24.10 may be a version, or the 24th of October
         whole = match["plain"] or match["point"] or re.sub(r"\D", "", match["whole"])
         cents = match["cents"] or match["decimals"] or match["dimes"] or ""
         ways = (f"{whole}.{some}".rstrip(".") for some in (cents, cents.rstrip("0")))
@@ -87,6 +93,10 @@ def other_forms(text: str) -> Iterator[tuple[str, int, int]]:
             continue
         if sum(map(str.isdigit, run)) > 2:
             yield run, *match.span()
+
+
+def _is_money(text: str, match: re.Match[str]) -> bool:
+    return bool(_CURRENCY_BEFORE.search(text, 0, match.start()) or _CURRENCY_BEHIND.match(text, match.end()))
 
 
 def code_forms(code: str) -> tuple[str, ...]:

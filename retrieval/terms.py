@@ -31,6 +31,11 @@ PART = 0.4
 where syllables are written apart."""
 
 
+APART = 0.75
+"""What a compound counts for where all its parts stand in a passage, and it does not: a park and a place are often no
+Parkplatz."""
+
+
 class Term(NamedTuple):
     """One thing that a question names."""
 
@@ -41,12 +46,12 @@ class Term(NamedTuple):
     share: float = 1.0
     """Of a word's weight: of a part of one `PART`."""
     parts: tuple[str, ...] = ()
-    """Tokens of a compound's parts: a passage that has all of them speaks of it in other words."""
+    """Tokens of a compound's parts: a passage that has all of them may speak of it in other words."""
 
     def held_by(self, tokens: Collection[str]) -> bool:
         """Say whether a passage of these tokens has all of it."""
-        return any(name in tokens for name in self.names) or any(
-            bool(some) and all(word in tokens for word in some) for some in (self.words, self.parts)
+        return any(name in tokens for name in self.names) or (
+            bool(self.words) and all(word in tokens for word in self.words)
         )
 
 

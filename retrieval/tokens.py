@@ -18,7 +18,7 @@ from retrieval.language import SNOWBALL, UNKNOWN
 from retrieval.number_forms import other_forms
 from retrieval.word_seams import seams
 
-TOKENS_FINGERPRINT = "tokens-5"
+TOKENS_FINGERPRINT = "tokens-6"
 """Changes whenever the same text may give other tokens; an index made under another one must be rebuilt."""
 
 MAX_TOKEN_CHARS = 64
@@ -95,20 +95,24 @@ _CHINESE_ASKING = re.compile(
     "|什么|怎么|怎样|如何|何时|何地|多少|多久|哪里|哪儿|哪个|哪些|哪一|请问|是否|可以)"
 )
 # The same of Japanese and Korean: what sentences are built with and asked with. Of Korean what stands behind a word.
-_JAPANESE_ASKING = re.compile(
-    "(?:について)?(?:教えて|知りたい|おしえて)(?:ください|下さい)?|どう(?:すれば|したら|やって)?(?:いい|良い|よい)?|どの(?:くらい|ぐらい|よう)?"
-    "|どれ(?:くらい|ぐらい)?|どちら|どこ|どんな|なぜ|何故|いつ|いくら|いくつ|だれ|誰|何(?:日間|時間|年間|[日月年時分人個件回円歳枚本つ])?"
-    "|(?:あり|い|でき|もらえ|でき|なり|され|して|し)?(?:ます|ました|ません|ましょう)か?|でしょうか?|です(?:か|が)?|でした|ください|下さい"
+_JAPANESE_ASKING = re.compile(  # in simplified characters, as the tokens are
+    r"(?:について)?(?:教えて|知りたい|おしえて)(?:ください|下さい)?"
+    r"|(?:^|(?<=[はがをにでとも\u4e00-\u9fff]))(?:どう(?:すれば|したら|やって)?(?:いい|良い|よい)?|どの(?:くらい|ぐらい|よう)?"
+    r"|どれ(?:くらい|ぐらい)?|どちら|どこ|どんな|なぜ|いつ(?!も)|いくら(?![\u4e00-\u9fff])|いくつ|だれ|谁|何故)"
+    r"|何(?:日间|时间|年间|[日月年时分人个件回円岁枚本つ])?"
+    r"|(?:あり|い|でき|もらえ|なり|され|して|し)?(?:ます|ました|ません|ましょう)か?|でしょうか?|です(?:か|が)?|でした|ください|下さい"
 )
 _KOREAN_ASKING = re.compile(
-    "^(?:며칠|언제|어디|누구|누가|무엇|무슨|뭐|얼마나?|어떻게|어떤|어느|왜|몇)"
-    "|(?<=..)(?:은|는|을|를|에|에는|에서|에게|으로|까지|부터)$"
-    "|(?:은|는)?(?:인가요|인가|입니까|습니까|하나요|되나요|있나요|나요|까요|예요|이에요|에요|세요|합니까|됩니까|있습니까|있어요|해요|돼요|주세요)$"
+    "^(?:며칠|언제|어디|무엇|어떻게|얼마나|몇)|^(?:왜|누가|누구|뭐|어떤|어느|무슨|얼마)(?=$|[은는이가를에예인])"
+    "|(?<=..)(?:는|를|에는|에서|에게|으로|까지|부터)$|(?<=...)(?:은|을)$"
+    "|(?:은|는)?(?:인가요|입니까|습니까|하나요|되나요|있나요|나요|까요|예요|이에요|에요|세요|합니까|됩니까|있습니까|있어요"
+    "|해요|돼요|주세요)$"
 )
 # Signs that are not seen, and letters that they would tear apart.
 _UNSEEN = (0xAD, 0x180E, 0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF)
 # A Chinese comma would become the one inside of a number: 5000，300 are two.
-_BEFORE_FOLDING: Mapping[int, str | None] = {**dict.fromkeys(_UNSEEN), 0xFF0C: ", "}
+# Of the Turkish İ case folding makes two signs.
+_BEFORE_FOLDING: Mapping[int, str | None] = {**dict.fromkeys(_UNSEEN), 0xFF0C: ", ", ord("İ"): "i"}
 _ABBREVIATIONS = frozenset({"e.g", "i.e"})
 
 
@@ -285,11 +289,16 @@ def _units(run: str, *, asked: bool) -> Iterator[tuple[str, bool]]:
     """Yield the units of a run of one kind of script."""
     part = _PARTS.get(script_of(run[0]) or "other", 1)
     asking = [False] * len(run)
-    for pattern in (_CHINESE_ASKING, _JAPANESE_ASKING, _KOREAN_ASKING) if asked else ():
+    scripts = {script_of(char) for char in run} if asked else set()
+    patterns = (
+        _CHINESE_ASKING,
+        *([_JAPANESE_ASKING] * ("kana" in scripts)),
+        *([_KOREAN_ASKING] * ("hangul" in scripts)),
+    )
+    for pattern in patterns if asked else ():
         for match in pattern.finditer(run):
             asking[match.start() : match.end()] = [True] * len(match.group())
-    is_chinese = asked and all(script_of(char) == "han" for char in run)
-    between = seams(run) if is_chinese else frozenset()
+    between = seams(run) if scripts == {"han"} else frozenset()
     for size in (min(part, len(run)), part + 1):
         for start in range(len(run) - size + 1):
             token, asks = run[start : start + size], any(asking[start : start + size])

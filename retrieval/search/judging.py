@@ -8,7 +8,7 @@ from retrieval.index.lexical import Held
 from retrieval.language import UNKNOWN
 from retrieval.search.first import Ranked
 from retrieval.search.fusion import Fused
-from retrieval.search.question import Question
+from retrieval.search.question import DIGITS, Question
 from retrieval.search.relevance import RELEVANT, THRESHOLD, WHOLE, coverage, length, likeness, relevance
 from retrieval.search.together import TOGETHER, together
 
@@ -80,8 +80,10 @@ def _helps(
         for share, asked in zip(covered, question.readings, strict=True)
     )
     # What is asked about something that no document mentions no passage answers for sure, and what is asked about an
-    # amount, a date or a code none that mentions another one.
+    # amount, a date or a code none that mentions others.
     unsure = any(not term.held_by(held) for term in question.unknown) or (
-        question.exact and not any(name in held for term in question.exact for name in term.names)
+        question.exact
+        and not any(name in held for term in question.exact for name in term.names)
+        and any(sum(map(str.isdigit, token)) >= DIGITS for token in held)
     )
     return min(helps, RELEVANT - 0.01) if unsure else helps

@@ -32,9 +32,10 @@ _TYPED = re.compile(
 """What can only be meant as the name of a document."""
 _PAGE = re.compile(
     r"\b(?:page|pg\.?|p\.|seite|página|pagina|pag\.|sida|side|strona|страниц[аыуе]|стр\.|sayfa)\s*(\d{1,4})\b"
-    r"|第\s*(\d{1,4})\s*[页頁]|\b(\d{1,4})\s*(?:ページ|쪽|페이지)",
+    r"|第\s*(\d{1,4})\s*[页頁]|(?<!\d)(\d{1,4})\s*(?:ページ|쪽|페이지)(?!로)",
     re.IGNORECASE,
 )
+_MORE_PAGES = re.compile(r"page by page|\d\s*(?:[-–,&]|to|and|bis|und|à|et|a|y|到|至|和)\s*\d", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -50,13 +51,15 @@ class Named:
     @property
     def whole(self) -> bool:
         """Whether the whole of them is asked for, or of a page of them."""
-        return asks_for_all(_PAGE.sub(" ", self.rest, count=1))
+        return asks_for_all(self.rest if self.page is None else _PAGE.sub(" ", self.rest, count=1))
 
     @property
     def page(self) -> int | None:
-        """Which page of them is asked for, from 1; None for all."""
-        match = _PAGE.search(self.rest)
-        return int(next(number for number in match.groups() if number)) if match else None
+        """Which page is asked for, from 1, where it is one of one document; None for all."""
+        found = list(_PAGE.finditer(self.rest))
+        if len(found) != 1 or len(self.sources) != 1 or _MORE_PAGES.search(self.rest):
+            return None
+        return int(next(number for number in found[0].groups() if number))
 
 
 class NamedDocuments:

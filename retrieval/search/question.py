@@ -91,7 +91,7 @@ def read_question(text: str, lexical: TantivyIndex) -> Question:
     # A word that only a file's name holds finds that file.
     findable = {token: frequencies[token] or in_names[token] for token in spoken}
     seen = max(lexical_weight(text, findable, lexical.count, language) for language in languages)
-    sure = language_of_question(text)
+    sure = language_of_question(text, held)
     foreign = sure != UNKNOWN and sure not in held
     there = [name for name in written if frequencies[name] or in_names[name]]
     exact = [term for term in asked[0] if any(sum(map(str.isdigit, name)) >= DIGITS for name in term.names)]

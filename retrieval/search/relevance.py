@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from retrieval.index.lexical import idf
-from retrieval.terms import PART, Term, weight
+from retrieval.terms import APART, Term, weight
 from retrieval.tokens import words_in
 
 if TYPE_CHECKING:
@@ -68,6 +68,8 @@ LIKENESS = Curve(-0.4, 0.0, 11.74, 0.0, 0.0, 0.21)
 THRESHOLD = 0.5
 """Below it a passage is left out; between the two it is shown and called weak. Each curve is so placed that of no
 collection it was fitted on more than 3 % of the answerable questions get nothing, 10 % by likeness alone."""
+LIKELY = 0.65
+"""What words alone must say of a passage that the vectors speak against, for it to be shown."""
 WHOLE = 0.95
 """Coverage at which the words alone may decide."""
 UNSEEN = 1000
@@ -103,7 +105,7 @@ def coverage(asked: Collection[Term], worth: Mapping[str, float], held: Collecti
     """Return the share of a question's terms that is among the tokens a passage holds, by their worth, 0 to 1.
 
     Of a code or a date that stands there in no way of writing, those of its words count that do; of a compound
-    `PART` of the share of its parts.
+    `APART` of the share of its parts.
 
     Args:
         asked: The terms.
@@ -121,7 +123,7 @@ def _held_of(term: Term, worth: Mapping[str, float], held: Collection[str]) -> f
         return sum(worth[word] for word in term.words if word in held)
     parts = [(worth[part], part in held) for part in term.parts]
     share = sum(one for one, there in parts if there) / max(sum(one for one, _ in parts), 1e-6)
-    return PART * weight(term, worth) * share
+    return APART * weight(term, worth) * share
 
 
 def length(asked: Collection[Term]) -> float:
@@ -179,8 +181,9 @@ def relevance(
     by_words = WORDS.at(covered, 0.0, words, count)
     if like is None:
         return by_words
-    # A passage of many subjects is near to none of them: what its words say by themselves is shown, and called weak.
-    helps = max(BOTH.at(covered, like, words, count), min(by_words, RELEVANT - 0.01) if lexical_sees else 0.0)
+    # A passage of many subjects is near to none of them: what its words by themselves make likely is shown, as weak.
+    by_words_alone = min(by_words, RELEVANT - 0.01) if lexical_sees and by_words >= LIKELY else 0.0
+    helps = max(BOTH.at(covered, like, words, count), by_words_alone)
     if not lexical_sees:
         # Measured, it cannot tell an answer from another subject across languages: it may say weak, and no more.
         helps = max(helps, min(LIKENESS.at(covered, like, words, count), RELEVANT - 0.01))

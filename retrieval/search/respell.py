@@ -55,16 +55,13 @@ def respelled(question: str, lexical: TantivyIndex, read: Read, spoken: Sequence
     def mended(match: re.Match[str]) -> str:
         word = match.group()
         tokens = query_words(word, language)
-        if (
-            len(word) < SHORTEST
-            or len(tokens) != 1
-            or tokens[0] not in unknown
-            or is_compound(word.casefold(), language)
-        ):
+        if len(word) < SHORTEST or len(tokens) != 1 or tokens[0] not in unknown:
             return word
         if word.casefold() in function_words(language or "en") or any(is_everyday(word, one) for one in spoken):
             return word  # it is what it says, whether a passage says it or not
-        near = _nearest(word, tokens[0], lexical, read, language)
+        # Of known words a compound may well be another one; one letter between them is mostly missing.
+        reach = 2 if len(word) >= TWO_EDITS_FROM and not is_compound(word.casefold(), language) else 1
+        near = _nearest(word, tokens[0], lexical, read, language, reach)
         if near is not None:
             sure.append(word.islower() and len(word) >= SURE_FROM and edits(word.casefold(), near) == 1)
         return near or word
@@ -73,8 +70,7 @@ def respelled(question: str, lexical: TantivyIndex, read: Read, spoken: Sequence
     return Respelled(text, all(sure)) if sure else None
 
 
-def _nearest(word: str, token: str, lexical: TantivyIndex, read: Read, language: str | None) -> str | None:
-    reach = 2 if len(word) >= TWO_EDITS_FROM else 1
+def _nearest(word: str, token: str, lexical: TantivyIndex, read: Read, language: str | None, reach: int) -> str | None:
     numbers = lexical.within_edits(token, reach)
     written = {
         found.casefold(): query_words(found, language) for chunk in read(numbers) for found in _WORD.findall(chunk.text)

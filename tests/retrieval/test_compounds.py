@@ -1,6 +1,7 @@
 """Words that consist of others: where they are cut, and that a question about a part finds the whole."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -51,6 +52,17 @@ def test_a_part_that_is_a_compound_is_cut_further() -> None:
     assert every_part("reisekostenabrechnung", "de") == ("reisekosten", "reise", "kosten", "abrechnung")
 
 
+@pytest.mark.parametrize(
+    ("language", "word"), [("fi", "organisaatiossa"), ("no", "elementene"), ("sv", "nationens"), ("nl", "servetten")]
+)
+def test_an_ending_is_no_part(language: str, word: str) -> None:
+    assert parts(word, language) == ()
+
+
+def test_a_word_that_never_ends_is_no_compound() -> None:
+    assert parts("essen" * 2_000, "de") == ()
+
+
 @pytest.mark.parametrize("language", ["en", "fr", "zh", None])
 def test_languages_that_write_their_words_apart_have_no_compounds(language: str | None) -> None:
     assert parts("urlaubsanspruch", language) == ()
@@ -87,6 +99,16 @@ def test_a_question_in_other_words_finds_the_compound_that_holds_them(
     hits = handbook.search(question).hits
     assert hits
     assert found in hits[0].text
+
+
+def test_a_passage_with_the_parts_of_a_compound_apart_is_no_sure_answer(tmp_path: Path) -> None:
+    (tmp_path / "kb").mkdir()
+    text = "Hinter dem Haus liegt ein Park. Daneben ist ein schöner Platz für ein Picknick im Sommer."
+    (tmp_path / "kb" / "garten.txt").write_text(text, "utf-8")
+    base = KnowledgeBase(RetrievalSettings(kb=tmp_path / "kb", embedder="no-such-model", reranker="none"), tmp_path)
+    base.sync()
+    assert all(hit.match == "weak" for hit in base.search("Wo ist der Parkplatz?").hits)
+    base.close()
 
 
 @pytest.mark.parametrize("question", ["Wie hoch ist die Grundsteuer?", "Wer repariert die Heizung?"])

@@ -34,13 +34,14 @@ def test_a_whole_amount_is_one_with_zero_decimals(written: str) -> None:
     assert "1850" in query_tokens(f"GBP {written}")
 
 
-@pytest.mark.parametrize("written", ["186,5", "186,50", "186.50", "186.5"])
+@pytest.mark.parametrize("written", ["186,5", "186,50", "186.50", "186.5"])  # beside a currency
 def test_a_zero_at_the_end_of_an_amount_says_nothing(written: str) -> None:
     assert "186.5" in document_tokens(f"Total {written} EUR")
 
 
 def test_a_version_with_a_zero_at_its_end_is_another_version() -> None:
     assert "3.1" not in document_tokens("Python 3.10")
+    assert "24.1" not in document_tokens("Ubuntu 24.10 came out on 10.10")
 
 
 @pytest.mark.parametrize(

@@ -129,7 +129,7 @@ def test_other_tokens_need_another_fingerprint() -> None:
         *document_tokens("Reisekostenabrechnung", "de"),
     ]
     found = hashlib.sha256(" ".join(tokens).encode()).hexdigest()[:12]
-    assert (TOKENS_FINGERPRINT, found) == ("tokens-5", "1f4e57e91070")
+    assert (TOKENS_FINGERPRINT, found) == ("tokens-6", "1f4e57e91070")
 
 
 def test_chinese_question_words_are_not_what_a_question_is_about_wherever_they_stand() -> None:
@@ -148,6 +148,21 @@ def test_chinese_question_words_are_not_what_a_question_is_about_wherever_they_s
 )
 def test_what_stands_between_the_words_of_a_question_is_no_word(question: str, about: str) -> None:
     assert [token for token in query_tokens(question) if "は" not in token] == about.split()
+
+
+@pytest.mark.parametrize(
+    ("question", "language", "about"),
+    [
+        ("のどの痛み", "ja", "のど"),  # a throat, and not "which"
+        ("いくら丼の値段", "ja", "くら"),
+        ("왜곡 보정", "ko", "왜곡"),
+        ("刘能是谁", "zh", "刘能"),
+        ("Was steht zur Würde?", "de", "wurd"),
+        ("Quelles sont les sommes dues?", "fr", "somm"),
+    ],
+)
+def test_a_word_that_looks_like_one_that_asks_is_asked_about(question: str, language: str, about: str) -> None:
+    assert about in query_tokens(question, language)
 
 
 def test_traditional_characters_are_found_by_simplified_ones() -> None:

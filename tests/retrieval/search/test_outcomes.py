@@ -267,6 +267,11 @@ def test_asked_for_a_page_of_a_document_a_search_gives_that_page(manual: Knowled
     assert [hit.page for hit in read.hits] == [7]
 
 
+@pytest.mark.parametrize("question", ["manual.pdf page 3-5", "summarise manual.pdf page by page 2 sentences each"])
+def test_asked_for_several_pages_a_search_gives_how_the_document_begins(manual: KnowledgeBase, question: str) -> None:
+    assert [hit.page for hit in manual.search(question, 2).hits] == [1, 2]
+
+
 def test_asked_for_a_page_that_is_not_there_a_search_says_so_and_gives_the_beginning(manual: KnowledgeBase) -> None:
     found = manual.search("manual.pdf page 99", 2)
     assert [hit.page for hit in found.hits] == [1, 2]
