@@ -1,6 +1,6 @@
 """How often a word stands in everyday texts: few passages cannot tell what is rare in a language from what they lack.
 
-Frequencies are those of `retrieval.word_lists`.
+Frequencies are those of `retrieval.words.lists`.
 """
 
 import math
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 from retrieval.tokens import PAIRED, document_tokens, is_unspaced, language_of_word, query_words
-from retrieval.word_lists import listed
+from retrieval.words.lists import listed
 
 PASSAGE_WORDS = 120
 """Of the everyday passages in which a word is said to stand or not."""

@@ -12,11 +12,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
-from retrieval.compounds import LINKS, every_part, is_compound
 from retrieval.function_words import function_words
 from retrieval.language import SNOWBALL, UNKNOWN
 from retrieval.number_forms import other_forms
-from retrieval.word_seams import seams
+from retrieval.words.compounds import LINKS, every_part, is_compound
+from retrieval.words.seams import seams
 
 TOKENS_FINGERPRINT = "tokens-6"
 """Changes whenever the same text may give other tokens; an index made under another one must be rebuilt."""

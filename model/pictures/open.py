@@ -125,7 +125,7 @@ def _from_disk(
             raise
     shown = [_from_file(source, str(frame), part, [folder], limits, ONE).pictures[0] for frame in frames]
     seen = ", ".join(frame.name for frame in frames)
-    note = f"{folder.name}: taken for a film, of its pictures {seen} {'was' if len(frames) == 1 else 'were'} seen"
+    note = f"{folder.name}: taken for a film, of its pictures were seen {seen}"
     return Opened(tuple(shown), (note,))
 
 

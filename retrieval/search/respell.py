@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from retrieval.catalogue.rows import StoredChunk
-from retrieval.compounds import is_compound
 from retrieval.everyday_words import is_everyday
 from retrieval.function_words import function_words
 from retrieval.index.lexical import TantivyIndex
 from retrieval.tokens import query_words
+from retrieval.words.compounds import is_compound
 
 SHORTEST = 4
 """Letters that a word must have; of shorter ones everything is within reach of everything."""

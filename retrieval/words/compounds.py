@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 
 from retrieval.function_words import function_words
-from retrieval.word_lists import listed
+from retrieval.words.lists import listed
 
 LINKS: Mapping[str, tuple[str, ...]] = {
     "de": ("s", "es", "n", "en", "er", "e"), "nl": ("s", "en", "e", "n", "er"), "sv": ("s", "e", "o", "u"),

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from retrieval.compounds import every_part, parts
 from retrieval.knowledge_base import KnowledgeBase
 from retrieval.settings import RetrievalSettings
+from retrieval.words.compounds import every_part, parts
 
 HANDBOOK = """\
 # Personalhandbuch

@@ -8,7 +8,7 @@ holds those is the likelier answer.
 import math
 from functools import lru_cache
 
-from retrieval.word_lists import listed
+from retrieval.words.lists import listed
 
 LONGEST = 4
 """Characters of a word that is looked for; longer ones consist of such."""
