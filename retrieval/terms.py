@@ -128,6 +128,11 @@ def codes(text: str) -> list[str]:
     return [t for t in dict.fromkeys(query_tokens(text)) if is_code(t)]
 
 
+def is_exact(token: str) -> bool:
+    """Say whether a token has the digits of an amount, a date or a code that tells one passage from others."""
+    return sum(map(str.isdigit, token)) >= 3
+
+
 def is_code(token: str) -> bool:
     """Say whether a token names one thing, rather than counting some."""
     digits = sum(char.isdigit() for char in token)

@@ -108,6 +108,10 @@ _KOREAN_ASKING = re.compile(
     "|(?:은|는)?(?:인가요|입니까|습니까|하나요|되나요|있나요|나요|까요|예요|이에요|에요|세요|합니까|됩니까|있습니까|있어요"
     "|해요|돼요|주세요)$"
 )
+_ASKING: Mapping[Script, re.Pattern[str]] = {
+    "han": _CHINESE_ASKING, "kana": _JAPANESE_ASKING, "hangul": _KOREAN_ASKING,
+}  # fmt: skip
+"""By the script that a run must have some of."""
 # Signs that are not seen, and letters that they would tear apart.
 _UNSEEN = (0xAD, 0x180E, 0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF)
 # A Chinese comma would become the one inside of a number: 5000，300 are two.
@@ -290,13 +294,8 @@ def _units(run: str, *, asked: bool) -> Iterator[tuple[str, bool]]:
     part = _PARTS.get(script_of(run[0]) or "other", 1)
     asking = [False] * len(run)
     scripts = {script_of(char) for char in run} if asked else set()
-    patterns = (
-        _CHINESE_ASKING,
-        *([_JAPANESE_ASKING] * ("kana" in scripts)),
-        *([_KOREAN_ASKING] * ("hangul" in scripts)),
-    )
-    for pattern in patterns if asked else ():
-        for match in pattern.finditer(run):
+    for script, pattern in _ASKING.items():
+        for match in pattern.finditer(run) if script in scripts else ():
             asking[match.start() : match.end()] = [True] * len(match.group())
     between = seams(run) if scripts == {"han"} else frozenset()
     for size in (min(part, len(run)), part + 1):

@@ -8,9 +8,10 @@ from retrieval.index.lexical import Held
 from retrieval.language import UNKNOWN
 from retrieval.search.first import Ranked
 from retrieval.search.fusion import Fused
-from retrieval.search.question import DIGITS, Question
+from retrieval.search.question import Question
 from retrieval.search.relevance import RELEVANT, THRESHOLD, WHOLE, coverage, length, likeness, relevance
 from retrieval.search.together import TOGETHER, together
+from retrieval.terms import is_exact
 
 HOLDS_ALL = 0.15
 """Added to the score of a passage that holds all the words of a question: what is near to it but says something else
@@ -84,6 +85,6 @@ def _helps(
     unsure = any(not term.held_by(held) for term in question.unknown) or (
         question.exact
         and not any(name in held for term in question.exact for name in term.names)
-        and any(sum(map(str.isdigit, token)) >= DIGITS for token in held)
+        and any(map(is_exact, held))
     )
     return min(helps, RELEVANT - 0.01) if unsure else helps

@@ -12,12 +12,11 @@ from retrieval.search.asking import plainly, readings
 from retrieval.search.first import as_typed, identities, rare_codes, unknown_codes
 from retrieval.search.fusion import lexical_weight
 from retrieval.search.relevance import word_worths
-from retrieval.terms import Term, codes, phrases, terms
+from retrieval.terms import Term, codes, is_exact, phrases, terms
 from retrieval.tokens import document_tokens, query_tokens, script_counts
 
 PUNCTUATION = ".,;:!?\"'()[]„“”«»¿¡…"
 MOST_LANGUAGES = 3  # of the passages, besides its own, in which a question's names are looked for
-DIGITS = 3  # of an amount or a date from which it tells one passage from others
 _NAME = re.compile(r"[^\W\d_a-z][^\W\d_]+(?:\s[^\W\d_a-z][^\W\d_]+)+")
 UNSPACED = {"han": "zh", "kana": "ja", "hangul": "ko"}
 """Scripts of which a few characters tell the language."""
@@ -94,7 +93,7 @@ def read_question(text: str, lexical: TantivyIndex) -> Question:
     sure = language_of_question(text, held)
     foreign = sure != UNKNOWN and sure not in held
     there = [name for name in written if frequencies[name] or in_names[name]]
-    exact = [term for term in asked[0] if any(sum(map(str.isdigit, name)) >= DIGITS for name in term.names)]
+    exact = [term for term in asked[0] if any(map(is_exact, term.names))]
     numbers = [name for term in exact for name in term.names]
     return Question(
         text=text,

@@ -128,7 +128,7 @@ class Searcher:
             question = read_question(query, lexical)
             by_words = lexical.search(question.words, CANDIDATES, allowed)
         by_vector = self._nearest(question, allowed, degraded, seconds)
-        if by_vector and not self._crosses(question):
+        if by_vector and not question.readable and not self._crosses(question):
             question = replace(question, readable=True)
         with _timed(seconds, "fusion"):
             weights = {"dense_weight": float(bool(by_vector)), "lexical_weight": question.lexical_weight}
