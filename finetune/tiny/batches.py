@@ -11,8 +11,8 @@ import torch
 from torch.utils.data import IterableDataset
 
 from finetune.data.drawn.protocol import (
-    box_branch,
     compare_branch,
+    long_branch,
     picture_branch,
     plan_branches,
     reading_branches,
@@ -28,10 +28,10 @@ from finetune.tiny.targets import Targets, targets_of
 if TYPE_CHECKING:
     from transformers import Qwen2Tokenizer
 
-Kind = Literal["pictures", "boxes", "compare", "text"]
+Kind = Literal["pictures", "long", "compare", "text"]
 LAYOUTS: dict[Kind, Layout] = {
     "pictures": Layout(rows=16, pictures=1, text=0),
-    "boxes": Layout(rows=6, pictures=1, text=0, lanes=1, lane=240),  # a box, its review and its rewrite
+    "long": Layout(rows=6, pictures=1, text=0, lanes=2, lane=240),  # a long answer, its review and its rewrite
     "compare": Layout(rows=4, pictures=2, text=0),
     "text": Layout(rows=12, pictures=0, text=100, lanes=1),
 }
@@ -92,11 +92,11 @@ class Store:
 
 def fits(scene: Scene | None, kind: Kind) -> bool:
     """Say whether rows of the kind may be about a picture: a scene, or any, or None for what is no scene."""
-    return can_be_located(scene) if kind == "boxes" else scene is not None or kind == "pictures"
+    return can_be_located(scene) if kind == "long" else scene is not None or kind == "pictures"
 
 
 def make_batch(store: Store, writer: RowWriter, seed: int, number: int, *, released: bool = False) -> list[Part]:
-    """Return batch `number`: rows about pictures, and some of text, about two pictures or about boxes.
+    """Return batch `number`: rows about pictures, and some of text, about two pictures or with long answers.
 
     Args:
         store: Of pictures and features.
@@ -114,7 +114,7 @@ def make_batch(store: Store, writer: RowWriter, seed: int, number: int, *, relea
     if number >= TERSE_STEPS and number % 3 == 0:
         kinds.append("compare")
     if number >= EASY_STEPS and number % 3 == 1:
-        kinds.append("boxes")
+        kinds.append("long")
     most = min(MAX_PASSAGES, 1 + number // PASSAGE_STEPS)
     return [_part(store, writer, rng, kind, ease, terse, released, most) for kind in kinds]
 
@@ -156,10 +156,10 @@ def _talks(rng: Random, kind: Kind, scenes: list[Scene | None], ease: float, ter
             return picture_branch(rng, scene, plain=rng.random() < ease)
 
         return talk
-    if kind == "boxes":
+    if kind == "long":
         shown = scenes[0]
         assert shown is not None, "only things of scenes are located"
-        return lambda: box_branch(rng, shown)
+        return lambda: long_branch(rng, shown)
     first, second = scenes
     assert first is not None and second is not None, "only scenes are compared"
     return lambda: compare_branch(rng, first, second)

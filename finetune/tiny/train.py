@@ -33,7 +33,7 @@ from finetune.tiny.rows import RowWriter
 if TYPE_CHECKING:
     from transformers import Qwen3VLForConditionalGeneration
 
-SHARES = {"pictures": 0.65, "boxes": 0.1, "compare": 0.1, "text": 0.25}
+SHARES = {"pictures": 0.65, "long": 0.15, "compare": 0.1, "text": 0.25}
 """Of the loss: counted by words, the few that are learned of text would hardly weigh."""
 DENSE_SHARE = 0.1  # of the dense loss beside that of language, once the tower is trained along
 TOWER_SHARE = 0.1  # of the language side's rates, once the tower is trained along

@@ -22,8 +22,8 @@ from transformers import Qwen3VLForConditionalGeneration
 from finetune.data.drawn.chinese import CHINESE
 from finetune.data.drawn.english import ENGLISH
 from finetune.data.drawn.protocol import (
-    box_branch,
     compare_branch,
+    long_branch,
     picture_branch,
     plan_branches,
     reading_branches,
@@ -322,14 +322,14 @@ def test_a_run_does_not_begin_with_a_model_of_other_sizes(config: str | None, tm
         first_model(tmp_path / "first", seed=0, weights=tmp_path)
 
 
-def test_a_box_with_its_review_and_its_rewrite_is_learned_whole(processor: ImageTextProcessor) -> None:
+def test_long_answers_with_their_reviews_and_rewrites_are_learned_whole(processor: ImageTextProcessor) -> None:
     rng, writer = Random(3), RowWriter(processor.tokenizer)
     scene = next(s for _ in range(100) if can_be_located(s := sample_scene(rng, 192, 160)))
     kinds = Counter[str]()
     for _ in range(20):
-        rows = writer(LAYOUTS["boxes"], [[(5, 6)]] * 6, [lambda: box_branch(rng, scene)] * 6)
+        rows = writer(LAYOUTS["long"], [[(5, 6)]] * 6, [lambda: long_branch(rng, scene)] * 6)
         kinds.update(kind.removesuffix(" zh") for _, _, _, kind in rows.spans)
-    assert set(kinds) == {"locate", "review", "rewrite", "choose"}
+    assert set(kinds) == {"locate", "caption", "unknown", "review", "rewrite", "choose"}
     assert 0.3 < kinds["rewrite"] / kinds["review"] < 0.7, "a verdict must not be guessed from how seldom it is"
 
 

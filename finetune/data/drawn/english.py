@@ -2,6 +2,36 @@
 
 from finetune.data.drawn.wording import Wording
 
+TALKS = (
+    "this conversation", "our chat", "the session", "our talk", "this discussion", "what we said", "what we discussed",
+    "everything we talked about", "this dialogue",
+)  # fmt: skip
+"""What a wish to save, or not to save, speaks of."""
+SAVING = (
+    ("Please ", "."),
+    ("Can you ", "?"),
+    ("I want you to ", "."),
+    ("Could you ", " for me?"),
+    ("Now ", ", please."),
+)
+"""What stands before and behind such a wish."""
+SEARCHING = (
+    "Is {name} mentioned in my papers?", "Look for {name} in my papers.",
+    "What do you find about {name} in the papers?", "Which of my papers is about {name}?",
+    "Do the papers say anything about {name}?", "Tell me from my papers who {name} is.",
+    "I need what my papers say about {name}.", "Search {name} in my papers.",
+    "Is there a word on {name} in these papers?",
+)  # fmt: skip
+NOT_SAVING = (
+    "Do not save this conversation.", "Don't archive anything.", "Was anything saved?", "What is an archive?",
+    "Please don't save this.", "Never archive our talk.", "Is this conversation saved?", "Where are the archives?",
+    *(f"{head}{what}{tail}" for head, tail in (
+        ("Do not save ", "."), ("Please do not archive ", "."), ("Don't keep ", "."), ("Did you save ", "?"),
+        ("Where is ", " saved?"), ("Has ", " been archived?"), ("Why should I save ", "?"),
+    ) for what in TALKS),
+)  # fmt: skip
+"""Words that speak of saving, and wish none."""
+
 ENGLISH = Wording(
     code="en",
     ask={
@@ -102,6 +132,14 @@ ENGLISH = Wording(
             "What is this building called?", "What does this person do?", "What language do they speak?",
             "What is it made of?", "What does it taste like?", "Which country is this?", "What's the price?",
             "How tall is the man?", "What is she wearing?", "What make is the car?", "What year was this taken?",
+            "What is his job?", "What is the girl called?", "What's his surname?", "Who is she?", "Who are they?",
+            "Which month is it?", "What day was it?", "Which season is this?", "What city is this?", "Is it raining?",
+            "Where are they going?", "What is he saying?", "How heavy is it?", "What is in the bag?",
+            "Which team is playing?", "What kind of music is this?", "How many people live here?", "Whose is it?",
+            "What does it smell like?", "What is the capital of France?", "What is the temperature?",
+            "What time was it?", "Which company made it?", "When was she born?", "What is the phone number?",
+            "What was eaten?",
+            "Which century is it from?", "What is its name?", "What is the man called?", "What is that river called?",
         ),
         "save": (
             "Archive this conversation.", "Save a summary of this session.", "Please save this conversation.",
@@ -109,13 +147,17 @@ ENGLISH = Wording(
             "Save this conversation.", "Store a summary of this chat.", "Can you save this conversation?",
             "Keep a summary of this talk, please.", "Archive this session.",
             "I would like to save this conversation.",
+            *(f"{head}{verb} {what}{tail}" for head, tail in SAVING for verb in ("save", "archive", "store", "keep")
+              for what in TALKS),
         ),
         "documents": (
             "What do my documents say about {name}?", "What do the documents say about {name}?",
             "Search my files for {name}.", "Look up {name} in the knowledge base.",
             "What do my files say about {name}?", "Search the documents for {name}.",
             "What is known about {name} in my notes?", "Do my files mention {name}?",
-            "Check the knowledge base for {name}.",
+            "Check the knowledge base for {name}.", "What does the knowledge base say about {name}?",
+            *(form.replace("papers", files) for files in ("documents", "files", "notes", "papers", "texts")
+              for form in SEARCHING),
         ),
     },
     held_back={

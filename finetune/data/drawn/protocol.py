@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable
 from random import Random
 
+from finetune.data.drawn import chinese, english
 from finetune.data.drawn.chinese import CHINESE
 from finetune.data.drawn.english import ENGLISH
 from finetune.data.drawn.passages import ABOUT, Fact, made_up_name, numbered, sample_facts
@@ -20,31 +21,14 @@ from graph.answer import Choice, Grade, Plan, Query, Review, Task
 from graph.prompts import Prompts
 
 TASK_OF: dict[str, Task] = {"caption": "caption", "locate": "locate", "word": "read_text", "compare": "compare"}
-NOT_TO_BE_SAVED = {
-    "en": (
-        "Do not save this conversation.",
-        "Don't archive anything.",
-        "Was anything saved?",
-        "What is an archive?",
-        "Please don't save this.",
-        "Never archive our talk.",
-        "Is this conversation saved?",
-        "Where are the archives?",
-    ),
-    "zh": (
-        "不要保存这次对话。",
-        "什么也别归档。",
-        "保存了什么吗？",
-        "归档是什么？",
-        "请别保存。",
-        "这次会话保存了吗？",
-        "不用归档这次对话。",
-        "存档在哪里？",
-    ),
-}
+NOT_TO_BE_SAVED = {"en": english.NOT_SAVING, "zh": chinese.NOT_SAVING}
 ASKED_AS_TASK = 0.3  # share of the questions in the words that the responder uses after such a plan
-CHOSEN, REVIEWED, PLANNED, PLANNED_READING, ASKED_TWICE = 0.03, 0.12, 0.05, 0.02, 0.05  # shares of the branches
-BOXES_CHOSEN = 0.2  # share of the talks about the checking of boxes; the others review
+CHOSEN, REVIEWED, PLANNED, PLANNED_READING, ASKED_TWICE = 0.03, 0.18, 0.05, 0.03, 0.05  # shares of the branches
+RIGHT_DRAFTS = 0.4  # of those that are reviewed: to find what is wrong in one takes more than to restate it
+LONG_CHOSEN = 0.15  # share of the long talks; the others review
+DESCRIBED = 0.65  # of them, that are not about a box
+LONG_KINDS = ("caption", "word", "unknown")
+"""Whose review and rewrite do not fit into a lane of the usual length."""
 
 
 def prompts_of(words: Wording) -> Prompts:
@@ -73,10 +57,10 @@ def plan_reading_turn(rng: Random, fact: Fact, words: Wording, *, unseen: bool =
     if chance < 0.2:
         question = words.question(rng, "save", unseen=unseen)
         plan = Plan(task="archive", steps=[said["save"]], needs_knowledge=False, queries=[])
-    elif chance < 0.27:
+    elif chance < 0.3:
         question = rng.choice(NOT_TO_BE_SAVED[words.code])
         plan = Plan(task="answer", steps=[], needs_knowledge=False, queries=[])
-    elif chance < 0.5:
+    elif chance < 0.55:
         question = words.question(rng, "documents", unseen=unseen, name=fact.name)
         plan = plan.model_copy(update={"queries": [ABOUT[words.code].format(name=fact.name)]})
     text = prompts_of(words).plan.format(question=words.casual(rng, question))
@@ -101,16 +85,16 @@ def chosen(rng: Random, turn: Turn, wrong: str, words: Wording) -> list[Turn]:
     return [first, Turn("choose", text, choice.model_dump_json())]
 
 
-def reviewed(rng: Random, turn: Turn, wrong: str, words: Wording, *, right: bool | None = None) -> list[Turn]:
-    """Return the turn with a right or a wrong draft, the review of it and the rewrite that follows a RETRY."""
-    right = rng.random() < 0.5 if right is None else right
+def reviewed(rng: Random, turn: Turn, wrong: str, words: Wording, *, rewrites: float = 1.0) -> list[Turn]:
+    """Return the turn with a right or a wrong draft, the review of it and, in that share, the rewrite after a RETRY."""
+    right = rng.random() < RIGHT_DRAFTS
     said = prompts_of(words)
     review = Review(feedback=feedback_of(turn, words), verdict="PASS" if right else "RETRY")
     turns = [
         turn if right else Turn("draft", turn.text, wrong, learn=False),
         Turn("review", said.review, review.model_dump_json()),
     ]
-    if not right:
+    if not right and rng.random() < rewrites:
         turns.append(Turn("rewrite", said.rewrite.format(feedback=review.feedback), turn.answer))
     return turns
 
@@ -144,14 +128,17 @@ def terse_branch(rng: Random, scene: Scene) -> list[Turn]:
     return [Turn(f"terse {kind}", given, answer, bare=True)]
 
 
-def box_branch(rng: Random, scene: Scene) -> list[Turn]:
-    """Return the longest talks: a question for a box, a draft, its review and a rewrite, or the choice between two.
+def long_branch(rng: Random, scene: Scene) -> list[Turn]:
+    """Return the longest talks: a box, a description or another long answer, its review and a rewrite, or a choice.
 
     Requires a scene that `can_be_located`.
     """
     words = either_language(rng)
     question = locate(rng, scene, words)
-    judged = chosen if rng.random() < BOXES_CHOSEN else reviewed
+    if rng.random() < DESCRIBED:
+        while (question := ask(rng, scene, words)).kind not in LONG_KINDS:
+            pass
+    judged = chosen if rng.random() < LONG_CHOSEN else reviewed
     return judged(rng, asked(rng, question, words), question.wrong, words)
 
 
@@ -165,7 +152,7 @@ def _branch(rng: Random, words: Wording, draw: Callable[[], Question]) -> list[T
     question, chance = draw(), rng.random()
     for share, make in (
         (CHOSEN, lambda: chosen(rng, asked(rng, question, words), question.wrong, words)),
-        (REVIEWED, lambda: reviewed(rng, asked(rng, question, words), question.wrong, words)),
+        (REVIEWED, lambda: reviewed(rng, asked(rng, question, words), question.wrong, words, rewrites=0.5)),
         (PLANNED, lambda: [plan_turn(question, words)]),
         (PLANNED_READING, lambda: [plan_reading_turn(rng, sample_facts(rng, 1)[0], words)]),
         (ASKED_TWICE, lambda: [asked(rng, question, words), asked(rng, draw(), words)]),

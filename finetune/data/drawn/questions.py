@@ -239,8 +239,8 @@ def _unknown(ask: Asker, scene: Scene | None) -> Question:
 
 
 ASKERS: dict[Callable[[Asker, Scene], Question | None], float] = {
-    _count: 20, _color: 18, _shape: 14, _exist: 12, _caption: 9, _relation: 20, _size: 6,
-    _locate: 12, _unknown: 4,
+    _count: 24, _color: 18, _shape: 14, _exist: 10, _caption: 10, _relation: 20, _size: 6,
+    _locate: 11, _unknown: 7,
 }  # fmt: skip
 
 
