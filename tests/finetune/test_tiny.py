@@ -329,7 +329,7 @@ def test_long_answers_with_their_reviews_and_rewrites_are_learned_whole(processo
     for _ in range(20):
         rows = writer(LAYOUTS["long"], [[(5, 6)]] * 6, [lambda: long_branch(rng, scene)] * 6)
         kinds.update(kind.removesuffix(" zh") for _, _, _, kind in rows.spans)
-    assert set(kinds) == {"locate", "caption", "unknown", "review", "rewrite", "choose"}
+    assert set(kinds) == {"locate", "caption", "word", "unknown", "review", "rewrite", "choose"}
     assert 0.3 < kinds["rewrite"] / kinds["review"] < 0.7, "a verdict must not be guessed from how seldom it is"
 
 

@@ -1,6 +1,7 @@
 """Cuts a text into words: Chinese by jieba's dictionary, other scripts where they stand apart."""
 
 import logging
+import warnings
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,9 @@ def cut(text: str) -> list[str]:
 
 @cache
 def _tokenizer() -> "Tokenizer":
-    import jieba
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its own source's, where it has not been compiled yet
+        import jieba
 
     jieba.setLogLevel(logging.WARNING)  # it tells of its dictionary on stderr
     return jieba.dt
