@@ -18,7 +18,7 @@ from retrieval.number_forms import other_forms
 from retrieval.words.compounds import LINKS, every_part, is_compound
 from retrieval.words.seams import seams
 
-TOKENS_FINGERPRINT = "tokens-6"
+TOKENS_FINGERPRINT = "tokens-7"
 """Changes whenever the same text may give other tokens; an index made under another one must be rebuilt."""
 
 MAX_TOKEN_CHARS = 64
@@ -84,7 +84,10 @@ _WORD = rf"(?:(?![{_UNSPACED}])[\w\u0300-\u036f\u0900-\u0903\u093a-\u094f\u0b80-
 _PIECES = re.compile(rf"(?P<unspaced>[{_UNSPACED}]+)|(?P<word>{_WORD}(?:['’.:/@+\-]{_WORD})*(?:\+\+|#(?!\w))?)")
 _INSIDE = re.compile(rf"(?:(?!_)[^\W{_UNSPACED}\u0300-\u036f]|[\u0300-\u036f\u0900-\u0903\u093a-\u094f\u0b80-\u0bcd])+")
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
-_POSSESSIVE = re.compile(r"['’]s$")
+_ENDING = re.compile(r"['’](?:s|(?<=\d['’])[^\W\d_]{1,7})$")
+"""What is no part of a word or a number that it is put behind: the company's, 1520'de."""
+_ENDINGS = {"tr": re.compile(r"['’][^\W\d_]{1,7}$")}
+"""Where all endings of names stand behind an apostrophe: Türkiye'nin."""
 _NOT_ACCENTS = {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i"}
 _FOLD = str.maketrans(_NOT_ACCENTS)
 
@@ -307,7 +310,8 @@ def _units(run: str, *, asked: bool) -> Iterator[tuple[str, bool]]:
 
 def _spaced(run: str, language: str | None, both: bool) -> tuple[str, tuple[tuple[str, bool], ...]]:
     """Return the run as a whole if it is a code, and its words."""
-    marked, run = _POSSESSIVE.sub("", run), _fold(_POSSESSIVE.sub("", run))
+    marked = _ENDINGS.get(language or "", _ENDING).sub("", run)
+    run = _fold(marked)
     if run in _ABBREVIATIONS:
         return "", tuple((word, True) for word in run.split("."))
     words = _INSIDE.findall(run)

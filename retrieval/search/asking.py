@@ -98,6 +98,9 @@ _CHINESE = re.compile(
 )
 _CHINESE_DOCUMENTS = re.compile("文档|文件|资料|材料|知识库")
 _HAN = re.compile(r"[\u3400-\u9fff]")
+_HAN_RUN = re.compile(r"[\u3400-\u9fff]+")
+_MOST_OF_NAME = 4
+"""Words that are taken for the name of a document."""
 _CLAUSE = re.compile(r"[^,;:!?¿¡\n。,;:?!]+?(?=[.](?:\s|$)|[,;:!?¿¡\n。,;:?!]|$)")
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 _REPORTED = re.compile(
@@ -175,6 +178,20 @@ def asks_for_all(rest: str) -> bool:
 def asks_for_summary(rest: str) -> bool:
     """Say whether a question says in so many words that it wants the whole of something: a summary, a translation."""
     return _SUMMARY.search(rest) is not None and asks_for_all(rest)
+
+
+def wanted_of_summary(question: str) -> list[str]:
+    """Return the words for what a question wants a summary of, in few words: "summarise the lease of 2024".
+
+    None where it asks for no summary, or for more than the name of a document can say.
+    """
+    if not _SUMMARY.search(question):
+        return []
+    left = _CHINESE_WHOLE.sub(" ", _CHINESE.sub(" ", question))
+    others = (left[start:end] for start, end, kind in _words(left) if kind == "other")
+    words = [word for word in others if word.casefold() not in _ALL_WHOLE and not _HAN.search(word)]
+    found = [*words, *re.findall(r"\w*\d\w*", left), *(run for run in _HAN_RUN.findall(left) if len(run) > 1)]
+    return found if len(found) <= _MOST_OF_NAME else []
 
 
 def asks_for_everything(question: str) -> bool:

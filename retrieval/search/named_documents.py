@@ -1,7 +1,8 @@
 """Which documents of the base a question names, by their files' names. It searches no index and reads no document.
 
 A name counts as people type it: in any case, with blanks for `_` and `-`, with the folder or without, and with a slip.
-Without its ending it counts only where the question asks for the whole of a document: "summarise the handbook".
+Without its ending it counts only where the question asks for the whole of a document: "summarise the handbook"; there
+some of its words are enough, if all that is asked for are in the names of few: "summarise the lease".
 "Summarise my documents" names all of a small base.
 """
 
@@ -14,7 +15,9 @@ from difflib import get_close_matches
 from pathlib import PurePosixPath
 
 from retrieval.catalogue.catalogue import Catalogue
-from retrieval.search.asking import asks_for_all, asks_for_everything, asks_for_summary
+from retrieval.language import language_of
+from retrieval.search.asking import asks_for_all, asks_for_everything, asks_for_summary, wanted_of_summary
+from retrieval.tokens import document_tokens, query_tokens
 
 MOST = 3
 """Documents that one question may name; who names more asks about the folder."""
@@ -85,7 +88,7 @@ class NamedDocuments:
             everything = list(dict.fromkeys(source for sources in self._stems.values() for source in sources))
             if 0 < len(everything) <= MOST_OF_ALL and asks_for_everything(question):
                 return Named(tuple(sorted(everything)), question)
-            return self._with_slip(question, asked)
+            return self._with_slip(question, asked) or self._by_words(question)
         sources = tuple(dict.fromkeys(source for _, _, sources in found for source in sources))
         return Named(sources, _cut(question, asked, found)) if len(sources) <= MOST else None
 
@@ -101,6 +104,22 @@ class NamedDocuments:
         sources = tuple(self._full[near[0]][:MOST])
         note = f"documents: there is no {typed.group()!r}, {sources[0]} was taken for it"
         return Named(sources, " ".join(question.replace(typed.group(), " ").split()), (note,))
+
+    def _by_words(self, question: str) -> Named | None:
+        words = wanted_of_summary(question)
+        if not words:
+            return None
+        language = language_of(question)
+        tokens = {token for word in words for token in query_tokens(word, language)}
+        every = dict.fromkeys(source for sources in self._stems.values() for source in sources)
+        meant = [one for one in every if tokens <= set(document_tokens(_plain(_without_ending(one)), language))]
+        if not tokens or not 0 < len(meant) <= MOST:
+            return None
+        rest = re.sub(
+            "|".join(rf"\b{re.escape(w)}\b" if _WORDY.match(w) else re.escape(w) for w in words), " ", question
+        )
+        note = f"documents: {' '.join(words)!r} was taken for {' and '.join(meant)}"
+        return Named(tuple(meant), " ".join(rest.split()), (note,))
 
     def _refresh(self) -> None:
         with self._lock:
@@ -119,6 +138,10 @@ class NamedDocuments:
 
 def _plain(text: str) -> str:
     return _BETWEEN.sub(" ", unicodedata.normalize("NFKC", text).casefold()).strip()
+
+
+def _without_ending(source: str) -> str:
+    return str(PurePosixPath(source).with_suffix(""))
 
 
 def _found(asked: str, names: dict[str, list[str]]) -> list[tuple[int, int, Sequence[str]]]:

@@ -370,6 +370,46 @@ def test_a_name_with_a_slip_is_taken_for_the_one_that_is_there_and_one_of_no_doc
     assert not any("documents:" in note for note in base.search("What is node.js, and what leave.txt?").degraded)
 
 
+@pytest.mark.parametrize(
+    ("question", "meant"),
+    [
+        ("Summarise the lease", "Lease_Agreement_2024.txt"),
+        ("Summarize the lease agreement, please", "Lease_Agreement_2024.txt"),
+        ("Fasse die Satzung zusammen", "Vereinssatzung.txt"),
+        ("Résume les statuts", "Statuts de l'association.txt"),
+        ("总结一下保险合同", "家财险保险合同2023.txt"),
+        ("tl;dr of the lasagne recipe", "recipe for lasagne.txt"),
+    ],
+)
+def test_a_summary_may_name_a_document_by_some_words_of_its_name(base_of: Opened, question: str, meant: str) -> None:
+    names = [
+        "Lease_Agreement_2024",
+        "Vereinssatzung",
+        "Statuts de l'association",
+        "recipe for lasagne",
+        "家财险保险合同2023",
+    ]
+    base = base_of({f"{name}.txt": f"What {n} says." for n, name in enumerate(names)})
+    (whole,) = base.asked_whole(question)
+    assert whole.source == meant
+    assert f"was taken for {meant}" in whole.notes[0]
+
+
+def test_a_summary_of_something_in_a_document_or_of_what_many_are_called_is_no_summary_of_one(base_of: Opened) -> None:
+    reports = {f"report {month}.txt": f"Sales of {month}." for month in ("May", "June", "July", "August")}
+    base = base_of({"lease.txt": "Pets are welcome.", **{f"board {name}": text for name, text in reports.items()}})
+    assert not base.asked_whole("Summarise the lease terms about pets")
+    assert not base.asked_whole("Summarise the board report")
+    assert [one.source for one in base.asked_whole("Summarise the board report of July")] == ["board report July.txt"]
+
+
+def test_an_ending_behind_an_apostrophe_makes_no_code_of_a_number(base_of: Opened) -> None:
+    base = base_of({"tarih.txt": "Savaş 1520 yılında başladı ve üç yıl sürdü."})
+    found = base.search("Savaş 1520'de mi başladı?")
+    assert [hit.match for hit in found.hits] == ["relevant"]
+    assert not any(note.startswith("codes:") for note in found.degraded)
+
+
 def test_a_passage_without_the_very_words_that_are_quoted_is_weak(base_of: Opened) -> None:
     base = base_of({"gate.txt": "Visitors wear a badge, and blue is the colour of the gate."})
     assert [hit.match for hit in base.search('Where does it say "wear a badge"?').hits] == ["relevant"]
