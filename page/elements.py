@@ -46,7 +46,8 @@ def tell(text: str, kind: Any = "info") -> None:
 
 async def confirmed(question: str, yes: str, no: str) -> bool:
     """Ask the user, and return whether the answer was yes."""
-    with ui.dialog() as dialog, ui.card():
+    # In the page itself: a list that is drawn anew must not take the question with it.
+    with ui.context.client.content, ui.dialog() as dialog, ui.card():
         ui.label(question)
         with ui.row().classes("w-full justify-end"):
             ui.button(no, on_click=lambda: dialog.submit(False)).props("flat")
@@ -58,7 +59,7 @@ async def confirmed(question: str, yes: str, no: str) -> bool:
 
 async def asked_text(label: str, value: str, yes: str, no: str) -> str | None:
     """Let the user change a text; None where that was given up."""
-    with ui.dialog() as dialog, ui.card().classes("w-full"):
+    with ui.context.client.content, ui.dialog() as dialog, ui.card().classes("w-full"):
         field = ui.input(label, value=value).classes("w-full").props("autofocus")
         field.on("keydown.enter", lambda: dialog.submit(field.value))
         with ui.row().classes("w-full justify-end"):

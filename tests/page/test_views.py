@@ -277,6 +277,25 @@ async def test_a_conversation_is_opened_named_and_deleted(visit: Visit, talked: 
     assert talked() == ["Blue things"]
 
 
+async def test_a_list_that_is_drawn_anew_leaves_the_question_about_one_of_its_rows(
+    visit: Visit, talked: Callable[[], list[str]]
+) -> None:
+    from nicegui import ui
+
+    user = await visit("chat")
+    await sees(user, "What is second?")
+    press_item(user, "Rename", 0)
+    await user.should_see(ui.dialog, retries=WAIT)
+    press(user, "What is second?")  # opens it, and marks it in the list
+    await sees(user, "Blue.")
+    (name,) = [one for one in user.find(ui.input).elements if one.props.get("label") == "Name"]
+    name.value = "Blue things"
+    pressed(user, worded(user, "Save"))
+    with user.scope(kind=ui.left_drawer):
+        await sees(user, "Blue things")
+    assert talked() == ["Blue things", "What is <b>first</b>?"]
+
+
 def press_item(user: "User", text: str, row: int) -> None:
     """Choose from the menu of a conversation, the latest of which is row 0."""
     from nicegui import ui
