@@ -9,6 +9,7 @@ import click
 from cli.edge import FAILED, Run, verbose_option
 from cli.kb.command import print_report, stoppable
 from cli.kb.options import KB_SETTINGS, kb_options, open_base
+from cli.progress_bar import counted
 
 
 @click.command(short_help="Remember folders of documents, or fetch a document from an address.")
@@ -45,8 +46,8 @@ def _remember(folders: list[str], options: dict[str, Any]) -> None:
     for folder in folders:
         options["kb"] = remember(Path(folder).expanduser())
     cancel = threading.Event()
-    with open_base(options) as base:
-        report = stoppable(lambda: base.sync(cancel=cancel), cancel)
+    with open_base(options) as base, counted("looking") as count:
+        report = stoppable(lambda: base.sync(count.told, cancel), cancel, beat=count.tick)
     print_report(report)
     if report.cancelled:
         raise KeyboardInterrupt
@@ -75,8 +76,9 @@ def _fetch(run: Run, address: str, folder: str, network: bool | None, options: d
             address, settings, folder, run.internet or INTERNET,
             lambda received, total: bar.update(task, completed=received, total=total),
         )  # fmt: skip
-        bar.update(task, description="indexing", total=None)
-        report = stoppable(lambda: base.sync(cancel=cancel), cancel)
+        bar.stop()
+        with counted("indexing") as count:
+            report = stoppable(lambda: base.sync(count.told, cancel), cancel, beat=count.tick)
         skipped = {row.source: row.reason for row in base.catalogue.skipped()}
     if source in skipped:
         click.echo(escaped(f"Error: {source} was fetched but cannot be read: {skipped[source]}"), err=True)

@@ -4,6 +4,7 @@ import contextlib
 import json
 import threading
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from cli.edge import FAILED, verbose_option
 from cli.kb.captions import add_captions, caption_options, open_captioner
 from cli.kb.languages import how_to_multilingual, unread_passages
 from cli.kb.options import kb_options, open_base
+from cli.progress_bar import counted
 
 if TYPE_CHECKING:
     from retrieval.sync.sync import SyncReport
@@ -68,27 +70,19 @@ def sync(
     from retrieval.sync.ray_ingestion import RayWorkers
 
     on_ray = RayWorkers(ray_workers, ray_address) if engine == "ray" else None
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-    from common.safe_text import escaped
-
-    console = Console(stderr=True)
     cancel = threading.Event()
-    columns = BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}", markup=False)
-    with open_base(options) as base, Progress(*columns, console=console, transient=True,
-                                              disable=not console.is_terminal) as bar:  # fmt: skip
-        task = bar.add_task("looking", total=None)
-
-        def told(what: str, done: int, total: int) -> None:
-            bar.update(task, description=escaped(what), completed=done, total=total or None)
+    with open_base(options) as base, counted("looking") as count:
 
         def work() -> "SyncReport":
             return add_captions(
-                base, base.sync(told, cancel, on_ray=on_ray, full=full), open_captioner(options), told, cancel
+                base,
+                base.sync(count.told, cancel, on_ray=on_ray, full=full),
+                open_captioner(options),
+                count.told,
+                cancel,
             )
 
-        report = stoppable(work, cancel)
+        report = stoppable(work, cancel, beat=count.tick)
     if as_json:
         click.echo(json.dumps(asdict(report)))
     else:
@@ -114,8 +108,11 @@ def _remember_first(folder: Path) -> None:
         click.echo(escaped(note), err=True)
 
 
-def stoppable(work: Any, cancel: threading.Event, *, unit: str = "file") -> Any:
-    """Run the work on a thread, so that Ctrl-C ends it between two files (or other units) and not within one."""
+def stoppable(work: Any, cancel: threading.Event, *, unit: str = "file", beat: Callable[[], None] | None = None) -> Any:
+    """Run the work on a thread, so that Ctrl-C ends it between two files (or other units) and not within one.
+
+    `beat` is called several times a second meanwhile.
+    """
     from concurrent.futures import ThreadPoolExecutor, wait
 
     with ThreadPoolExecutor(1) as pool:
@@ -123,6 +120,8 @@ def stoppable(work: Any, cancel: threading.Event, *, unit: str = "file") -> Any:
         while not future.done():
             try:
                 wait([future], 0.1)
+                if beat is not None:
+                    beat()
             except KeyboardInterrupt:
                 if cancel.is_set():
                     raise

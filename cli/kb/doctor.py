@@ -10,6 +10,7 @@ from cli.edge import FAILED, verbose_option
 from cli.kb.command import stoppable
 from cli.kb.languages import offer_multilingual
 from cli.kb.options import KB_SETTINGS, kb_options, open_base
+from cli.progress_bar import counted
 
 if TYPE_CHECKING:
     from retrieval.catalogue.repair import Salvaged
@@ -101,7 +102,8 @@ def _salvage(options: dict[str, Any], problems: list[str], anew: bool) -> "Salva
 def _sync(base: "KnowledgeBase", salvaged: "Salvaged") -> None:
     """Read again what was lost, and tell what was kept and what was not."""
     cancel = threading.Event()
-    report = stoppable(lambda: base.sync(cancel=cancel), cancel)
+    with counted("looking") as count:
+        report = stoppable(lambda: base.sync(count.told, cancel), cancel, beat=count.tick)
     for note in report.degraded:
         click.echo(f"Degraded: {note}", err=True)
     click.echo(

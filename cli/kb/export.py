@@ -11,6 +11,7 @@ import click
 from cli.edge import verbose_option
 from cli.kb.command import stoppable
 from cli.kb.options import kb_options, open_base
+from cli.progress_bar import counted
 
 if TYPE_CHECKING:
     from retrieval.index.export import ExportReport
@@ -48,25 +49,12 @@ def export(folder: Path | None, target: "Store", as_json: bool, **options: Any) 
     """  # noqa: D301
     if folder is not None:
         options["kb"] = folder
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
     from retrieval.index.export import export as write
 
-    console = Console(stderr=True)
     cancel = threading.Event()
-    columns = BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}")
-    with open_base(options) as base, Progress(*columns, console=console, transient=True,
-                                              disable=not console.is_terminal) as bar:  # fmt: skip
-        task = bar.add_task("comparing", total=None)
+    with open_base(options) as base, counted("comparing") as count:
         report: ExportReport = stoppable(
-            lambda: write(
-                base.catalogue,
-                target,
-                lambda what, done, total: bar.update(task, description=what, completed=done, total=total or None),
-                cancel,
-            ),
-            cancel,
+            lambda: write(base.catalogue, target, count.told, cancel), cancel, beat=count.tick
         )
     if as_json:
         click.echo(json.dumps(asdict(report)))
