@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from retrieval.catalogue.rows import StoredChunk
-from retrieval.language import NAMES, language_of
+from retrieval.language import NAMES, UNKNOWN, language_of
 from retrieval.reading.picture_passages import path_words
 from retrieval.sync.missing_vectors import text_to_embed
 from retrieval.tokens import document_tokens
@@ -42,6 +42,12 @@ def languages_held(lexical: "TantivyIndex") -> list[str]:
     found = lexical.frequencies_in_names(list(marks))
     enough = max(1.0, STRAY * lexical.count)
     return [marks[mark] for mark in sorted(found, key=lambda mark: -found[mark]) if found[mark] >= enough]
+
+
+def holds_unknown(lexical: "TantivyIndex") -> bool:
+    """Say whether there are passages whose language cannot be told."""
+    mark = language_mark(UNKNOWN)
+    return lexical.frequencies_in_names([mark])[mark] > 0
 
 
 def _names(chunk: StoredChunk, language: str) -> Iterator[list[str]]:

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from retrieval.everyday_words import is_everyday, share_of_passages
+from retrieval.function_words import function_words
 from retrieval.index.lexical import TantivyIndex
-from retrieval.index.searched_words import languages_held
+from retrieval.index.searched_words import holds_unknown, languages_held
 from retrieval.language import UNKNOWN, language_of_question, languages_of
 from retrieval.search.asking import plainly, readings
 from retrieval.search.first import as_typed, identities, rare_codes, unknown_codes
@@ -17,6 +18,9 @@ from retrieval.tokens import document_tokens, query_tokens, script_counts
 
 PUNCTUATION = ".,;:!?\"'()[]„“”«»¿¡…"
 MOST_LANGUAGES = 3  # of the passages, besides its own, in which a question's names are looked for
+_WORD = re.compile(r"[^\W\d_]+")
+UNTOLD = "en"
+"""As whose words those of a passage in no known language are cut down."""
 _NAME = re.compile(r"[^\W\d_a-z][^\W\d_]+(?:\s[^\W\d_a-z][^\W\d_]+)+")
 UNSPACED = {"han": "zh", "kana": "ja", "hangul": "ko"}
 """Scripts of which a few characters tell the language."""
@@ -77,6 +81,11 @@ def read_question(text: str, lexical: TantivyIndex) -> Question:
     # What the words stand for hangs on the language; of a few words several are possible, and each is tried.
     languages: list[str | None] = [*languages_of(text, held)] or [None]
     read = [(one, language) for language in languages for one in readings(text)]
+    said = [(plain, language) for language in languages]
+    if languages[0] not in (None, UNTOLD) and holds_unknown(lexical):
+        # A table's words are hardly enough to tell its language by.
+        read += [(_telling(one, languages[0]), UNTOLD) for one in readings(text)]
+        said.append((_telling(plain, languages[0]), UNTOLD))
     spoken = {token: language for one, language in reversed(read) for token in document_tokens(one, language)}
     asked = tuple(tuple(terms(*pair)) for pair in read)
     named = identities(asked[0])
@@ -98,7 +107,7 @@ def read_question(text: str, lexical: TantivyIndex) -> Question:
     return Question(
         text=text,
         plain=plain,
-        words=(*_either([*(query_tokens(plain, one) for one in languages), list(of_names)]), *there),
+        words=(*_either([*(query_tokens(*one) for one in said), list(of_names)]), *there),
         language=sure if foreign else languages[0],
         readings=asked,
         worth=word_worths(frequencies, lexical.count, everyday),
@@ -118,6 +127,12 @@ def read_question(text: str, lexical: TantivyIndex) -> Question:
         # A few words that two languages share make no passage readable in the other.
         readable=not foreign and (seen >= 1 or sure in held or _script_is_held(text, held)),
     )
+
+
+def _telling(text: str, language: str | None) -> str:
+    """Return a text without the function words of its language, which are none in another one."""
+    none = function_words(language or "")
+    return _WORD.sub(lambda word: "" if word.group().casefold() in none else word.group(), text)
 
 
 def _names_elsewhere(text: str, languages: Sequence[str]) -> tuple[tuple[Term, ...], ...]:

@@ -403,6 +403,21 @@ def test_a_summary_of_something_in_a_document_or_of_what_many_are_called_is_no_s
     assert [one.source for one in base.asked_whole("Summarise the board report of July")] == ["board report July.txt"]
 
 
+def test_a_table_whose_language_cannot_be_told_is_found_in_that_of_the_others(
+    base_of: Opened,
+) -> None:
+    base = base_of(
+        {
+            "presupuesto.csv": "artículo;n;euros\nplástica blanca 15 l;2;48,50\nrodillos;4;6,20\n",
+            "contrato.txt": "El contrato de alquiler del local dura tres años y la fianza es de dos mensualidades.",
+            "acta.txt": "La junta directiva aprobó la compra de una lavadora nueva para el local de la calle Mayor.",
+        }
+    )
+    hits = base.search("¿Cuál es el precio de los rodillos?").hits
+    assert [hit.source for hit in hits][:1] == ["presupuesto.csv"]
+    assert [hit.source for hit in base.search("presupuesto blanca").hits][:1] == ["presupuesto.csv"]
+
+
 def test_an_ending_behind_an_apostrophe_makes_no_code_of_a_number(base_of: Opened) -> None:
     base = base_of({"tarih.txt": "Savaş 1520 yılında başladı ve üç yıl sürdü."})
     found = base.search("Savaş 1520'de mi başladı?")
