@@ -86,6 +86,7 @@ _INSIDE = re.compile(rf"(?:(?!_)[^\W{_UNSPACED}\u0300-\u036f]|[\u0300-\u036f\u09
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 _ENDING = re.compile(r"['’](?:s|(?<=\d['’])[^\W\d_]{1,7})$")
 """What is no part of a word or a number that it is put behind: the company's, 1520'de."""
+_SEVERAL = re.compile(r"\d{2,}s")  # the 1990s, all those 502s
 _ENDINGS = {"tr": re.compile(r"['’][^\W\d_]{1,7}$")}
 """Where all endings of names stand behind an apostrophe: Türkiye'nin."""
 _NOT_ACCENTS = {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i"}
@@ -373,7 +374,7 @@ def _stem(word: str, language: str) -> str:
     if language in _MARKS_MATTER:
         return unicodedata.normalize("NFC", word)
     if stemmer is None or any(char.isdigit() for char in word):
-        return _fold(word)
+        return _fold(word[:-1] if _SEVERAL.fullmatch(word) else word)
     with _stemming:  # a Snowball stemmer keeps the word that it works on in itself
         return _fold(str(_stemmer(stemmer).stemWord(word))) or _fold(word)
 

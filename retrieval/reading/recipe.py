@@ -12,7 +12,7 @@ from retrieval.records import Chunk, Document
 from retrieval.settings import RetrievalSettings
 
 # Raise it when the same bytes are read as another text: every file is then read again.
-READER_VERSION = 6
+READER_VERSION = 7
 
 
 @dataclass(frozen=True)

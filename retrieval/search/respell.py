@@ -21,7 +21,11 @@ SURE_FROM = 7
 """Letters from which a word with one slip is hardly another word."""
 OTHER_ENDING = 2
 """Edits that a word may be farther away than its stem."""
+SHORTEST_HALF = 3
+"""Letters of the halves of a word that passages write apart."""
+MOST_READ = 20  # passages that may write it so
 _WORD = re.compile(r"[^\W\d_]+")
+_HYPHENED = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)+")
 
 Read = Callable[[Sequence[int]], Sequence[StoredChunk]]
 
@@ -52,11 +56,22 @@ def respelled(question: str, lexical: TantivyIndex, read: Read, spoken: Sequence
         return None  # nothing to mend; or so much that it is another language, or another subject
     sure: list[bool] = []
 
+    def joined(match: re.Match[str]) -> str:
+        word = match.group().replace("-", "")
+        parts = {token for part in match.group().split("-") for token in query_words(part, language)}
+        if not parts & unknown or not any(lexical.frequencies(query_words(word, language)).values()):
+            return match.group()
+        sure.append(True)
+        return word
+
     def mended(match: re.Match[str]) -> str:
         word = match.group()
         tokens = query_words(word, language)
         if len(word) < SHORTEST or len(tokens) != 1 or tokens[0] not in unknown:
             return word
+        if (apart := _apart(word, lexical, read, language)) is not None:
+            sure.append(True)
+            return apart
         if word.casefold() in function_words(language or "en") or any(is_everyday(word, one) for one in spoken):
             return word  # it is what it says, whether a passage says it or not
         # Of known words a compound may well be another one; one letter between them is mostly missing.
@@ -66,8 +81,24 @@ def respelled(question: str, lexical: TantivyIndex, read: Read, spoken: Sequence
             sure.append(word.islower() and len(word) >= SURE_FROM and edits(word.casefold(), near) == 1)
         return near or word
 
-    text = _WORD.sub(mended, question)
+    text = _WORD.sub(mended, _HYPHENED.sub(joined, question))
     return Respelled(text, all(sure)) if sure else None
+
+
+def _apart(word: str, lexical: TantivyIndex, read: Read, language: str | None) -> str | None:
+    """Return a word as passages write it that part it, "post-mortem"; None where none does."""
+    ways = [(word[:at], word[at:]) for at in range(SHORTEST_HALF, len(word) - SHORTEST_HALF + 1)]
+    tokens = {half: query_words(half, language) for way in ways for half in way}
+    known = lexical.frequencies([token for some in tokens.values() for token in some])
+    for way in ways:
+        asked = [token for half in way for token in tokens[half]]
+        if len(asked) != 2 or not all(known[token] for token in asked):
+            continue
+        written = re.compile(r"\b" + r"[-\u2010\s]".join(map(re.escape, way)), re.IGNORECASE)
+        for chunk in read([number for number, _ in lexical.search(asked, MOST_READ)]):
+            if match := written.search(chunk.text):
+                return match.group()
+    return None
 
 
 def _nearest(word: str, token: str, lexical: TantivyIndex, read: Read, language: str | None, reach: int) -> str | None:

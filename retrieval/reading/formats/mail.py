@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from email.message import EmailMessage
 from functools import partial
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from retrieval.reading.formats.html import read_html
 from retrieval.reading.headings import escape, heading_line
@@ -20,6 +20,7 @@ _MAX_MAILS = 10_000
 # With the time at which it came: a line of a text may begin so, too.
 _BEGINNING = re.compile(rb"(?:\A|(?<=\n))From \S+ [^\r\n]*\d\d:\d\d[^\r\n]*\r?\n(?=[\w-]+:)")
 _QUOTED_FROM = re.compile(rb"^>(?=>*From )", re.MULTILINE)
+_WORDS = re.compile(r"[^\W\d_]+")
 _log = logging.getLogger(__name__)
 UNNAMED = "a file without a name"
 
@@ -140,14 +141,26 @@ def _field(message: EmailMessage, name: str) -> str:
 
 
 def _body(message: EmailMessage, notes: list[str]) -> str:
+    """Return what a mail says: its plain part, or the HTML where the plain one says less than half of it.
+
+    Programs that write HTML alone leave an empty plain part, or one that only says so.
+    """
+    said = {kind: _part(message, kind, notes) for kind in ("plain", "html")}
+    plain, page = said["plain"], said["html"]
+    return page if len(_WORDS.findall(page)) > 2 * len(_WORDS.findall(plain)) else plain
+
+
+def _part(message: EmailMessage, kind: Literal["plain", "html"], notes: list[str]) -> str:
     try:
-        body = message.get_body(("plain", "html"))
+        body = message.get_body((kind,))
         if body is None:
             return ""
         content = body.get_content()
-        if not content.strip() and (other := message.get_body(("html",))) is not None:
-            body, content = other, other.get_content()  # programs that write HTML alone leave an empty plain part
-        return read_html(content.encode()).text if body.get_content_subtype() == "html" else plain_lines(content)
+        if not content.strip():
+            return ""
+        return read_html(content.encode()).text if kind == "html" else plain_lines(content)
+    except Empty:
+        return ""
     except (Unreadable, LookupError, ValueError, AttributeError) as error:
         notes.append(f"its words could not be read ({getattr(error, 'reason', error)})")
         return ""

@@ -403,6 +403,19 @@ def test_a_summary_of_something_in_a_document_or_of_what_many_are_called_is_no_s
     assert [one.source for one in base.asked_whole("Summarise the board report of July")] == ["board report July.txt"]
 
 
+@pytest.mark.parametrize(
+    ("question", "written"),
+    [("When is the postmortem?", "post-mortem"), ("When is the stand-down?", "standdown")],
+)
+def test_a_word_that_documents_write_apart_or_as_one_is_found(base_of: Opened, question: str, written: str) -> None:
+    base = base_of(
+        {"chat.txt": f"The {written} is on Wednesday at three.", "lamp.txt": "The lamp is blue, and dimmed."}
+    )
+    found = base.search(question)
+    assert [(hit.source, hit.match) for hit in found.hits] == [("chat.txt", "relevant")]
+    assert any(written in note for note in found.degraded if note.startswith("spelling:"))
+
+
 def test_a_table_whose_language_cannot_be_told_is_found_in_that_of_the_others(
     base_of: Opened,
 ) -> None:

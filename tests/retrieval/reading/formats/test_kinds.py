@@ -191,6 +191,28 @@ def test_a_mail_is_read_with_what_is_attached_and_names_what_is_not() -> None:
 
 
 @pytest.mark.parametrize(
+    ("plain", "page", "said"),
+    [
+        (
+            "see html\n",
+            "<p>Gran turns <b>90</b> on the 17th of August.</p>",
+            "Gran turns **90** on the 17th of August.",
+        ),
+        ("\n", "<p>The rent is due.</p>", "The rent is due."),
+        ("The rent is due on Monday.\n", "<p>The rent is due on Monday.</p>", "The rent is due on Monday."),
+        ("The rent is due on Monday.\n", "<p></p>", "The rent is due on Monday."),
+    ],
+)
+def test_of_a_mail_that_is_written_twice_the_fuller_one_is_read(plain: str, page: str, said: str) -> None:
+    mail = EmailMessage()
+    mail["Subject"] = "News"
+    mail.set_content(plain)
+    mail.add_alternative(page, subtype="html")
+    document = read_document(Path("news.eml"), mail.as_bytes())
+    assert (document.text.replace("**", ""), document.notes) == (f"# News\n\n\n{said}".replace("**", ""), ())
+
+
+@pytest.mark.parametrize(
     ("name", "data", "words"),
     [
         ("a.svg", b"<svg xmlns='http://www.w3.org/2000/svg'><text>The mill burned</text></svg>", "The mill burned"),
