@@ -82,9 +82,13 @@ def _helps(
     )
     # What is asked about something that no document mentions no passage answers for sure, and what is asked about an
     # amount, a date or a code none that mentions others.
-    unsure = any(not term.held_by(held) for term in question.unknown) or (
-        question.exact
-        and not any(name in held for term in question.exact for name in term.names)
-        and any(map(is_exact, held))
+    unsure = (
+        any(not term.held_by(held) for term in question.unknown)
+        or (readable and bool(question.absent))
+        or (
+            question.exact
+            and not any(name in held for term in question.exact for name in term.names)
+            and any(map(is_exact, held))
+        )
     )
     return min(helps, RELEVANT - 0.01) if unsure else helps

@@ -14,11 +14,13 @@ from retrieval.search.first import as_typed, identities, rare_codes, unknown_cod
 from retrieval.search.fusion import lexical_weight
 from retrieval.search.relevance import word_worths
 from retrieval.terms import Term, codes, is_exact, phrases, terms
-from retrieval.tokens import document_tokens, query_tokens, script_counts
+from retrieval.tokens import document_tokens, query_tokens, query_words, script_counts
 
 PUNCTUATION = ".,;:!?\"'()[]„“”«»¿¡…"
 MOST_LANGUAGES = 3  # of the passages, besides its own, in which a question's names are looked for
 _WORD = re.compile(r"[^\W\d_]+")
+ALL_NOUNS = frozenset({"de"})
+"""Languages that write every noun with a capital letter."""
 UNTOLD = "en"
 """As whose words those of a passage in no known language are cut down."""
 _NAME = re.compile(r"[^\W\d_a-z][^\W\d_]+(?:\s[^\W\d_a-z][^\W\d_]+)+")
@@ -53,6 +55,8 @@ class Question:
     """Those of them that few documents mention, so that they tell one from the others."""
     unknown: tuple[Term, ...]
     """Those of them that no document mentions."""
+    absent: tuple[str, ...]
+    """Its names that no document mentions: what passages say of others is no sure answer."""
     exact: tuple[Term, ...]
     """Codes, dates and amounts that some document mentions: one that does not is no sure answer."""
     passages: int
@@ -117,6 +121,12 @@ def read_question(text: str, lexical: TantivyIndex) -> Question:
         named=tuple(named),
         rare=tuple(rare_codes(named, frequencies, lexical.count)),
         unknown=tuple(unknown_codes(named, lexical)),
+        absent=tuple(
+            name
+            for name in _names_in(plain, languages[0])
+            if not any(frequencies.get(t) or in_names.get(t) for t in query_words(name, languages[0]))
+            and not is_everyday(name, languages[0] or UNTOLD)
+        ),
         exact=tuple(t for t in exact if any(frequencies.get(n) or in_names.get(n) for n in t.names)),
         passages=lexical.count,
         frequencies=frequencies,
@@ -127,6 +137,19 @@ def read_question(text: str, lexical: TantivyIndex) -> Question:
         # A few words that two languages share make no passage readable in the other.
         readable=not foreign and (seen >= 1 or sure in held or _script_is_held(text, held)),
     )
+
+
+def _names_in(text: str, language: str | None) -> list[str]:
+    """Return the words that have a capital letter because they are names, not since a sentence begins."""
+    if language in ALL_NOUNS:
+        return []
+    found = list(_WORD.finditer(text))
+    names = [
+        word.group()
+        for word in found
+        if word.group()[0].isupper() and (text[: word.start()].rstrip(" \"'“‘(«¿¡") or ".")[-1] not in ".!?:;"
+    ]
+    return names if len(names) <= len(found) / 2 else []  # else it is a headline
 
 
 def _telling(text: str, language: str | None) -> str:

@@ -416,6 +416,18 @@ def test_a_word_that_documents_write_apart_or_as_one_is_found(base_of: Opened, q
     assert any(written in note for note in found.degraded if note.startswith("spelling:"))
 
 
+def test_of_a_name_that_no_document_mentions_nothing_is_a_sure_answer(base_of: Opened) -> None:
+    base = base_of(
+        {
+            "customers.txt": "Our customers in Hull: Kestrel School Kitchen, Marigold Bistro and the Harbour Cafe.",
+            "van.txt": "The van is to be washed once a month, and its tyres are changed in November.",
+        }
+    )
+    assert [(hit.source, hit.match) for hit in base.search("customers in Hull").hits] == [("customers.txt", "relevant")]
+    assert {hit.match for hit in base.search("customers in London").hits} <= {"weak"}
+    assert [hit.match for hit in base.search("Customers In Hull And Elsewhere").hits] == ["relevant"], "a headline"
+
+
 def test_a_table_whose_language_cannot_be_told_is_found_in_that_of_the_others(
     base_of: Opened,
 ) -> None:
