@@ -3,6 +3,7 @@
 They are cut down as the language that the passage is written in wants it, and the passage is marked with that language.
 """
 
+import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
@@ -18,10 +19,14 @@ if TYPE_CHECKING:
 
 STRAY = 0.02  # share of the passages below which a language may be a mistake of its detection
 
+_ROW = re.compile(r"^(?=.*(?:[^\d\s],|,[^\d\s]))[^,\n]*(?:,(?! )[^,\n]*){3,}$", re.MULTILINE)
+"""A row of values with commas between them: 20,378.00 are two of them there, and no amount."""
+
 
 def passage_tokens(chunk: StoredChunk) -> list[str]:
     """Return the tokens of what a passage says, under its headings."""
-    return document_tokens(text_to_embed(chunk.headings, chunk.text), language_of(chunk.text))
+    said = text_to_embed(chunk.headings, chunk.text)
+    return document_tokens(_ROW.sub(lambda row: row.group().replace(",", ", "), said), language_of(chunk.text))
 
 
 def name_tokens(chunk: StoredChunk) -> list[str]:

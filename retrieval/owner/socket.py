@@ -84,7 +84,8 @@ class Serving:
         # A thread that waits in accept is not woken by closing the socket, but by a guest.
         with contextlib.suppress(OSError, EOFError):
             Client(self._listener.address).close()
-        self._listener.close()
+        with contextlib.suppress(OSError):  # its file may be gone with a tidied temporary folder
+            self._listener.close()
         if self._place is not None:
             shutil.rmtree(self._place, ignore_errors=True)
 

@@ -19,6 +19,7 @@ from retrieval.tokens import document_tokens, query_tokens, query_words, script_
 PUNCTUATION = ".,;:!?\"'()[]„“”«»¿¡…"
 MOST_LANGUAGES = 3  # of the passages, besides its own, in which a question's names are looked for
 _WORD = re.compile(r"[^\W\d_]+")
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
 ALL_NOUNS = frozenset({"de"})
 """Languages that write every noun with a capital letter."""
 UNTOLD = "en"
@@ -54,7 +55,7 @@ class Question:
     rare: tuple[Term, ...]
     """Those of them that few documents mention, so that they tell one from the others."""
     unknown: tuple[Term, ...]
-    """Those of them that no document mentions."""
+    """Those of them, and dates, that no document mentions."""
     absent: tuple[str, ...]
     """Its names that no document mentions: what passages say of others is no sure answer."""
     exact: tuple[Term, ...]
@@ -108,6 +109,9 @@ def read_question(text: str, lexical: TantivyIndex) -> Question:
     there = [name for name in written if frequencies[name] or in_names[name]]
     exact = [term for term in asked[0] if any(map(is_exact, term.names))]
     numbers = [name for term in exact for name in term.names]
+    told = [term for term in exact if any(frequencies.get(name) or in_names.get(name) for name in term.names)]
+    # Its year, month and day may stand anywhere in a passage, and are not that day.
+    no_day = [term._replace(words=()) for term in exact if term not in told and any(map(_DAY.fullmatch, term.names))]
     return Question(
         text=text,
         plain=plain,
@@ -120,14 +124,14 @@ def read_question(text: str, lexical: TantivyIndex) -> Question:
         names=names,
         named=tuple(named),
         rare=tuple(rare_codes(named, frequencies, lexical.count)),
-        unknown=tuple(unknown_codes(named, lexical)),
+        unknown=tuple(dict.fromkeys([*unknown_codes(named, lexical), *no_day])),
         absent=tuple(
             name
             for name in _names_in(plain, languages[0])
             if not any(frequencies.get(t) or in_names.get(t) for t in query_words(name, languages[0]))
             and not is_everyday(name, languages[0] or UNTOLD)
         ),
-        exact=tuple(t for t in exact if any(frequencies.get(n) or in_names.get(n) for n in t.names)),
+        exact=tuple(told),
         passages=lexical.count,
         frequencies=frequencies,
         lexical_weight=seen,

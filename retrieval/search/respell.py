@@ -8,6 +8,7 @@ from retrieval.catalogue.rows import StoredChunk
 from retrieval.everyday_words import is_everyday
 from retrieval.function_words import function_words
 from retrieval.index.lexical import TantivyIndex
+from retrieval.number_forms import code_forms
 from retrieval.tokens import query_words
 from retrieval.words.compounds import is_compound
 
@@ -26,6 +27,8 @@ SHORTEST_HALF = 3
 MOST_READ = 20  # passages that may write it so
 _WORD = re.compile(r"[^\W\d_]+")
 _HYPHENED = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)+")
+_CODE = re.compile(r"\b(?=[a-z]*\d)(?=\d*[a-z])[a-z\d]{4,16}\b", re.IGNORECASE)
+_CODE_APART = re.compile(r"\b[a-z]{1,6}\s\d{2,6}\b", re.IGNORECASE)
 
 Read = Callable[[Sequence[int]], Sequence[StoredChunk]]
 
@@ -48,13 +51,15 @@ def respelled(question: str, lexical: TantivyIndex, read: Read, spoken: Sequence
         spoken: Languages that the question may be in, likeliest first.
     """
     language = spoken[0] if spoken else None
+    as_asked, question = question, _codes_as_written(question, lexical, read)
     words = [word for word in _WORD.findall(question) if len(word) >= SHORTEST]
     tokens = [token for word in words for token in query_words(word, language)]
     known, named = lexical.frequencies(tokens), lexical.frequencies_in_names(tokens)
     unknown = {token for token in known if not (known[token] or named[token])}
+    sure: list[bool] = [True] if question != as_asked else []
     if not 0 < len(unknown) <= MOST_SLIPS:
-        return None  # nothing to mend; or so much that it is another language, or another subject
-    sure: list[bool] = []
+        # Nothing more to mend; or so much that it is another language, or another subject.
+        return Respelled(question, True) if sure else None
 
     def joined(match: re.Match[str]) -> str:
         word = match.group().replace("-", "")
@@ -85,16 +90,34 @@ def respelled(question: str, lexical: TantivyIndex, read: Read, spoken: Sequence
     return Respelled(text, all(sure)) if sure else None
 
 
-def _apart(word: str, lexical: TantivyIndex, read: Read, language: str | None) -> str | None:
+def _codes_as_written(question: str, lexical: TantivyIndex, read: Read) -> str:
+    """Return the question with the codes that no passage holds as one writes them: INV2274 as INV 2274, and back."""
+
+    def apart(match: re.Match[str]) -> str:
+        code = match.group()
+        if any(lexical.frequencies([code.casefold(), *code_forms(code.casefold())]).values()):
+            return code
+        return _apart(code, lexical, read, None, shortest=1) or code
+
+    def joined(match: re.Match[str]) -> str:
+        code = re.sub(r"\s", "", match.group())
+        return code if lexical.frequencies([code.casefold()])[code.casefold()] else match.group()
+
+    return _CODE.sub(apart, _CODE_APART.sub(joined, question))
+
+
+def _apart(
+    word: str, lexical: TantivyIndex, read: Read, language: str | None, *, shortest: int = SHORTEST_HALF
+) -> str | None:
     """Return a word as passages write it that part it, "post-mortem"; None where none does."""
-    ways = [(word[:at], word[at:]) for at in range(SHORTEST_HALF, len(word) - SHORTEST_HALF + 1)]
+    ways = [(word[:at], word[at:]) for at in range(shortest, len(word) - shortest + 1)]
     tokens = {half: query_words(half, language) for way in ways for half in way}
     known = lexical.frequencies([token for some in tokens.values() for token in some])
     for way in ways:
         asked = [token for half in way for token in tokens[half]]
         if len(asked) != 2 or not all(known[token] for token in asked):
             continue
-        written = re.compile(r"\b" + r"[-\u2010\s]".join(map(re.escape, way)), re.IGNORECASE)
+        written = re.compile(r"\b" + r"[-\u2010\s]".join(map(re.escape, way)) + r"(?!\d)", re.IGNORECASE)
         for chunk in read([number for number, _ in lexical.search(asked, MOST_READ)]):
             if match := written.search(chunk.text):
                 return match.group()

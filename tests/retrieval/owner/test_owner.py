@@ -128,6 +128,13 @@ def test_who_asks_where_nobody_is_learns_it_at_once(tmp_path: Path) -> None:
             ask(tmp_path, b"anybody?", 300)
 
 
+def test_an_owner_whose_socket_was_tidied_away_is_closed_all_the_same(tmp_path: Path) -> None:
+    serving = Serving(tmp_path, echo)
+    Path(json.loads((tmp_path / "owner.json").read_text("utf-8"))["address"]).unlink()
+    serving.close()
+    assert not (tmp_path / "owner.json").exists()
+
+
 def test_an_owner_that_dies_over_the_question_is_a_dead_one(tmp_path: Path) -> None:
     def die(asked: bytes) -> bytes:
         raise ConnectionResetError

@@ -416,6 +416,36 @@ def test_a_word_that_documents_write_apart_or_as_one_is_found(base_of: Opened, q
     assert any(written in note for note in found.degraded if note.startswith("spelling:"))
 
 
+@pytest.mark.parametrize(
+    ("question", "source"),
+    [("INV2274", "bank.csv"), ("KV68RTO", "tax.txt"), ("BIO 201 exam", "exams.txt"), ("378", "orders.csv"),
+     ("502", "chat.txt")],
+)  # fmt: skip
+def test_codes_and_amounts_are_found_however_tables_and_chats_write_them(
+    base_of: Opened, question: str, source: str
+) -> None:
+    base = base_of(
+        {
+            "bank.csv": "day,text,amount\n03/01/2025,BLUEBELL BAKERY INV 2274,-88.10\n",
+            "tax.txt": "The vehicle tax for KV68 RTO is due.",
+            "exams.txt": "BIO201 is written on Monday; PHY101 is an oral exam.",
+            "orders.csv": "order,customer,sku,qty,total\nSO-1,C1017,BK-100,20,378.00\nSO-2,C1018,BK-101,5,12.50\n",
+            "chat.txt": "The checkout is throwing 502s since this morning.",
+        }
+    )
+    found = base.search(question)
+    assert (found.hits[0].source, found.hits[0].match) == (source, "relevant")
+    assert not any(note.startswith("codes:") for note in found.degraded)
+
+
+@pytest.mark.parametrize("question", ["2024-10-15", "15 October 2024", "Who wrote on 2024-10-15?"])
+def test_a_day_that_no_document_mentions_is_no_sure_answer_of_its_parts(base_of: Opened, question: str) -> None:
+    base = base_of({"chat.txt": "12/05/2024 Ben: see you at 10\n14/05/2024 Ana: at 15 past\n01/10/2024 Ben: no"})
+    found = base.search(question)
+    assert {hit.match for hit in found.hits} <= {"weak"}
+    assert "codes: no document mentions" in " ".join(found.degraded)
+
+
 def test_of_a_name_that_no_document_mentions_nothing_is_a_sure_answer(base_of: Opened) -> None:
     base = base_of(
         {
