@@ -1,7 +1,7 @@
 """What a question may have meant by a word that no passage holds. It searches nothing by itself."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 from retrieval.catalogue.rows import StoredChunk
@@ -11,6 +11,7 @@ from retrieval.index.lexical import TantivyIndex
 from retrieval.number_forms import code_forms
 from retrieval.tokens import query_words
 from retrieval.words.compounds import is_compound
+from retrieval.words.lists import listed
 
 SHORTEST = 4
 """Letters that a word must have; of shorter ones everything is within reach of everything."""
@@ -82,12 +83,19 @@ def respelled(question: str, lexical: TantivyIndex, read: Read, spoken: Sequence
         # Of known words a compound may well be another one; one letter between them is mostly missing.
         reach = 2 if len(word) >= TWO_EDITS_FROM and not is_compound(word.casefold(), language) else 1
         near = _nearest(word, tokens[0], lexical, read, language, reach)
+        if near is not None and near[0] != word[0].casefold() and _is_listed({word, tokens[0]}, spoken):
+            return word  # slips are seldom in the first letter: who "bakes" takes nothing
         if near is not None:
             sure.append(word.islower() and len(word) >= SURE_FROM and edits(word.casefold(), near) == 1)
         return near or word
 
     text = _WORD.sub(mended, _HYPHENED.sub(joined, question))
     return Respelled(text, all(sure)) if sure else None
+
+
+def _is_listed(words: Collection[str], languages: Sequence[str]) -> bool:
+    """Say whether one of the words, of which one may be a stem, is a word of one of the languages."""
+    return any(word.casefold() in listed(language) for word in words for language in languages)
 
 
 def _codes_as_written(question: str, lexical: TantivyIndex, read: Read) -> str:

@@ -446,6 +446,13 @@ def test_a_day_that_no_document_mentions_is_no_sure_answer_of_its_parts(base_of:
     assert "codes: no document mentions" in " ".join(found.degraded)
 
 
+def test_a_word_that_is_one_is_not_taken_for_another_that_begins_otherwise(base_of: Opened) -> None:
+    base = base_of({"party.txt": "Des does the cake, and please take a chair home.", "lamp.txt": "The lamp is blue."})
+    found = base.search("Who bakes the cake?")
+    assert [hit.source for hit in found.hits] == ["party.txt"]
+    assert not any(note.startswith("spelling:") for note in found.degraded)
+
+
 def test_of_a_name_that_no_document_mentions_nothing_is_a_sure_answer(base_of: Opened) -> None:
     base = base_of(
         {
