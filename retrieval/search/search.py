@@ -185,7 +185,8 @@ class Searcher:
             degraded.append(f"dense: only words were searched, {self.embedder_state}")
             return []
         if without := self._projections.without_vector:
-            degraded.append(f"dense: {without} passages have no vector yet; run `lorgnette kb sync`")
+            passages = "1 passage has" if without == 1 else f"{without} passages have"
+            degraded.append(f"dense: {passages} no vector yet; run `lorgnette kb sync`")
         if not any(embedder.knows(query, one) for one in question.may_be):
             if language is None or not embedder.knows(query):  # it is none of the passages' languages
                 language = languages_of(query, list(NAMES))[0]
@@ -226,10 +227,13 @@ class Searcher:
             yield f"documents: {files} not read; `lorgnette kb list --skipped` says why"
         counts = self._catalogue.unread_languages(self.embedder.fingerprint) if self.embedder else {}
         if counts and not any("multilingual" in note for note in found.degraded):
-            names = ", ".join(NAMES.get(language, "another script") for language in counts)
+            names = [NAMES[language] for language in counts if language in NAMES]
+            names += ["others"] * (len(names) < len(counts))
+            many = sum(counts.values())
             yield (
-                f"dense: {sum(counts.values())} passages in languages that the embedder does not know ({names}) were"
-                ' searched by their words alone; `embedder = "multilingual"` in the settings knows a hundred languages'
+                f"dense: {many} {'passage was' if many == 1 else 'passages were'} searched by words alone, in languages"
+                f" that the embedder does not know ({', '.join(names)});"
+                ' `embedder = "multilingual"` in the settings knows a hundred languages'
             )
 
 

@@ -173,7 +173,7 @@ def test_a_knowledge_base_of_another_embedder_is_searched_by_words_until_the_nex
     lorgnette("kb", "sync", "--embedder", "minilm")
     found = json.loads(lorgnette("search", "ERR_42", "--embedder", "multilingual", "--json").stdout)
     assert [hit["source"] for hit in found["hits"]] == ["lamp.md"]
-    assert any("1 passages have no vector yet; run `lorgnette kb sync`" in note for note in found["degraded"])
+    assert any("1 passage has no vector yet; run `lorgnette kb sync`" in note for note in found["degraded"])
     lorgnette("kb", "sync", "--embedder", "multilingual")
     found = json.loads(lorgnette("search", "ERR_42", "--embedder", "multilingual", "--json").stdout)
     assert found["mode"] == "dense+lexical" and not any("vector" in note for note in found["degraded"])
