@@ -94,15 +94,22 @@ def quoted(question: str, passages: Sequence[Passage]) -> str:
 
 
 def leading(passages: Sequence[Passage]) -> str:
-    """Stand for a whole document with how its passages begin, each sentence with its passage's number."""
+    """Stand for a whole document with how its passages begin, each sentence with its passage's number.
+
+    Whole sentences, where there are some: the lines before them are headings, and who wrote a mail to whom.
+    """
     each = -(-LEADING // max(1, len(passages)))
     step = max(1, len(passages) // LEADING)
     begun = [
         (number, sentence)
         for number, passage in list(enumerate(passages, 1))[::step]
-        for sentence in sentences(_plain(passage.text))[:each]
+        for sentence in _whole_ones(sentences(_plain(passage.text)))[:each]
     ]
     return " ".join(f"“{sentence}” [{number}]" for number, sentence in begun[:LEADING])
+
+
+def _whole_ones(parts: list[str]) -> list[str]:
+    return [part for part in parts if _ENDED.search(part)] or parts
 
 
 def sentences(text: str) -> list[str]:

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from graph.answer import Answer
+from graph.answer import Answer, Passage
+from graph.evidence.passages import leading
 from graph.evidence.whole import whole_evidence
 from graph.history import estimated_tokens
 from retrieval.knowledge_base import KnowledgeBase
@@ -66,6 +67,14 @@ def test_who_cannot_write_about_a_document_quotes_how_it_begins(agent_of: Any, b
     answer: Answer = agent.ask("Summarise warranty.md", effort="quick")
     assert "“The warranty lasts three years.” [1]" in answer.answer
     assert answer.citations[0].source == "warranty.md"
+
+
+def test_of_a_mail_the_letter_is_quoted_and_not_its_fields() -> None:
+    mail = (
+        "# Your appointment\n\nFrom: Gary <gary@example.org>\nDate: Mon, 08 Jan 2024\n\nThank you. I come on Thursday."
+    )
+    passage = Passage(id="1", source="boiler.eml", page=None, start=0, end=9, text=mail, score=1.0)
+    assert leading([passage]) == "“Thank you.” [1] “I come on Thursday.” [1]"
 
 
 def test_all_of_a_small_base_can_be_summarised(agent_of: Any, base: KnowledgeBase) -> None:
