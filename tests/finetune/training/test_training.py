@@ -225,7 +225,7 @@ def test_what_is_named_decides_which_weights_are_the_best_and_when_the_run_ends(
 
 
 def test_accuracy_and_answers_of_held_back_rows_are_what_a_pass_over_each_row_gives(quick: Quick) -> None:
-    config = quick("--val_size=3", "--eval_strategy=epoch", "--per_device_eval_batch_size=2", "--max_steps=16",
+    config = quick("--val_size=6", "--eval_strategy=epoch", "--per_device_eval_batch_size=2", "--max_steps=16",
                    "--compute_accuracy=true", "--predict_with_generate=true", "--report_max_new_tokens=8")  # fmt: skip
     result = train(config)
     loaded = load(ModelSettings(model="tiny", adapter=result.output_dir), dtype=torch.float32)
