@@ -33,7 +33,7 @@ LAYOUTS: dict[Kind, Layout] = {
     "pictures": Layout(rows=16, pictures=1, text=0),
     "long": Layout(rows=6, pictures=1, text=0, lanes=2, lane=240),  # a long answer, its review and its rewrite
     "compare": Layout(rows=4, pictures=2, text=0),
-    "text": Layout(rows=12, pictures=0, text=100, lanes=1),
+    "text": Layout(rows=12, pictures=0, text=100, lanes=1, lane=144),  # an answer, its review and its rewrite
 }
 # To find the thing that a question names is learned on pictures of one to three things, by plain questions alone;
 # over these steps the pictures grow to the whole world and the agent's protocol comes in.

@@ -333,6 +333,16 @@ def test_long_answers_with_their_reviews_and_rewrites_are_learned_whole(processo
     assert 0.3 < kinds["rewrite"] / kinds["review"] < 0.7, "a verdict must not be guessed from how seldom it is"
 
 
+def test_reviews_of_wrong_readings_are_learned_with_their_rewrites(processor: ImageTextProcessor) -> None:
+    rng, writer = Random(3), RowWriter(processor.tokenizer)
+    kinds = Counter[str]()
+    for number in range(20):
+        talks = [iter(reading_branches(rng, 1 + number % 4, 100)).__next__ for _ in range(12)]
+        rows = writer(LAYOUTS["text"], [()] * 12, talks)
+        kinds.update(kind.removesuffix(" zh") for _, _, _, kind in rows.spans)
+    assert 0.2 < kinds["rewrite"] / kinds["review"] < 0.5, "half of the wrong drafts are rewritten"
+
+
 def test_a_wrong_box_overlaps_with_the_right_one_by_less_than_half() -> None:
     rng = Random(4)
     for scene in (sample_scene(rng, 192, 160) for _ in range(200)):

@@ -202,7 +202,7 @@ def _read(rng: Random, facts: list[Fact], evidence: str, words: Wording) -> list
         return turns
     turn = Turn("read", said.answer_from_evidence.format(evidence=evidence, question=question), turn.answer)
     if rng.random() < REVIEWED:
-        return reviewed(rng, turn, wrong, words)
+        return reviewed(rng, turn, wrong, words, rewrites=0.5)
     if rng.random() < 0.15:
         return [turn, _about_fact(rng, facts, words)[0]]
     return [turn]
