@@ -67,16 +67,16 @@ def _fetch(run: Run, address: str, folder: str, network: bool | None, options: d
     settings = load_settings(**{key: options.get(key) for key in (*KB_SETTINGS, "network")})
     console = Console(stderr=True)
     cancel = threading.Event()
-    with open_base(options) as base, Progress(
-        BarColumn(), DownloadColumn(), TextColumn("{task.description}", markup=False), console=console, transient=True,
-        disable=not console.is_terminal,
-    ) as bar:  # fmt: skip
-        task = bar.add_task("fetching", total=None)
-        source = add_address(
-            address, settings, folder, run.internet or INTERNET,
-            lambda received, total: bar.update(task, completed=received, total=total),
-        )  # fmt: skip
-        bar.stop()
+    with open_base(options) as base:
+        with Progress(
+            BarColumn(), DownloadColumn(), TextColumn("{task.description}", markup=False), console=console,
+            transient=True, disable=not console.is_terminal,
+        ) as bar:  # fmt: skip
+            task = bar.add_task("fetching", total=None)
+            source = add_address(
+                address, settings, folder, run.internet or INTERNET,
+                lambda received, total: bar.update(task, completed=received, total=total),
+            )  # fmt: skip
         with counted("indexing") as count:
             report = stoppable(lambda: base.sync(count.told, cancel), cancel, beat=count.tick)
         skipped = {row.source: row.reason for row in base.catalogue.skipped()}

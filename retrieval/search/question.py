@@ -85,11 +85,12 @@ def read_question(text: str, lexical: TantivyIndex) -> Question:
     held, plain = languages_held(lexical), plainly(text)
     # What the words stand for hangs on the language; of a few words several are possible, and each is tried.
     languages: list[str | None] = [*languages_of(text, held)] or [None]
-    read = [(one, language) for language in languages for one in readings(text)]
+    ways = readings(text)
+    read = [(one, language) for language in languages for one in ways]
     said = [(plain, language) for language in languages]
     if languages[0] not in (None, UNTOLD) and holds_unknown(lexical):
         # A table's words are hardly enough to tell its language by.
-        read += [(_telling(one, languages[0]), UNTOLD) for one in readings(text)]
+        read += [(_telling(one, languages[0]), UNTOLD) for one in ways]
         said.append((_telling(plain, languages[0]), UNTOLD))
     spoken = {token: language for one, language in reversed(read) for token in document_tokens(one, language)}
     asked = tuple(tuple(terms(*pair)) for pair in read)

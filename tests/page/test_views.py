@@ -264,11 +264,7 @@ async def test_a_conversation_is_opened_named_and_deleted(visit: Visit, talked: 
     await sees(user, "Blue.")
     press_item(user, "Rename", 0)
     await user.should_see(ui.dialog, retries=WAIT)
-    (name,) = [one for one in user.find(ui.input).elements if one.props.get("label") == "Name"]
-    name.value = "Blue things"
-    pressed(user, worded(user, "Save"))
-    with user.scope(kind=ui.left_drawer):
-        await sees(user, "Blue things")
+    await named_in_dialog(user, "Blue things")
     assert talked() == ["Blue things", "What is <b>first</b>?"]
     press_item(user, "Delete", 1)
     await sees(user, "Delete this conversation?")
@@ -288,12 +284,19 @@ async def test_a_list_that_is_drawn_anew_leaves_the_question_about_one_of_its_ro
     await user.should_see(ui.dialog, retries=WAIT)
     press(user, "What is second?")  # opens it, and marks it in the list
     await sees(user, "Blue.")
-    (name,) = [one for one in user.find(ui.input).elements if one.props.get("label") == "Name"]
-    name.value = "Blue things"
+    await named_in_dialog(user, "Blue things")
+    assert talked() == ["Blue things", "What is <b>first</b>?"]
+
+
+async def named_in_dialog(user: "User", name: str) -> None:
+    """Fill in the open question for a conversation's name, and wait until the list shows it."""
+    from nicegui import ui
+
+    (field,) = [one for one in user.find(ui.input).elements if one.props.get("label") == "Name"]
+    field.value = name
     pressed(user, worded(user, "Save"))
     with user.scope(kind=ui.left_drawer):
-        await sees(user, "Blue things")
-    assert talked() == ["Blue things", "What is <b>first</b>?"]
+        await sees(user, name)
 
 
 def press_item(user: "User", text: str, row: int) -> None:
